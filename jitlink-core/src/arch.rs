@@ -1,0 +1,265 @@
+//! What an architecture tells the linker.
+
+use crate::addr::{Addr, Endian};
+use crate::graph::Edge;
+use crate::link::Pipeline;
+use crate::reloc::Reloc;
+use std::fmt;
+
+/// A machine: what its code means to a linker. Knows no object format.
+pub trait TargetArch: Send + Sync {
+    /// The facts.
+    fn info(&self) -> &'static ArchInfo;
+
+    /// The code of a stub, if the architecture needs or has that kind.
+    fn stub(&self, kind: StubKind) -> Option<&'static StubTemplate>;
+
+    /// A shorter form of an edge whose target is near and fixed, for rows marked with [`Reloc::relax`]: for instance a load
+    /// from a GOT slot that can compute the address instead.
+    fn relax(&self, _site: &CodeSite<'_>) -> Option<Relaxed> {
+        None
+    }
+
+    /// Whether the instruction around the field is a direct branch, so that a stub may stand for its target although the row
+    /// does not say so (older assemblers used the plain pc-relative relocation for calls).
+    fn is_branch(&self, _site: &CodeSite<'_>) -> bool {
+        false
+    }
+
+    /// Moves an instruction whose short field cannot reach its target out of line, to where a full-width form does its work.
+    /// The reason where that cannot be done.
+    fn outline(&self, _site: &CodeSite<'_>) -> Result<Outlined, String> {
+        Err(format!("{} has no out-of-line form for this", self.info().name()))
+    }
+
+    /// Adds passes of the architecture to a link.
+    fn add_passes(&self, _pipeline: &mut Pipeline) {}
+}
+
+/// Facts about an architecture. Made by [`ArchInfo::new`] and its builders, so that more can be told later.
+#[derive(Clone, Copy, Debug)]
+pub struct ArchInfo {
+    name: &'static str,
+    description: &'static str,
+    rows: &'static [Reloc],
+    pointer_rows: [Option<u16>; 2],
+    trap: &'static [u8],
+    got_bias: u64,
+    call_reach: Option<u64>,
+}
+
+impl ArchInfo {
+    /// An architecture with rows of its own, which slots, stubs and relaxed edges use by index.
+    pub const fn new(name: &'static str, description: &'static str, rows: &'static [Reloc]) -> ArchInfo {
+        ArchInfo { name, description, rows, pointer_rows: [None, None], trap: &[0], got_bias: 0, call_reach: None }
+    }
+
+    /// The indices of the rows that store a pointer of four and of eight bytes.
+    pub const fn pointer_rows(mut self, four: Option<u16>, eight: Option<u16>) -> ArchInfo {
+        self.pointer_rows = [four, eight];
+        self
+    }
+
+    /// The bytes that fill gaps in code, repeated: an instruction that traps.
+    pub const fn trap(mut self, trap: &'static [u8]) -> ArchInfo {
+        self.trap = trap;
+        self
+    }
+
+    /// How far the base of the GOT lies after its first slot.
+    pub const fn got_bias(mut self, bias: u64) -> ArchInfo {
+        self.got_bias = bias;
+        self
+    }
+
+    /// How far, in bytes, a direct call reaches either way, where that is less than a batch may span.
+    pub const fn call_reach(mut self, reach: u64) -> ArchInfo {
+        self.call_reach = Some(reach);
+        self
+    }
+
+    /// Its name: `x86-64`.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// One line for people.
+    pub const fn description(&self) -> &'static str {
+        self.description
+    }
+
+    /// The rows of its own.
+    pub const fn rows(&self) -> &'static [Reloc] {
+        self.rows
+    }
+
+    /// The row that stores a pointer of `bytes` bytes.
+    pub const fn pointer_row(&self, bytes: u8) -> Option<u16> {
+        match bytes {
+            4 => self.pointer_rows[0],
+            8 => self.pointer_rows[1],
+            _ => None,
+        }
+    }
+
+    /// The bytes that fill gaps in code.
+    pub const fn trap_bytes(&self) -> &'static [u8] {
+        self.trap
+    }
+
+    /// How far the base of the GOT lies after its first slot.
+    pub const fn got_base_bias(&self) -> u64 {
+        self.got_bias
+    }
+
+    /// How far a direct call reaches, where that is less than a batch may span.
+    pub const fn direct_call_reach(&self) -> Option<u64> {
+        self.call_reach
+    }
+}
+
+/// What a stub is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StubKind {
+    /// Jumps to the address in the target's GOT slot.
+    Plt,
+    /// Jumps to a target anywhere without using a GOT slot.
+    Thunk,
+}
+
+impl StubKind {
+    /// The name used in link maps.
+    pub fn name(self) -> &'static str {
+        match self {
+            StubKind::Plt => "plt",
+            StubKind::Thunk => "thunk",
+        }
+    }
+}
+
+/// The code of a stub, with what must be filled in.
+#[derive(Clone, Copy, Debug)]
+pub struct StubTemplate {
+    code: &'static [u8],
+    align: u64,
+    fixups: &'static [StubFixup],
+}
+
+impl StubTemplate {
+    /// Code at a multiple of `align`, with its fixups.
+    pub const fn new(code: &'static [u8], align: u64, fixups: &'static [StubFixup]) -> StubTemplate {
+        StubTemplate { code, align, fixups }
+    }
+
+    /// The bytes.
+    pub const fn code(&self) -> &'static [u8] {
+        self.code
+    }
+
+    /// The alignment, a power of two.
+    pub const fn align(&self) -> u64 {
+        self.align
+    }
+
+    /// What must be filled in.
+    pub const fn fixups(&self) -> &'static [StubFixup] {
+        self.fixups
+    }
+}
+
+/// A place in a stub that is filled in.
+#[derive(Clone, Copy, Debug)]
+pub struct StubFixup {
+    /// Bytes from the stub's start.
+    pub offset: u32,
+    /// The index of a row of the architecture. Its subject says whether the stub's target itself or its GOT slot is meant.
+    pub row: u16,
+    /// The addend.
+    pub addend: i64,
+}
+
+/// An edge with the code around it, for decisions about instructions.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeSite<'s> {
+    /// The bytes of the whole block.
+    pub block: &'s [u8],
+    /// Where a known instruction starts at or before the field: a symbol's offset, or zero.
+    pub start: u32,
+    /// The edge. Its offset is the field's.
+    pub edge: Edge,
+    /// Its row.
+    pub row: &'s Reloc,
+    /// The target's address where it is known before layout: it is outside the batch.
+    pub target: Option<Addr>,
+}
+
+/// A shorter form of an edge.
+#[derive(Clone, Copy, Debug)]
+pub struct Relaxed {
+    /// The index of a row of the architecture, whose field may cover the opcode and rewrite it.
+    pub row: u16,
+    /// Where that field starts.
+    pub offset: u32,
+    /// The addend.
+    pub addend: i64,
+}
+
+/// An instruction that was moved out of line.
+#[derive(Clone, Debug)]
+pub struct Outlined {
+    /// The offset in the block of the bytes that are replaced.
+    pub offset: u32,
+    /// What replaces them: a jump to the out-of-line code, padded.
+    pub patch: Vec<u8>,
+    /// The index of the architecture's row for the jump to the out-of-line code.
+    pub jump_row: u16,
+    /// The offset of that jump's field in `patch`, and its addend.
+    pub jump: (u32, i64),
+    /// The out-of-line code.
+    pub code: Vec<u8>,
+    /// What of it refers to the edge's target: offset, index of the architecture's row, addend.
+    pub target_fixups: Vec<(u32, u16, i64)>,
+    /// What of it refers back to the block: offset, index of the architecture's row, addend relative to the block's start.
+    pub block_fixups: Vec<(u32, u16, i64)>,
+}
+
+/// The machine that a batch is for: an architecture in one of its byte orders and pointer widths.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// The architecture.
+    pub arch: &'static dyn TargetArch,
+    /// The byte order of data.
+    pub endian: Endian,
+    /// The size of a pointer.
+    pub pointer_bytes: u8,
+    /// The name of the format of its objects.
+    pub format: &'static str,
+}
+
+impl Target {
+    /// The index of the row that stores a pointer.
+    pub fn pointer_row(&self) -> Option<u16> {
+        self.arch.info().pointer_row(self.pointer_bytes)
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        self.arch.info().name() == other.arch.info().name()
+            && (self.endian, self.pointer_bytes, self.format) == (other.endian, other.pointer_bytes, other.format)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = u32::from(self.pointer_bytes) * 8;
+        write!(f, "{} {}, {}-endian, {bits}-bit", self.format, self.arch.info().name(), self.endian.name())
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

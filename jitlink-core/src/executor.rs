@@ -1,0 +1,169 @@
+//! Where linked bytes live and run.
+//!
+//! A link asks its executor for memory in two steps. [`Executor::reserve`] fixes addresses, so that the linker knows what is in
+//! reach; [`Reservation::finalize`] makes the written bytes the target's. Between them the linker writes into *working memory*,
+//! which may be the target's own memory under another address, or a buffer that is sent there.
+
+use crate::addr::{Addr, AddrRange};
+use crate::graph::{Initialisers, Protection, Residence};
+use std::ffi::CString;
+use std::fmt;
+
+/// Owns the memory in which linked code lives, and runs it.
+#[allow(unsafe_code, reason = "running linked code is what an executor is for, and is declared unsafe")]
+pub trait Executor: Send + Sync {
+    /// Its name, for errors.
+    fn name(&self) -> &'static str;
+
+    /// The size of a page.
+    fn page_size(&self) -> u64;
+
+    /// Reserves address space for a batch. Dropping the reservation gives it back.
+    fn reserve(&self, request: &MemoryRequest) -> Result<Box<dyn Reservation>, ExecutorError>;
+
+    /// The addresses of symbols of the target's own, one for each name; `None` where it has none.
+    fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError>;
+
+    /// Runs arrays of function pointers in the order given, each with the program's arguments as the platform does it.
+    ///
+    /// # Safety
+    /// The arrays hold pointers to functions of modules that stay linked until they return, and whose code is sound to run.
+    unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError>;
+
+    /// Calls `entry` as a C `main`, and returns what it returns.
+    ///
+    /// # Safety
+    /// `entry` is a function of type `int (int, char **, char **)` in a module that stays linked until it returns, and whose
+    /// code is sound to run.
+    unsafe fn run_main(&self, entry: Addr, arguments: &[CString]) -> Result<i32, ExecutorError>;
+}
+
+/// What a batch needs.
+#[derive(Clone, Debug)]
+pub struct MemoryRequest {
+    /// The segments, one for each pair of protection and residence that occurs.
+    pub segments: Vec<SegmentRequest>,
+    /// Where all of the batch must lie, because it holds references narrower than a pointer; all of memory otherwise.
+    pub range: AddrRange,
+}
+
+/// One run of memory with one protection.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentRequest {
+    /// What the program may do with it.
+    pub protection: Protection,
+    /// Whether short references from the others must reach it.
+    pub residence: Residence,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its alignment, a power of two; may be larger than a page.
+    pub align: u64,
+}
+
+/// Reserved address space, not yet the target's.
+pub trait Reservation: Send {
+    /// Where a segment starts.
+    fn address(&self, segment: usize) -> Addr;
+
+    /// The near region: where the near segments of this batch are, and where those of others may be.
+    fn region(&self) -> AddrRange;
+
+    /// Fixes the final sizes. They may be smaller than what was reserved; growth may fail, after which the caller reserves
+    /// anew.
+    fn resize(&mut self, sizes: &[u64]) -> Result<(), ExecutorError>;
+
+    /// The bytes of each segment, to be written by the linker.
+    fn working_memory(&mut self) -> Vec<WorkingMemory<'_>>;
+
+    /// Makes the bytes the target's: sets protections and runs the actions in order. On an error all is undone.
+    fn finalize(self: Box<Self>, actions: &[Action]) -> Result<Box<dyn Allocation>, ExecutorError>;
+}
+
+/// The bytes of one segment before they are the target's.
+#[derive(Debug)]
+pub struct WorkingMemory<'m> {
+    /// The bytes.
+    pub bytes: &'m mut [u8],
+    /// Whether they are known to be zero, so that nothing needs clearing.
+    pub zeroed: bool,
+}
+
+/// What is done when a batch becomes the target's, and undone when it is freed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Registers unwind records: a whole `.eh_frame` with its terminator.
+    RegisterEhFrame {
+        /// Where it starts.
+        address: Addr,
+        /// Its size in bytes, terminator included.
+        size: u64,
+    },
+    /// Makes the batch's names known for crash reports and for finding the module that an address belongs to.
+    Describe(Description),
+}
+
+/// What a batch is, for crash reports and per-module services.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Runs of memory: address, size.
+    pub segments: Vec<(Addr, u64)>,
+    /// Symbols with their objects: address, size, name, index of the object. Sorted by address.
+    pub symbols: Vec<(Addr, u64, String, u32)>,
+    /// The names of the objects.
+    pub objects: Vec<String>,
+    /// The address that identifies the module to the C library (`__dso_handle`), if it has one.
+    pub handle: Option<Addr>,
+}
+
+/// Memory of the target that a linked batch lives in. Dropping it undoes its actions and frees it.
+pub trait Allocation: Send + Sync {
+    /// Frees a part of a segment early: a block that nothing refers to any more. The bytes become anyone's.
+    fn release(&self, address: Addr, size: u64) -> Result<(), ExecutorError>;
+
+    /// Replaces a pointer in a writable segment at once, so that every thread sees the old or the new one.
+    fn store_pointer(&self, address: Addr, value: u64) -> Result<(), ExecutorError>;
+
+    /// Copies bytes out of the memory, for tests and tools.
+    fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), ExecutorError>;
+}
+
+/// An array of function pointers to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointerArray {
+    /// Where it starts.
+    pub address: Addr,
+    /// How many pointers.
+    pub count: u64,
+    /// When and in which order.
+    pub order: Initialisers,
+}
+
+/// What an executor could not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutorError {
+    /// What was tried and what the system said.
+    pub reason: String,
+    /// What the user can do.
+    pub advice: String,
+}
+
+impl ExecutorError {
+    /// An error without advice.
+    pub fn new(reason: impl Into<String>) -> Self {
+        ExecutorError { reason: reason.into(), advice: String::new() }
+    }
+
+    /// An error with advice.
+    pub fn with_advice(reason: impl Into<String>, advice: impl Into<String>) -> Self {
+        ExecutorError { reason: reason.into(), advice: advice.into() }
+    }
+}
+
+impl fmt::Display for ExecutorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for ExecutorError {}

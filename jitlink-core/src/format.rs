@@ -1,0 +1,60 @@
+//! What an object format tells the linker.
+
+use crate::addr::Endian;
+use crate::error::LinkError;
+use crate::graph::ObjectBuilder;
+
+/// A way to write object files. Knows no architecture.
+pub trait ObjectFormat: Send + Sync {
+    /// Its name, as relocation tables and link maps use it.
+    fn name(&self) -> &'static str;
+
+    /// One line for people.
+    fn description(&self) -> &'static str;
+
+    /// Whether these are the first bytes of an object of this format. By magic only; never fails.
+    fn recognize(&self, bytes: &[u8]) -> bool;
+
+    /// Which machine the object is for.
+    fn header(&self, name: &str, bytes: &[u8]) -> Result<ObjectHeader, LinkError>;
+
+    /// Appends an object to the batch. Everything in it must be understood or refused: nothing is skipped.
+    fn read<'a>(&self, bytes: &'a [u8], object: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError>;
+
+    /// Calls `found` with each name that the object defines for others, for archives without an index.
+    fn definitions<'a>(&self, name: &str, bytes: &'a [u8], found: &mut dyn FnMut(&'a [u8])) -> Result<(), LinkError>;
+
+    /// The section whose start or stop this name means by convention, where nothing defines it (`__start_NAME`).
+    fn boundary<'n>(&self, _name: &'n [u8]) -> Option<Boundary<'n>> {
+        None
+    }
+}
+
+/// What an object's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectHeader {
+    /// The format's number for the machine.
+    pub machine: u32,
+    /// The size of a pointer.
+    pub pointer_bytes: u8,
+    /// The byte order.
+    pub endian: Endian,
+}
+
+/// An end of a run of gathered sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boundary<'n> {
+    /// The name of the sections.
+    pub section: &'n [u8],
+    /// Which end.
+    pub end: BoundaryEnd,
+}
+
+/// Which end of a run of sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoundaryEnd {
+    /// Its first byte.
+    Start,
+    /// One past its last byte.
+    Stop,
+}

@@ -1,0 +1,205 @@
+//! Building the graph of one object: what an [`crate::ObjectFormat`] writes into.
+
+use super::*;
+use crate::reloc::Reloc;
+
+/// Appends one object to a graph, and keeps the graph's invariants.
+///
+/// Order: sections and their blocks, then symbols, then edges block by block. Blocks of a section are added together, edges of
+/// a block too.
+#[derive(Debug)]
+pub struct ObjectBuilder<'g, 'a> {
+    graph: &'g mut LinkGraph<'a>,
+    object: ObjectId,
+}
+
+impl<'g, 'a> ObjectBuilder<'g, 'a> {
+    /// Starts an object.
+    pub fn new(graph: &'g mut LinkGraph<'a>, name: String, path: String) -> Self {
+        let object = ObjectId::new(graph.objects.len());
+        let (sections, symbols) = (graph.sections.len() as u32, graph.symbols.len() as u32);
+        graph.objects.push(Object { name, path, sections: sections..sections, symbols: symbols..symbols });
+        ObjectBuilder { graph, object }
+    }
+
+    /// The object's id.
+    pub fn id(&self) -> ObjectId {
+        self.object
+    }
+
+    /// The object's name, for errors.
+    pub fn name(&self) -> &str {
+        &self.graph.object(self.object).name
+    }
+
+    /// The machine that the batch is for.
+    pub fn target(&self) -> &Target {
+        &self.graph.target
+    }
+
+    /// What has been built so far.
+    pub fn graph(&self) -> &LinkGraph<'a> {
+        self.graph
+    }
+
+    /// Makes room for what the object is known to hold.
+    pub fn reserve(&mut self, sections: usize, symbols: usize, edges: usize) {
+        self.graph.sections.reserve(sections);
+        self.graph.blocks.reserve(sections);
+        self.graph.symbols.reserve(symbols);
+        self.graph.edges.reserve(edges);
+    }
+
+    /// Adds a section without blocks. Its `object` is set here.
+    pub fn add_section(&mut self, mut section: Section<'a>) -> SectionId {
+        let id = SectionId::new(self.graph.sections.len());
+        let next = self.graph.blocks.len() as u32;
+        section.object = self.object;
+        section.blocks = next..next;
+        self.graph.sections.push(section);
+        self.graph.objects[self.object.index()].sections.end += 1;
+        id
+    }
+
+    /// Changes a section that this object added, once more is known of it. Its blocks stay.
+    pub fn section_mut(&mut self, id: SectionId) -> &mut Section<'a> {
+        &mut self.graph.sections[id.index()]
+    }
+
+    /// Adds a block to the newest section, `section_offset` bytes into it.
+    pub fn add_block(&mut self, content: Content<'a>, section_offset: u64, align_log2: u8) -> BlockId {
+        let id = BlockId::new(self.graph.blocks.len());
+        let section = SectionId::new(self.graph.sections.len() - 1);
+        debug_assert_eq!(self.graph.section(section).object, self.object);
+        self.graph.sections[section.index()].blocks.end += 1;
+        let first_edge = self.graph.edges.len() as u32;
+        self.graph.blocks.push(Block { content, section, section_offset, align_log2, first_edge, edge_count: 0 });
+        id
+    }
+
+    /// Adds the records of a DWARF `.eh_frame` to the newest section, a block each, so that the record of a pruned function
+    /// can be pruned with it.
+    pub fn add_unwind_records(&mut self, bytes: &'a [u8], align_log2: u8) -> Result<(), LinkError> {
+        let section = SectionId::new(self.graph.sections.len() - 1);
+        let endian = self.graph.target.endian;
+        let mut offset = 0;
+        while offset < bytes.len() {
+            let rest = &bytes[offset..];
+            let size = unwind::record_size(rest, endian).ok_or_else(|| {
+                let what = format!("an unwind record runs past the end of the section, {:#x} bytes on", rest.len());
+                LinkError::malformed(self.name(), self.graph.section(section).name_lossy(), offset as u64, what)
+            })?;
+            self.add_block(Content::Input(&rest[..size]), offset as u64, align_log2);
+            offset += size;
+        }
+        Ok(())
+    }
+
+    /// Adds a symbol. Its `object` is set here.
+    pub fn add_symbol(&mut self, mut symbol: Symbol<'a>) -> SymbolId {
+        let id = SymbolId::new(self.graph.symbols.len());
+        symbol.object = self.object;
+        self.graph.symbols.push(symbol);
+        self.graph.objects[self.object.index()].symbols.end += 1;
+        id
+    }
+
+    /// Adds a COMDAT group. Its `object` is set here.
+    pub fn add_group(&mut self, mut group: Group<'a>) -> GroupId {
+        let id = GroupId::new(self.graph.groups.len());
+        group.object = self.object;
+        self.graph.groups.push(group);
+        id
+    }
+
+    /// Makes `kept` live whenever `keeper` is.
+    pub fn add_dependency(&mut self, keeper: BlockId, kept: BlockId) {
+        self.graph.dependencies.push((keeper, kept));
+    }
+
+    /// Starts the edges of a block; the next [`ObjectBuilder::add_edge`] calls belong to it.
+    pub fn begin_edges(&mut self, block: BlockId) {
+        let first_edge = self.graph.edges.len() as u32;
+        let block = &mut self.graph.blocks[block.index()];
+        debug_assert_eq!(block.edge_count, 0, "the edges of a block are added together");
+        block.first_edge = first_edge;
+    }
+
+    /// The row of a raw relocation number in the table of this batch's format, with its index.
+    #[inline]
+    pub fn row(&self, raw: u32) -> Option<(u16, &Reloc)> {
+        self.graph.rows.by_raw(raw)
+    }
+
+    /// Adds the relocations of a section, each an edge whose `offset` is replaced by the given number of bytes from the
+    /// section's start. They may come in any order.
+    pub fn add_edges<I>(&mut self, section: SectionId, relocations: I) -> Result<(), LinkError>
+    where
+        I: Iterator<Item = Result<(u64, Edge), LinkError>>,
+    {
+        let blocks = self.graph.section(section).blocks.clone();
+        if blocks.len() == 1 {
+            let block = BlockId(blocks.start);
+            self.begin_edges(block);
+            for relocation in relocations {
+                let (offset, edge) = relocation?;
+                let offset = self.edge_offset(section, offset, 0, &edge)?;
+                self.add_edge(block, Edge { offset, ..edge })?;
+            }
+            return Ok(());
+        }
+        let mut sorted = relocations.collect::<Result<Vec<_>, _>>()?;
+        sorted.sort_by_key(|(offset, _)| *offset);
+        let mut current = None;
+        for (offset, edge) in sorted {
+            let starts = &self.graph.blocks[blocks.start as usize..blocks.end as usize];
+            let after = starts.partition_point(|block| block.section_offset <= offset);
+            let Some(index) = after.checked_sub(1) else {
+                return Err(self.stray(section, offset, &edge));
+            };
+            let (block, start) = (BlockId(blocks.start + index as u32), starts[index].section_offset);
+            if current != Some(block) {
+                self.begin_edges(block);
+                current = Some(block);
+            }
+            let in_block = self.edge_offset(section, offset, start, &edge)?;
+            self.add_edge(block, Edge { offset: in_block, ..edge })?;
+        }
+        Ok(())
+    }
+
+    fn edge_offset(&self, section: SectionId, offset: u64, start: u64, edge: &Edge) -> Result<u32, LinkError> {
+        u32::try_from(offset - start).map_err(|_| self.stray(section, offset, edge))
+    }
+
+    fn stray(&self, section: SectionId, offset: u64, edge: &Edge) -> LinkError {
+        let site = Site {
+            object: self.name().to_string(),
+            section: self.graph.section(section).name_lossy(),
+            offset,
+            reloc: self.graph.rows.row(edge.row).name().to_string(),
+            symbol: self.graph.display_symbol(edge.target),
+        };
+        LinkError::Malformed { site: Box::new(site), what: "the field lies outside the section's content".into() }
+    }
+
+    /// Adds an edge to a block, whose edges were begun last. Fails where the field does not lie inside the block.
+    #[inline]
+    pub fn add_edge(&mut self, block: BlockId, edge: Edge) -> Result<(), LinkError> {
+        let row = self.graph.rows.row(edge.row);
+        let inside = &mut self.graph.blocks[block.index()];
+        let end = u64::from(edge.offset) + row.field().bytes() as u64;
+        if end > inside.content.bytes().len() as u64 {
+            let size = inside.content.bytes().len();
+            let site = Box::new(self.graph.site(block, &edge));
+            return Err(LinkError::Malformed {
+                site,
+                what: format!("the field ends at {end:#x}, past the {size:#x} bytes of content there"),
+            });
+        }
+        debug_assert!(edge.target.index() < self.graph.symbols.len());
+        inside.edge_count += 1;
+        self.graph.edges.push(edge);
+        Ok(())
+    }
+}

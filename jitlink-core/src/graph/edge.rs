@@ -1,0 +1,23 @@
+//! Edges: relocations still to be applied.
+
+use super::SymbolId;
+use crate::reloc::Subject;
+
+/// One relocation: the row says how the value is computed and written, the edge says where and of what.
+///
+/// 24 bytes, because large links hold millions of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// A constant added to the value.
+    pub addend: i64,
+    /// Bytes from the block's start to the field.
+    pub offset: u32,
+    /// What it refers to.
+    pub target: SymbolId,
+    /// The index of its row in the graph's table.
+    pub row: u16,
+    /// What of the target is meant; starts as the row's and becomes [`Subject::Symbol`] when the edge is lowered.
+    pub subject: Subject,
+}
+
+const _: () = assert!(size_of::<Edge>() == 24);

@@ -1,0 +1,273 @@
+//! The link graph: what the objects of one batch hold, in flat vectors addressed by typed ids.
+//!
+//! An *object* owns a range of *sections* and of *symbols*, a section owns a range of *blocks*, a block owns a range of
+//! *edges*. A block is the unit that layout moves and pruning removes; an edge is a relocation still to be applied.
+//!
+//! Invariants, kept by [`builder::ObjectBuilder`] and relied on by every phase:
+//! - the ranges of neighbours are adjacent and in order, so "all edges of an object" is a range too;
+//! - an edge's field lies inside its block, and its row exists in the graph's table;
+//! - ids in edges, symbols, dependencies and groups exist;
+//! - names and borrowed content live as long as the input (`'a`).
+
+pub mod block;
+pub mod builder;
+pub mod edge;
+pub mod ids;
+pub mod section;
+pub mod symbol;
+pub(crate) mod unwind;
+
+pub use block::{Block, Content};
+pub use builder::ObjectBuilder;
+pub use edge::Edge;
+pub use ids::{BlockId, GroupId, ObjectId, SectionId, SymbolId};
+pub use section::{Group, InitStage, Initialisers, Merge, Protection, Residence, Role, Section, Selection};
+pub use symbol::{Linkage, Name, Scope, Symbol, SymbolKind, Value};
+
+use crate::arch::Target;
+use crate::error::{LinkError, Site};
+use crate::reloc::RowTable;
+use std::ops::Range;
+
+/// One input object of a batch.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// How errors and maps call it: the file's path, with the member in parentheses where it came out of an archive.
+    pub name: String,
+    /// The path or archive path it was read from.
+    pub path: String,
+    pub(crate) sections: Range<u32>,
+    pub(crate) symbols: Range<u32>,
+}
+
+/// The batch under construction or being linked.
+#[derive(Clone, Debug)]
+pub struct LinkGraph<'a> {
+    pub(crate) target: Target,
+    pub(crate) rows: RowTable,
+    pub(crate) objects: Vec<Object>,
+    pub(crate) sections: Vec<Section<'a>>,
+    pub(crate) blocks: Vec<Block<'a>>,
+    pub(crate) symbols: Vec<Symbol<'a>>,
+    pub(crate) edges: Vec<Edge>,
+    pub(crate) groups: Vec<Group<'a>>,
+    /// If the first is live, the second is.
+    pub(crate) dependencies: Vec<(BlockId, BlockId)>,
+    /// Set by the prune phase; empty before it.
+    pub(crate) live: Vec<bool>,
+    /// The definition that each symbol stands for; set by the resolve phase, empty before it.
+    pub(crate) canonical: Vec<SymbolId>,
+    /// Symbols that must stay whatever refers to them.
+    pub(crate) roots: Vec<SymbolId>,
+}
+
+impl<'a> LinkGraph<'a> {
+    /// An empty graph for a target, with the rows that its edges may use.
+    pub fn new(target: Target, rows: RowTable) -> Self {
+        LinkGraph {
+            target,
+            rows,
+            objects: Vec::new(),
+            sections: Vec::new(),
+            blocks: Vec::new(),
+            symbols: Vec::new(),
+            edges: Vec::new(),
+            groups: Vec::new(),
+            dependencies: Vec::new(),
+            live: Vec::new(),
+            canonical: Vec::new(),
+            roots: Vec::new(),
+        }
+    }
+
+    /// The machine that the batch is for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The relocation rows that edges index.
+    pub fn rows(&self) -> &RowTable {
+        &self.rows
+    }
+
+    /// All objects in input order.
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = (ObjectId, &Object)> {
+        self.objects.iter().enumerate().map(|(index, object)| (ObjectId::new(index), object))
+    }
+
+    /// One object.
+    pub fn object(&self, id: ObjectId) -> &Object {
+        &self.objects[id.index()]
+    }
+
+    /// All sections in input order.
+    pub fn sections(&self) -> impl ExactSizeIterator<Item = (SectionId, &Section<'a>)> {
+        self.sections.iter().enumerate().map(|(index, section)| (SectionId::new(index), section))
+    }
+
+    /// One section.
+    pub fn section(&self, id: SectionId) -> &Section<'a> {
+        &self.sections[id.index()]
+    }
+
+    /// All blocks in input order, live or not.
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = (BlockId, &Block<'a>)> {
+        self.blocks.iter().enumerate().map(|(index, block)| (BlockId::new(index), block))
+    }
+
+    /// The blocks of a section.
+    pub fn blocks_of(&self, section: SectionId) -> impl ExactSizeIterator<Item = (BlockId, &Block<'a>)> + use<'_, 'a> {
+        let range = self.section(section).blocks.clone();
+        range.map(|index| (BlockId(index), &self.blocks[index as usize]))
+    }
+
+    /// One block.
+    pub fn block(&self, id: BlockId) -> &Block<'a> {
+        &self.blocks[id.index()]
+    }
+
+    /// A block's bytes for writing; the input is copied at the first call. `None` for a block of zeros.
+    pub fn content_mut(&mut self, id: BlockId) -> Option<&mut [u8]> {
+        self.blocks[id.index()].content.to_mut()
+    }
+
+    /// The edges of a block.
+    pub fn edges(&self, block: BlockId) -> &[Edge] {
+        &self.edges[self.block(block).edge_range()]
+    }
+
+    /// The edges of a block, to retarget or replace. Offsets must stay inside the block.
+    pub fn edges_mut(&mut self, block: BlockId) -> &mut [Edge] {
+        let range = self.block(block).edge_range();
+        &mut self.edges[range]
+    }
+
+    /// All symbols in input order.
+    pub fn symbols(&self) -> impl ExactSizeIterator<Item = (SymbolId, &Symbol<'a>)> {
+        self.symbols.iter().enumerate().map(|(index, symbol)| (SymbolId::new(index), symbol))
+    }
+
+    /// One symbol.
+    pub fn symbol(&self, id: SymbolId) -> &Symbol<'a> {
+        &self.symbols[id.index()]
+    }
+
+    /// One symbol, to change its scope, size or value.
+    pub fn symbol_mut(&mut self, id: SymbolId) -> &mut Symbol<'a> {
+        &mut self.symbols[id.index()]
+    }
+
+    /// The definition that a symbol stands for once names are resolved (itself before).
+    pub fn canonical(&self, id: SymbolId) -> SymbolId {
+        self.canonical.get(id.index()).copied().unwrap_or(id)
+    }
+
+    /// The first definition with this name, or the first reference if nothing defines it. Linear; for passes and tests.
+    pub fn find_symbol(&self, name: &str) -> Option<SymbolId> {
+        let named = |symbol: &Symbol<'_>| symbol.name.bytes() == name.as_bytes();
+        let defined = self.symbols().find(|(_, symbol)| named(symbol) && symbol.is_defined());
+        defined.or_else(|| self.symbols().find(|(_, symbol)| named(symbol))).map(|(id, _)| self.canonical(id))
+    }
+
+    /// Keeps a symbol, and all that it needs, from being pruned.
+    pub fn retain(&mut self, symbol: SymbolId) {
+        self.roots.push(symbol);
+    }
+
+    /// Makes `kept` live whenever `keeper` is.
+    pub fn add_dependency(&mut self, keeper: BlockId, kept: BlockId) {
+        self.dependencies.push((keeper, kept));
+    }
+
+    /// Whether a block survived pruning; every block is live before it.
+    pub fn is_live(&self, id: BlockId) -> bool {
+        self.live.get(id.index()).copied().unwrap_or(true)
+    }
+
+    /// The name of the object that a block came from.
+    pub fn object_of(&self, block: BlockId) -> &Object {
+        self.object(self.section(self.block(block).section).object)
+    }
+
+    /// The place of an edge, for errors.
+    pub fn site(&self, block: BlockId, edge: &Edge) -> Site {
+        let in_block = self.block(block);
+        let section = self.section(in_block.section);
+        Site {
+            object: self.object(section.object).name.clone(),
+            section: section.name_lossy(),
+            offset: in_block.section_offset + u64::from(edge.offset),
+            reloc: self.rows.row(edge.row).name().to_string(),
+            symbol: self.display_symbol(edge.target),
+        }
+    }
+
+    /// A symbol's name for people: its own, or that of the section it stands for.
+    pub fn display_symbol(&self, id: SymbolId) -> String {
+        let symbol = self.symbol(id);
+        match symbol.value {
+            _ if !symbol.name.is_empty() => symbol.name.to_string(),
+            Value::Block { block, .. } => self.section(self.block(block).section).name_lossy(),
+            _ => format!("{id:?}"),
+        }
+    }
+
+    /// Appends a graph for the same target whose ids start at zero, as parallel readers make them.
+    pub(crate) fn append(&mut self, mut part: LinkGraph<'a>) -> Result<(), LinkError> {
+        let base = |len: usize, more: usize, what: &str| {
+            let value = (len + more) as u64;
+            let limit = u64::from(u32::MAX);
+            if value < limit { Ok(len as u32) } else { Err(LinkError::TooLarge { what: what.into(), value, limit }) }
+        };
+        let objects = base(self.objects.len(), part.objects.len(), "number of objects")?;
+        let sections = base(self.sections.len(), part.sections.len(), "number of sections")?;
+        let blocks = base(self.blocks.len(), part.blocks.len(), "number of blocks")?;
+        let symbols = base(self.symbols.len(), part.symbols.len(), "number of symbols")?;
+        let edges = base(self.edges.len(), part.edges.len(), "number of relocations")?;
+        let groups = base(self.groups.len(), part.groups.len(), "number of COMDAT groups")?;
+        let shift = |range: &mut Range<u32>, by: u32| *range = range.start + by..range.end + by;
+        if self.objects.is_empty() && self.symbols.is_empty() {
+            *self = part;
+            return Ok(());
+        }
+        for object in &mut part.objects {
+            shift(&mut object.sections, sections);
+            shift(&mut object.symbols, symbols);
+        }
+        for section in &mut part.sections {
+            section.object.0 += objects;
+            shift(&mut section.blocks, blocks);
+            section.group.iter_mut().for_each(|group| group.0 += groups);
+            section.ordered_by.iter_mut().for_each(|other| other.0 += sections);
+        }
+        for block in &mut part.blocks {
+            block.section.0 += sections;
+            block.first_edge += edges;
+        }
+        for symbol in &mut part.symbols {
+            symbol.object.0 += objects;
+            if let Value::Block { block, .. } = &mut symbol.value {
+                block.0 += blocks;
+            }
+        }
+        part.edges.iter_mut().for_each(|edge| edge.target.0 += symbols);
+        part.groups.iter_mut().for_each(|group| {
+            group.object.0 += objects;
+            group.parent.iter_mut().for_each(|parent| parent.0 += groups);
+        });
+        for (keeper, kept) in &mut part.dependencies {
+            keeper.0 += blocks;
+            kept.0 += blocks;
+        }
+        part.roots.iter_mut().for_each(|root| root.0 += symbols);
+        self.objects.append(&mut part.objects);
+        self.sections.append(&mut part.sections);
+        self.blocks.append(&mut part.blocks);
+        self.symbols.append(&mut part.symbols);
+        self.edges.append(&mut part.edges);
+        self.groups.append(&mut part.groups);
+        self.dependencies.append(&mut part.dependencies);
+        self.roots.append(&mut part.roots);
+        Ok(())
+    }
+}

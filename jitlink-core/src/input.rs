@@ -1,0 +1,80 @@
+//! Input files: mapped, or given as bytes.
+
+use crate::error::LinkError;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file to link: an object or an archive.
+#[derive(Clone)]
+pub struct Input {
+    name: String,
+    data: Data,
+    /// Whether all members of an archive are linked, needed or not.
+    pub whole_archive: bool,
+}
+
+#[derive(Clone)]
+enum Data {
+    Mapped(Arc<memmap2::Mmap>),
+    Bytes(Arc<[u8]>),
+}
+
+impl Input {
+    /// Bytes with the name that errors and maps give them.
+    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Input {
+        Input { name: name.into(), data: Data::Bytes(bytes.into()), whole_archive: false }
+    }
+
+    /// A file, which must not be changed in place while it is being linked (replacing it is fine).
+    pub fn open(path: impl AsRef<Path>) -> Result<Input, LinkError> {
+        let path = path.as_ref();
+        let failed = |error: std::io::Error| LinkError::Io { path: path.display().to_string(), reason: error.to_string() };
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(failed(std::io::Error::other("is a directory")));
+        }
+        // Small files are cheaper to read than to map, and a pipe cannot be mapped.
+        let data = if metadata.is_file() && metadata.len() >= 64 << 10 {
+            Data::Mapped(Arc::new(map(&file).map_err(failed)?))
+        } else {
+            let mut bytes = Vec::with_capacity(metadata.len() as usize);
+            std::io::Read::read_to_end(&mut &file, &mut bytes).map_err(failed)?;
+            Data::Bytes(bytes.into())
+        };
+        Ok(Input { name: path.display().to_string(), data, whole_archive: false })
+    }
+
+    /// This input with all archive members linked, needed or not.
+    pub fn whole_archive(mut self) -> Input {
+        self.whole_archive = true;
+        self
+    }
+
+    /// The name that errors and maps give it: the path as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::Mapped(map) => map,
+            Data::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "a file mapping is the one input that does not copy")]
+fn map(file: &std::fs::File) -> std::io::Result<memmap2::Mmap> {
+    // SAFETY: the mapping is private and read-only. That the file is not truncated or rewritten in place meanwhile is what
+    // `Input::open` asks of its caller.
+    unsafe { memmap2::Mmap::map(file) }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("name", &self.name).field("bytes", &self.bytes().len()).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! Fields: where in the bytes a value is written.
+
+use crate::addr::Endian;
+
+/// Bits of the value that go to bits of a word.
+#[derive(Clone, Copy, Debug)]
+pub struct Bits {
+    /// The lowest bit of the value.
+    pub from: u8,
+    /// How many bits.
+    pub width: u8,
+    /// Which word of the field.
+    pub word: u8,
+    /// The lowest bit of that word.
+    pub lsb: u8,
+}
+
+/// `width` bits of the value from bit `from` up go to bit `lsb` of word `word`.
+pub const fn bits(from: u8, width: u8, word: u8, lsb: u8) -> Bits {
+    Bits { from, width, word, lsb }
+}
+
+/// Writes the field; gets the value with rounding already added.
+type Insert = fn(&mut [u8], u64, Endian);
+/// Reads the field back, sign-extended.
+type Extract = fn(&[u8], Endian) -> i64;
+
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// The whole word.
+    Plain,
+    /// Slices of the value in one or more words of equal size.
+    Slices(&'static [Bits]),
+    /// An encoding that bit slices cannot express.
+    Coded { insert: Insert, extract: Extract },
+}
+
+/// A field: its words, the value bits that they hold, and how the value is rounded before it is cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    shape: Shape,
+    /// Size of a word in bytes.
+    word: u8,
+    /// Number of words.
+    words: u8,
+    /// The value must fit this many bits; the top one is the sign's.
+    value_bits: u8,
+    round: i64,
+    align: u32,
+}
+
+impl Field {
+    /// No field: nothing is written.
+    pub const fn none() -> Field {
+        Field { shape: Shape::Plain, word: 0, words: 0, value_bits: 0, round: 0, align: 1 }
+    }
+
+    /// A whole word of 1, 2, 4 or 8 bytes.
+    pub const fn plain(bytes: u8) -> Field {
+        Field { shape: Shape::Plain, word: bytes, words: 1, value_bits: bytes * 8, round: 0, align: 1 }
+    }
+
+    /// Slices of the value in words of `word` bytes.
+    pub const fn word(word: u8, slices: &'static [Bits]) -> Field {
+        let mut index = 0;
+        let (mut words, mut top) = (1, 0);
+        while index < slices.len() {
+            if slices[index].word + 1 > words {
+                words = slices[index].word + 1;
+            }
+            if slices[index].from + slices[index].width > top {
+                top = slices[index].from + slices[index].width;
+            }
+            index += 1;
+        }
+        Field { shape: Shape::Slices(slices), word, words, value_bits: top, round: 0, align: 1 }
+    }
+
+    /// `bytes` bytes in an encoding of their own, for values of `value_bits` bits.
+    pub const fn coded(bytes: u8, value_bits: u8, insert: Insert, extract: Extract) -> Field {
+        Field { shape: Shape::Coded { insert, extract }, word: bytes, words: 1, value_bits, round: 0, align: 1 }
+    }
+
+    /// This field with a constant added to the value before it is cut.
+    pub const fn round(mut self, round: i64) -> Field {
+        self.round = round;
+        self
+    }
+
+    /// This field for values that must be multiples of `align`.
+    pub const fn align(mut self, align: u32) -> Field {
+        self.align = align;
+        self
+    }
+
+    /// How many bytes it spans.
+    #[inline]
+    pub const fn bytes(&self) -> usize {
+        self.word as usize * self.words as usize
+    }
+
+    /// The value must fit this many bits.
+    pub const fn value_bits(&self) -> u8 {
+        self.value_bits
+    }
+
+    /// What is added to the value before it is cut.
+    #[inline]
+    pub const fn rounding(&self) -> i64 {
+        self.round
+    }
+
+    /// What the value must be a multiple of.
+    #[inline]
+    pub const fn alignment(&self) -> u32 {
+        self.align
+    }
+
+    /// The word's size if the value fills it as it is, which needs no bit work.
+    #[inline]
+    pub const fn plain_bytes(&self) -> Option<usize> {
+        match self.shape {
+            Shape::Plain if self.round == 0 && self.align == 1 => Some(self.word as usize),
+            _ => None,
+        }
+    }
+
+    /// Writes `value`, to which rounding was added, over whatever stood in the field; bits around it stay.
+    #[inline]
+    pub fn insert(&self, bytes: &mut [u8], value: u64, endian: Endian) {
+        let size = usize::from(self.word);
+        match self.shape {
+            Shape::Plain if size == 0 => {}
+            Shape::Plain => endian.write(&mut bytes[..size], value),
+            Shape::Slices(slices) => {
+                for slice in slices {
+                    let word = &mut bytes[usize::from(slice.word) * size..][..size];
+                    let mask = mask(slice.width) << slice.lsb;
+                    let old = endian.read(word);
+                    endian.write(word, old & !mask | (value >> slice.from << slice.lsb) & mask);
+                }
+            }
+            Shape::Coded { insert, .. } => insert(&mut bytes[..size], value, endian),
+        }
+    }
+
+    /// Reads the implicit addend of a REL format: the field's value, sign-extended, less the rounding.
+    pub fn extract(&self, bytes: &[u8], endian: Endian) -> i64 {
+        let size = usize::from(self.word);
+        let value = match self.shape {
+            Shape::Plain if size == 0 => 0,
+            Shape::Plain => sign_extend(endian.read(&bytes[..size]), self.value_bits),
+            Shape::Slices(slices) => {
+                let gather = |value: u64, slice: &Bits| {
+                    let word = endian.read(&bytes[usize::from(slice.word) * size..][..size]);
+                    value | (word >> slice.lsb & mask(slice.width)) << slice.from
+                };
+                sign_extend(slices.iter().fold(0, gather), self.value_bits)
+            }
+            Shape::Coded { extract, .. } => extract(&bytes[..size], endian),
+        };
+        value.wrapping_sub(self.round)
+    }
+}
+
+fn mask(width: u8) -> u64 {
+    if width >= 64 { u64::MAX } else { (1 << width) - 1 }
+}
+
+fn sign_extend(value: u64, bits: u8) -> i64 {
+    if bits == 0 || bits >= 64 {
+        return value as i64;
+    }
+    let unused = 64 - u32::from(bits);
+    ((value << unused) as i64) >> unused
+}

@@ -1,0 +1,192 @@
+//! The vocabulary of the tables.
+
+use super::{Field, Inputs};
+
+/// What of the target enters the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The symbol's address (S).
+    Symbol,
+    /// The address to call: the symbol itself where it can be reached, else a stub for it (L).
+    Callee,
+    /// The address of a GOT slot that holds the symbol's address (G + GOT).
+    GotSlot,
+    /// The address of a pair of GOT slots for `__tls_get_addr`: module and offset.
+    TlsGdSlot,
+    /// The address of a pair of GOT slots for `__tls_get_addr`: module and zero.
+    TlsLdSlot,
+    /// The address of a GOT slot that holds the offset from the thread pointer.
+    TlsIeSlot,
+    /// The address of a TLS descriptor.
+    TlsDescSlot,
+    /// The offset from the thread pointer.
+    TpOffset,
+    /// The offset in the module's thread-local block.
+    DtpOffset,
+    /// The symbol's size (Z).
+    Size,
+    /// The number of the symbol's section in the image.
+    SectionIndex,
+    /// The base of the GOT (GOT); the symbol is ignored.
+    GotBase,
+    /// Nothing: zero. The edge only keeps its target alive.
+    Nothing,
+}
+
+/// What the value is relative to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Base {
+    /// Nothing: an absolute value.
+    Zero,
+    /// The address of the field (P).
+    Place,
+    /// The 4 KiB page of the field; the subject's page is meant too.
+    PlacePage,
+    /// The base of the GOT (GOT).
+    Got,
+    /// The base of the image.
+    Image,
+    /// The start of the symbol's section.
+    Section,
+    /// A base that a pass of the architecture resolves for each block: a TOC group, a small-data area.
+    Anchor(u8),
+}
+
+/// Which values the field accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// All; the high bits are dropped.
+    Ignore,
+    /// Those that sign extension of the field gives back.
+    Signed,
+    /// Those that zero extension of the field gives back.
+    Unsigned,
+    /// Both.
+    Bitfield,
+}
+
+/// A formula that subject and base cannot express.
+pub type Formula = fn(&Inputs) -> i64;
+
+/// One relocation of an ABI, on one line of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Reloc {
+    raw: u32,
+    name: &'static str,
+    subject: Subject,
+    base: Base,
+    field: &'static Field,
+    overflow: Overflow,
+    formula: Option<Formula>,
+    relaxable: bool,
+    refused: Option<&'static str>,
+}
+
+/// A row: raw number, the name that the ABI gives it, and `subject + addend - base` into `field` under `overflow`.
+pub const fn reloc(
+    raw: u32,
+    name: &'static str,
+    subject: Subject,
+    base: Base,
+    field: &'static Field,
+    overflow: Overflow,
+) -> Reloc {
+    Reloc { raw, name, subject, base, field, overflow, formula: None, relaxable: false, refused: None }
+}
+
+static NO_FIELD: Field = Field::none();
+
+impl Reloc {
+    /// A row that does nothing and keeps nothing alive but its target.
+    pub const fn none(raw: u32, name: &'static str) -> Reloc {
+        reloc(raw, name, Subject::Nothing, Base::Zero, &NO_FIELD, Overflow::Ignore)
+    }
+
+    /// A row that is known and refused by name wherever a live, loaded block uses it.
+    pub const fn refused(raw: u32, name: &'static str, why: &'static str) -> Reloc {
+        let mut row = Reloc::none(raw, name);
+        row.refused = Some(why);
+        row
+    }
+
+    /// This row, refused by name with a reason wherever a live, loaded block uses it.
+    pub const fn refuse(mut self, why: &'static str) -> Reloc {
+        self.refused = Some(why);
+        self
+    }
+
+    /// This row with a formula of its own in place of `subject + addend - base`.
+    pub const fn with_formula(mut self, formula: Formula) -> Reloc {
+        self.formula = Some(formula);
+        self
+    }
+
+    /// This row, offered to [`crate::TargetArch::relax`].
+    pub const fn relax(mut self) -> Reloc {
+        self.relaxable = true;
+        self
+    }
+
+    /// The number in the object file.
+    pub const fn raw(&self) -> u32 {
+        self.raw
+    }
+
+    /// The name that the ABI gives it.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What of the target enters the value.
+    pub const fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// What the value is relative to.
+    pub const fn base(&self) -> Base {
+        self.base
+    }
+
+    /// Where the value is written.
+    pub const fn field(&self) -> &'static Field {
+        self.field
+    }
+
+    /// Which values fit.
+    pub const fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    /// Its own formula, if it has one.
+    pub const fn formula(&self) -> Option<Formula> {
+        self.formula
+    }
+
+    /// Whether the architecture may replace it by something shorter.
+    pub const fn is_relaxable(&self) -> bool {
+        self.relaxable
+    }
+
+    /// Why it is refused, if it is.
+    pub const fn refusal(&self) -> Option<&'static str> {
+        self.refused
+    }
+
+    /// The smallest and the largest value that fit; `None` where any value does.
+    pub fn limits(&self) -> Option<(i128, i128)> {
+        let bits = u32::from(self.field.value_bits());
+        if bits == 0 || bits >= 64 {
+            return None;
+        }
+        let full = 1i128 << bits;
+        match self.overflow {
+            Overflow::Ignore => None,
+            Overflow::Signed => Some((-(full / 2), full / 2 - 1)),
+            Overflow::Unsigned => Some((0, full - 1)),
+            Overflow::Bitfield => Some((-(full / 2), full - 1)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Tables of rows: what an architecture registers, and what a batch indexes.
+
+use super::{Reloc, row::reloc};
+use crate::addr::Endian;
+use crate::error::LinkError;
+use std::sync::Arc;
+
+/// The relocations of one machine in one object format; a registry entry of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct RelocTable {
+    format: &'static str,
+    machine: u32,
+    pointer_bytes: u8,
+    endian: Option<Endian>,
+    arch: &'static str,
+    rows: &'static [Reloc],
+}
+
+impl RelocTable {
+    /// The rows that objects of `format` for `machine` (the format's own number) with pointers of `pointer_bytes` bytes use,
+    /// and the architecture that they mean. Rows are sorted by raw number.
+    pub const fn new(
+        format: &'static str,
+        machine: u32,
+        pointer_bytes: u8,
+        arch: &'static str,
+        rows: &'static [Reloc],
+    ) -> RelocTable {
+        RelocTable { format, machine, pointer_bytes, endian: None, arch, rows }
+    }
+
+    /// This table for objects of one byte order only.
+    pub const fn endian(mut self, endian: Endian) -> RelocTable {
+        self.endian = Some(endian);
+        self
+    }
+
+    /// The format's name.
+    pub const fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// The format's number for the machine.
+    pub const fn machine(&self) -> u32 {
+        self.machine
+    }
+
+    /// The size of a pointer.
+    pub const fn pointer_bytes(&self) -> u8 {
+        self.pointer_bytes
+    }
+
+    /// The byte order, where the table is for one only.
+    pub const fn byte_order(&self) -> Option<Endian> {
+        self.endian
+    }
+
+    /// The architecture's name.
+    pub const fn arch(&self) -> &'static str {
+        self.arch
+    }
+
+    /// The rows, sorted by raw number.
+    pub const fn rows(&self) -> &'static [Reloc] {
+        self.rows
+    }
+}
+
+static NO_ROW: Reloc = reloc(
+    0,
+    "(none)",
+    super::Subject::Nothing,
+    super::Base::Zero,
+    &super::Field::none(),
+    super::Overflow::Ignore,
+);
+
+/// The rows of one batch: the architecture's own (for slots and stubs), then the format's.
+#[derive(Clone, Debug)]
+pub struct RowTable {
+    rows: Arc<[Reloc]>,
+    /// Index of a raw number's row plus one; zero where there is none.
+    by_raw: Arc<[u16]>,
+}
+
+impl RowTable {
+    /// The rows of an architecture and of one of its tables. Raw numbers are below 65,536.
+    pub fn new(arch_rows: &'static [Reloc], table: &'static [Reloc]) -> Result<RowTable, LinkError> {
+        let rows: Vec<Reloc> = arch_rows.iter().chain(table).copied().collect();
+        let limit = 0xffff;
+        if rows.len() >= limit || table.iter().any(|row| row.raw() as usize >= limit) {
+            let value = rows.len() as u64;
+            return Err(LinkError::TooLarge { what: "relocation table".into(), value, limit: limit as u64 });
+        }
+        let mut by_raw = vec![0u16; table.iter().map(|row| row.raw() as usize + 1).max().unwrap_or(0)];
+        for (index, row) in table.iter().enumerate() {
+            by_raw[row.raw() as usize] = (arch_rows.len() + index + 1) as u16;
+        }
+        Ok(RowTable { rows: rows.into(), by_raw: by_raw.into() })
+    }
+
+    /// The row that an edge indexes.
+    #[inline]
+    pub fn row(&self, index: u16) -> &Reloc {
+        self.rows.get(usize::from(index)).unwrap_or(&NO_ROW)
+    }
+
+    /// The row of a raw number of the format, with its index.
+    #[inline]
+    pub fn by_raw(&self, raw: u32) -> Option<(u16, &Reloc)> {
+        let index = self.by_raw.get(raw as usize)?.checked_sub(1)?;
+        Some((index, &self.rows[usize::from(index)]))
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> &[Reloc] {
+        &self.rows
+    }
+}
