@@ -24,6 +24,11 @@ pub trait Executor: Send + Sync {
     /// The addresses of symbols of the target's own, one for each name; `None` where it has none.
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError>;
 
+    /// Whether batches are to come with an [`Action::Describe`].
+    fn wants_description(&self) -> bool {
+        false
+    }
+
     /// Runs arrays of function pointers in the order given, each with the program's arguments as the platform does it.
     ///
     /// # Safety
@@ -108,12 +113,27 @@ pub enum Action {
 pub struct Description {
     /// Runs of memory: address, size.
     pub segments: Vec<(Addr, u64)>,
-    /// Symbols with their objects: address, size, name, index of the object. Sorted by address.
-    pub symbols: Vec<(Addr, u64, String, u32)>,
+    /// Functions, sorted by address.
+    pub symbols: Vec<DescribedSymbol>,
+    /// The symbols' names, one after another.
+    pub names: String,
     /// The names of the objects.
     pub objects: Vec<String>,
     /// The address that identifies the module to the C library (`__dso_handle`), if it has one.
     pub handle: Option<Addr>,
+}
+
+/// A function in a [`Description`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DescribedSymbol {
+    /// Where it starts.
+    pub address: Addr,
+    /// Its size in bytes; zero where unknown.
+    pub size: u64,
+    /// Start and length of its name in [`Description::names`].
+    pub name: (u32, u32),
+    /// The index of its object in [`Description::objects`].
+    pub object: u32,
 }
 
 /// Memory of the target that a linked batch lives in. Dropping it undoes its actions and frees it.

@@ -37,6 +37,11 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         &self.graph.target
     }
 
+    /// Whether sections that take up no memory of the program are to be read.
+    pub fn keeps_debug(&self) -> bool {
+        self.graph.keep_debug
+    }
+
     /// What has been built so far.
     pub fn graph(&self) -> &LinkGraph<'a> {
         self.graph
