@@ -12,6 +12,7 @@
 //! | [`registry`] | what is available in this program |
 //! | [`link`] | the phases in order |
 //! | [`archive`] | `ar` archives of every dialect, and the members that a link pulls in |
+//! | [`testing`] | checks that every relocation table must pass |
 //! | [`error`] | everything that can be wrong with an input, with its place |
 #![cfg_attr(feature = "in-process", doc = "| [`process`] | the executor of this process |")]
 #![deny(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod link;
 pub mod process;
 pub mod registry;
 pub mod reloc;
+pub mod testing;
 
 pub use addr::{Addr, AddrRange, Endian};
 pub use arch::TargetArch;
