@@ -139,8 +139,8 @@ pub struct Description {
     pub names: String,
     /// The names of the objects.
     pub objects: Vec<String>,
-    /// The address that identifies the module to the C library (`__dso_handle`), if it has one.
-    pub handle: Option<Addr>,
+    /// An address in it that identifies it to the C library (`__dso_handle`).
+    pub handle: Addr,
 }
 
 /// A function in a [`Description`].

@@ -58,7 +58,7 @@ pub(super) fn describe(
     graph: &LinkGraph<'_>,
     addresses: &Addresses,
     segments: Vec<(Addr, u64)>,
-    handle: Option<Addr>,
+    handle: Addr,
 ) -> Description {
     let mut names = String::new();
     let mut symbols = Vec::new();

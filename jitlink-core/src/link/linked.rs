@@ -23,8 +23,8 @@ pub struct Linked {
     pub initialisers: Vec<PointerArray>,
     /// What runs after it, in order.
     pub finalisers: Vec<PointerArray>,
-    /// The address that identifies the module to the C library, if the batch refers to it.
-    pub handle: Option<Addr>,
+    /// An address in the batch that identifies it to the C library (`__dso_handle`).
+    pub handle: Addr,
     /// Sections without memory, if they were kept: name and relocated bytes.
     pub debug: Vec<(String, Vec<u8>)>,
     /// What is where, if it was asked for.
@@ -80,6 +80,13 @@ pub struct Export {
     hash: u64,
 }
 
+impl Export {
+    /// The hash of its name, as [`Name::hash`] computes it.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
 /// The names that a batch defines for others, in input order.
 #[derive(Clone, Debug, Default)]
 pub struct Exports {
@@ -122,6 +129,11 @@ impl Exports {
     /// All definitions with their names, in input order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Export)> {
         self.entries.iter().map(|export| (self.name(export), export))
+    }
+
+    /// The definition at a position of the input order, with its name.
+    pub fn at(&self, position: usize) -> Option<(&str, &Export)> {
+        self.entries.get(position).map(|export| (self.name(export), export))
     }
 
     /// How many there are.

@@ -153,6 +153,8 @@ impl Batch<'_> {
         // Finalize.
         let segments: Vec<Segment> = memory.segments(&layout).map(|(_, segment)| segment).collect();
         let handle = graph.handle.filter(|&block| graph.is_live(block)).map(|block| addresses.blocks[block.index()]);
+        // Batches that do not refer to their handle still need one, and any address of theirs will do.
+        let handle = handle.or(segments.first().map(|segment| segment.address)).unwrap_or_default();
         let mut actions = Vec::new();
         if self.executor.wants_description() {
             let spans = segments.iter().map(|segment| (segment.address, segment.size)).collect();
@@ -162,7 +164,7 @@ impl Batch<'_> {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
         }
-        let allocation = memory.reservation.finalize(&actions).map_err(executor_error)?;
+        let allocation = memory.reservation.finalize(actions).map_err(executor_error)?;
         let statistics = &mut clock.statistics;
         statistics.objects = graph.objects.len();
         statistics.blocks = (graph.blocks.len(), graph.live.iter().filter(|&&live| live).count());
