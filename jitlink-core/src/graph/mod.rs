@@ -59,6 +59,8 @@ pub struct LinkGraph<'a> {
     pub(crate) canonical: Vec<SymbolId>,
     /// Symbols that must stay whatever refers to them.
     pub(crate) roots: Vec<SymbolId>,
+    /// Whether sections that the program never sees are read too.
+    pub(crate) keep_debug: bool,
 }
 
 impl<'a> LinkGraph<'a> {
@@ -77,7 +79,15 @@ impl<'a> LinkGraph<'a> {
             live: Vec::new(),
             canonical: Vec::new(),
             roots: Vec::new(),
+            keep_debug: false,
         }
+    }
+
+    /// This graph with debug information and notes read as well. Without it formats leave out whatever takes up no memory of
+    /// the program, which is most of an object's bytes and relocations.
+    pub fn with_debug(mut self) -> Self {
+        self.keep_debug = true;
+        self
     }
 
     /// The machine that the batch is for.
