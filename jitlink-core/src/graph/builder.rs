@@ -37,14 +37,14 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         &self.graph.target
     }
 
-    /// Whether sections that take up no memory of the program are to be read.
-    pub fn keeps_debug(&self) -> bool {
-        self.graph.keep_debug
-    }
-
     /// What has been built so far.
     pub fn graph(&self) -> &LinkGraph<'a> {
         self.graph
+    }
+
+    /// Whether sections that the program never sees (debug information, notes) are read too.
+    pub fn keeps_debug(&self) -> bool {
+        self.graph.keep_debug
     }
 
     /// Makes room for what the object is known to hold.
@@ -84,19 +84,26 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
 
     /// Adds the records of a DWARF `.eh_frame` to the newest section, a block each, so that the record of a pruned function
     /// can be pruned with it.
+    ///
+    /// Records are aligned as far as their sizes keep it up, because four bytes of padding between two of them would read as
+    /// the zero length that ends the section.
     pub fn add_unwind_records(&mut self, bytes: &'a [u8], align_log2: u8) -> Result<(), LinkError> {
         let section = SectionId::new(self.graph.sections.len() - 1);
+        let first = self.graph.blocks.len();
         let endian = self.graph.target.endian;
         let mut offset = 0;
+        let mut align_log2 = u32::from(align_log2);
         while offset < bytes.len() {
             let rest = &bytes[offset..];
             let size = unwind::record_size(rest, endian).ok_or_else(|| {
                 let what = format!("an unwind record runs past the end of the section, {:#x} bytes on", rest.len());
                 LinkError::malformed(self.name(), self.graph.section(section).name_lossy(), offset as u64, what)
             })?;
-            self.add_block(Content::Input(&rest[..size]), offset as u64, align_log2);
+            align_log2 = align_log2.min(size.trailing_zeros());
+            self.add_block(Content::Input(&rest[..size]), offset as u64, 0);
             offset += size;
         }
+        self.graph.blocks[first..].iter_mut().for_each(|block| block.align_log2 = align_log2 as u8);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Symbols: names for places.
 
-use super::{BlockId, ObjectId};
+use super::{BlockId, ObjectId, Residence};
 use rustc_hash::FxHasher;
 use std::fmt;
 use std::hash::Hasher;
@@ -143,6 +143,8 @@ pub enum Value {
     Common {
         /// The alignment as a power of two.
         align_log2: u8,
+        /// Where that memory may lie.
+        residence: Residence,
     },
 }
 

@@ -194,7 +194,7 @@ impl<'a> Names<'a> {
                     let (size, value) = (symbol.size, symbol.value);
                     let best = &mut graph.symbols[best.index()];
                     best.size = best.size.max(size);
-                    if let (Value::Common { align_log2: have }, Value::Common { align_log2: want }) =
+                    if let (Value::Common { align_log2: have, .. }, Value::Common { align_log2: want, .. }) =
                         (&mut best.value, value)
                     {
                         *have = (*have).max(want);
@@ -303,10 +303,10 @@ impl<'a> Names<'a> {
     fn provide_commons(&self, graph: &mut LinkGraph<'a>, synthetic: &mut Synthetic) {
         for definition in self.entries.iter().filter_map(|entry| entry.definition) {
             let symbol = graph.symbol(definition);
-            let Value::Common { align_log2 } = symbol.value else { continue };
+            let Value::Common { align_log2, residence } = symbol.value else { continue };
             let (size, kind) = (symbol.size, symbol.kind);
             let mut section = Section::new(b".common", synthetic.object(graph));
-            section.protection = Protection::ReadWrite;
+            (section.protection, section.residence) = (Protection::ReadWrite, residence);
             if kind == SymbolKind::ThreadLocal {
                 section.role = Role::ThreadLocal;
             }

@@ -1,0 +1,7 @@
+//! The reader against objects made by the tests, by compilers, and by chance.
+
+mod builder;
+mod toy;
+
+mod basics;
+mod compilers;
