@@ -5,6 +5,7 @@
 //! with status 1.
 
 mod args;
+mod bench;
 mod ci;
 mod code;
 mod conformance;
@@ -55,6 +56,12 @@ const TASKS: &[Task] = &[
         run: conformance::main,
         help: "Run real programs under jitlink and compare with what ld makes of the same objects",
         options: conformance::OPTIONS,
+    },
+    Task {
+        name: "bench",
+        run: bench::main,
+        help: "Compare time, CPU time and memory of whole links with llvm-jitlink",
+        options: bench::OPTIONS,
     },
     Task {
         name: "ci",
