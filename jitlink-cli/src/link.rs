@@ -59,7 +59,7 @@ fn write_image(args: &Link, image: &ImageExecutor, module: &Module) -> Result<()
     let mut offsets = Vec::new();
     let mut end = 0u64;
     for segment in &stored {
-        offsets.push((segment.address(), end));
+        offsets.push((segment.address, end));
         end += segment.stored_bytes().len() as u64;
     }
     write_map(args, module, |segment| {

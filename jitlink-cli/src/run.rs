@@ -24,7 +24,7 @@ fn link(args: &Run) -> Result<(Module, Vec<CString>), LinkErrors> {
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
     let progress = Progress::start(format!("linking {} files", inputs.len()));
     let executor = executor(&args.link, args.arena_size)?;
-    executor.set_arguments(arguments.clone());
+    executor.set_arguments(&arguments);
     let module = Session::new(Registry::global()?, executor).link(&inputs, &options)?;
     drop(progress);
     Ok((module, arguments))
@@ -36,11 +36,10 @@ pub(crate) fn executor(args: &LinkArgs, arena_size: Option<u64>) -> Result<Arc<P
         let advice = if error.advice.is_empty() { String::new() } else { format!(" ({})", error.advice) };
         LinkError::Executor(format!("{}{advice}", error.reason))
     };
-    let mut builder = ProcessExecutor::builder();
+    let mut executor = ProcessExecutor::new().map_err(failed)?;
     if let Some(size) = arena_size {
-        builder = builder.arena_size(size);
+        executor = executor.arena_size(size);
     }
-    let executor = builder.build().map_err(failed)?;
     for library in &args.libraries {
         // SAFETY: the user asked for this library, and with it for its initialisers to run.
         unsafe { executor.load_library(library, &args.library_paths) }.map_err(failed)?;
@@ -53,7 +52,8 @@ fn start(args: &Run, module: &Module, arguments: &[CString]) -> ExitCode {
     if args.link.time {
         report::times(module.statistics(), args.link.format);
     }
-    jitlink::core::process::install_crash_reports();
+    // Without crash reports a crash is still a crash.
+    let _ = jitlink::core::process::crash::install();
     let Some(Some(entry)) = module.roots().first().copied() else {
         let error = LinkError::Request(format!("the program has no function {}", args.entry));
         return report::failure(&error.into(), args.link.format);

@@ -152,6 +152,11 @@ pub(super) fn lower(
                 _ => None,
             };
             let class = &classes[usize::from(edge.row)];
+            if target.kind == SymbolKind::Indirect && fixed.is_none() && edge.subject != Subject::Nothing {
+                let what = "indirect functions (STT_GNU_IFUNC) are not supported".into();
+                errors.push(unsupported(graph, id, &edge, what, "build without ifunc and target_clones attributes"));
+                continue;
+            }
             if !class.matters && fixed.is_none() && !options.updatable {
                 continue;
             }
