@@ -9,9 +9,8 @@
 //! mov   foo@GOTPCREL(%rip), %reg    lea foo(%rip), %reg
 //! ```
 //!
-//! The psABI also lists `test` and eight arithmetic instructions, which become forms with an immediate operand. They need an
-//! address that fits 32 bits, signed, and here nothing is placed yet when the choice is made; they keep their GOT slot.
-//! They do not occur in code that compilers write for addresses (they compare registers).
+//! The psABI also lists `test` and eight arithmetic instructions, which become forms with an immediate operand. Those need
+//! an address that fits 32 bits, signed, and nothing is placed yet when the choice is made: they keep their GOT slot.
 //!
 //! A plain `R_X86_64_GOTPCREL` stays as it is: it does not say that the bytes before it are the start of an instruction.
 

@@ -1,4 +1,4 @@
-//! The relocations of x86-64 in ELF objects: psABI section 4.4 "Relocation", table 4.9, with its spelling and its letters.
+//! The relocations of x86-64 in ELF objects: psABI section 4.4.1 "Relocation Types", with its spelling and its letters.
 //!
 //! | letter | meaning | here |
 //! | --- | --- | --- |
@@ -12,7 +12,8 @@
 //! others to the linker. The rules below are those of GNU ld (`bfd/elf64-x86-64.c`, the howto table) with two exceptions,
 //! both on the strict side and both as in LLD: a bit field accepts -2^(n-1) to 2^n - 1, where ld takes anything from
 //! -2^n (so that -200 passes for a byte), and the `GOTPC32_TLSDESC` displacements are signed, which is how the machine reads
-//! them, where ld takes a bit field. `PC16` is a bit field as in ld because 16-bit code wraps around at 64 KiB.
+//! them, where ld takes a bit field. Where LLD is stricter this table is not: `PC16` is a bit field because 16-bit code wraps
+//! around at 64 KiB, and a size (`SIZE32`) is unsigned.
 //!
 //! **Thread-local storage.** These rows are complete; whether a link can serve their subjects is for the linker to say.
 //!
@@ -84,7 +85,7 @@ pub static ROWS: [Reloc; 54] = [
     reloc( 39, "R_X86_64_PC32_BND",              Symbol,      Place, &WORD32, Signed),   // as PC32
     reloc( 40, "R_X86_64_PLT32_BND",             Callee,      Place, &WORD32, Signed),   // as PLT32
     // As GOTPCREL, and the number of bytes between the start of the instruction and the field is known: 2, 3, 4, 5, 6.
-    // CODE_5 and CODE_6 belong to instructions with an EVEX prefix, which have no other form to relax to.
+    // CODE_5 and CODE_6 are for the longer prefixes of APX instructions, to which section B.2 gives no shorter form.
     reloc( 41, "R_X86_64_GOTPCRELX",             GotSlot,     Place, &WORD32, Signed).relax(),
     reloc( 42, "R_X86_64_REX_GOTPCRELX",         GotSlot,     Place, &WORD32, Signed).relax(),
     reloc( 43, "R_X86_64_CODE_4_GOTPCRELX",      GotSlot,     Place, &WORD32, Signed).relax(),
