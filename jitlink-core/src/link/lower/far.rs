@@ -2,6 +2,7 @@
 
 use super::super::synthetic::Synthetic;
 use super::tables::Tables;
+use super::unwind_tables::UnwindTables;
 use super::unsupported;
 use crate::addr::Addr;
 use crate::arch::{CodeSite, Outlined};
@@ -34,6 +35,7 @@ pub(super) fn lower(
         }
         starts.values_mut().for_each(|known| known.sort_unstable());
     }
+    let mut unwind_tables = UnwindTables::default();
     for (block, index, is_code) in far {
         let edge = graph.edges[index as usize];
         let known = &starts[&block];
@@ -47,11 +49,10 @@ pub(super) fn lower(
             graph.edges[index as usize].target = tables.stub(graph, synthetic, graph.canonical(edge.target));
             continue;
         }
-        let outlined = match is_code {
-            true => arch.outline(&site),
-            false => Err("data holds a reference that is too short for its target".to_string()),
+        let applied = match is_code {
+            true => arch.outline(&site).and_then(|moved| move_out(graph, synthetic, block, index as usize, moved)),
+            false => unwind_tables.make_indirect(graph, synthetic, tables, block, index as usize),
         };
-        let applied = outlined.and_then(|outlined| move_out(graph, synthetic, block, index as usize, outlined));
         if let Err(why) = applied {
             let what = format!("the target at {} is out of reach of this field: {why}", Addr(target));
             errors.push(unsupported(graph, block, &edge, what, ADVICE));

@@ -10,6 +10,7 @@
 mod far;
 mod tables;
 mod thunks;
+mod unwind_tables;
 
 pub(super) use thunks::{Islands, insert_thunks};
 
