@@ -11,7 +11,6 @@ use crate::input::Input;
 use crate::registry::Registry;
 use crate::reloc::RowTable;
 use rayon::prelude::*;
-use std::path::Path;
 use typed_arena::Arena;
 
 /// Bytes of an object with its names.
@@ -89,12 +88,11 @@ impl<'a> Reader<'_, 'a> {
     /// The bytes of an archive member.
     pub(super) fn member(&self, archive: &LazyArchive<'a>, index: usize) -> Result<Source<'a>, LinkError> {
         let member = &archive.archive.members()[index];
-        let name = format!("{}({})", archive.name, member.name());
-        let bytes = match member.data() {
-            MemberData::Inline(bytes) => bytes,
+        let name = format!("{}({})", archive.name, member.name);
+        let bytes = match &member.data {
+            MemberData::Inline(bytes) => *bytes,
             MemberData::External(path) => {
-                let folder = Path::new(&archive.name).parent().unwrap_or(Path::new(""));
-                let file = Input::open(folder.join(path)).map_err(|error| match error {
+                let file = Input::open(path).map_err(|error| match error {
                     LinkError::Io { path, reason } => LinkError::Io {
                         path,
                         reason: format!("{reason} (a member of the thin archive {})", archive.name),

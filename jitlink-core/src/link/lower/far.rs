@@ -2,8 +2,8 @@
 
 use super::super::synthetic::Synthetic;
 use super::tables::Tables;
-use super::unwind_tables::UnwindTables;
 use super::unsupported;
+use super::unwind_tables::UnwindTables;
 use crate::addr::Addr;
 use crate::arch::{CodeSite, Outlined};
 use crate::error::LinkError;

@@ -171,7 +171,9 @@ fn lsda_starts(graph: &LinkGraph<'_>) -> LsdaStarts {
         let bytes = data.content.bytes();
         let mut edges = graph.edges(block).iter().peekable();
         let mut start = 0;
-        while let Some(size) = bytes.get(start..).and_then(|rest| record_size(rest, endian)).filter(|_| start < bytes.len()) {
+        while let Some(size) =
+            bytes.get(start..).and_then(|rest| record_size(rest, endian)).filter(|_| start < bytes.len())
+        {
             let record = classify(&bytes[start..], endian);
             while let Some(edge) = edges.next_if(|edge| (edge.offset as usize) < start + size) {
                 let Some(Record::Fde { function, .. }) = record else { continue };
