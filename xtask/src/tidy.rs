@@ -63,34 +63,66 @@ type Finding = (usize, String);
 
 const RULES: &[Rule] = &[
     Rule { name: "length", applies: |path| is_source(path) && !is_test(path) && !is_table(path), check: length },
-    Rule { name: "module-docs", applies: |path| is_source(path) && path.contains("/src/"), check: module_docs },
+    Rule {
+        name: "module-docs",
+        applies: |path| is_source(path) && path.contains("/src/") && !is_test(path),
+        check: module_docs,
+    },
     Rule { name: "unfinished", applies: is_source, check: unfinished },
     Rule { name: "machine-path", applies: |_| true, check: machine_path },
     Rule {
         name: "core-knows-no-architecture",
         applies: |path| path.starts_with("jitlink-core/src/") && is_source(path),
-        check: |file| named(file, ARCHITECTURES, "core knows no architecture: extend `TargetArch`"),
+        check: |file| {
+            // `cfg(target_arch)` is about the machine that the linker runs on.
+            named(file, ARCHITECTURES, "target_arch", "core knows no architecture: extend `TargetArch`")
+        },
     },
     Rule {
         name: "core-knows-no-format",
         applies: |path| path.starts_with("jitlink-core/src/") && is_source(path),
-        check: |file| named(file, FORMATS, "core knows no format: extend `ObjectFormat`"),
+        check: |file| named(file, FORMATS, "", "core knows no format: extend `ObjectFormat`"),
     },
     Rule {
         name: "architectures-know-no-format",
         applies: |path| {
             path.starts_with("jitlink-arch-") && path.contains("/src/") && is_source(path) && !is_table(path)
         },
-        check: |file| named(file, FORMATS, "only an architecture's relocation tables name formats"),
+        check: |file| {
+            // The tables have to be registered by name.
+            named(file, FORMATS, "relocs", "only an architecture's relocation tables name formats")
+        },
     },
     Rule {
         name: "formats-know-no-architecture",
         applies: |path| is_format(path) && path.contains("/src/") && is_source(path) && !is_test(path),
-        check: |file| named(file, ARCHITECTURES, "a format finds its relocations through the registered tables"),
+        check: |file| named(file, ARCHITECTURES, "", "a format finds its relocations through the registered tables"),
     },
 ];
 
-const EXCEPTIONS: &[Exception] = &[];
+const EXCEPTIONS: &[Exception] = &[
+    (
+        "core-knows-no-format",
+        "jitlink-core/src/process/",
+        "the host's own shared libraries are asked, not what is linked",
+    ),
+    (
+        "formats-know-no-architecture",
+        "jitlink-elf/src/machine.rs",
+        "numbers that the ELF specification gives to machines",
+    ),
+    (
+        "formats-know-no-architecture",
+        "jitlink-elf/src/sections.rs",
+        "section types and flags of one machine, in a table",
+    ),
+    ("formats-know-no-architecture", "jitlink-elf/src/symbols.rs", "the section index of large common symbols"),
+    (
+        "formats-know-no-architecture",
+        "jitlink-elf/src/lib.rs",
+        "the one machine with relocations of another form is refused",
+    ),
+];
 
 pub(crate) fn main(args: Args) -> Result {
     args.finish()?;
@@ -168,7 +200,10 @@ fn length(file: &File) -> Vec<Finding> {
 }
 
 fn module_docs(file: &File) -> Vec<Finding> {
-    if file.text.trim_start().starts_with("//!") {
+    // A crate's attributes may stand above, and its README may be its documentation.
+    let first =
+        file.text.lines().find(|line| !line.trim().is_empty() && (!line.starts_with("#![") || line.contains("doc")));
+    if first.is_some_and(|line| line.starts_with("//!") || line.starts_with("#![doc = include_str!(")) {
         return Vec::new();
     }
     vec![(1, "a module begins with `//!`: the problem, the idea, what always holds".to_owned())]
@@ -188,11 +223,12 @@ fn machine_path(file: &File) -> Vec<Finding> {
     })
 }
 
-/// Findings for each line of code that names one of `names`.
-fn named(file: &File, names: &[&str], message: &str) -> Vec<Finding> {
+/// Findings for each line of code that names one of `names`, unless the line holds `excuse` in whatever case.
+fn named(file: &File, names: &[&str], excuse: &str, message: &str) -> Vec<Finding> {
     lines_with(&file.code, |line| {
         let name = name_parts(line).find(|part| names.contains(&part.as_str()))?;
-        Some(format!("`{name}` in `{}`: {message}", line.trim()))
+        let is_excused = !excuse.is_empty() && line.to_ascii_lowercase().contains(excuse);
+        (!is_excused).then(|| format!("`{name}` in `{}`: {message}", line.trim()))
     })
 }
 
@@ -256,6 +292,7 @@ mod tests {
     fn only_tables_of_an_architecture_name_formats() {
         let text = "//! x\nuse object::elf;";
         assert_eq!(findings("jitlink-arch-x86/src/stubs.rs", text).len(), 1);
+        assert!(findings("jitlink-arch-x86/src/lib.rs", "//! x\nuse relocs::ELF_X86_64;").is_empty());
         assert!(findings("jitlink-arch-x86/src/relocs/elf64.rs", text).is_empty());
     }
 
