@@ -132,7 +132,8 @@ pub struct Description {
     pub symbols: Vec<(Addr, u64, String, u32)>,
     /// The names of the objects.
     pub objects: Vec<String>,
-    /// The address that identifies the module to the C library (`__dso_handle`), if it has one.
+    /// The address that identifies the module to the C library: `__dso_handle`, if it has one. Without it the start of its
+    /// first segment stands for the module.
     pub handle: Option<Addr>,
 }
 

@@ -1,4 +1,9 @@
 //! Calls into linked code: `main`, initialisers and finalisers, with the arguments and the environment that a C program expects.
+//!
+//! # Exceptions that nobody catches
+//! In a program of its own, `main` is the last frame that an unwinder finds, so `throw` without a handler calls `std::terminate` at
+//! once, with the stack as it was. Here this program's frames lie below, which would let the exception through to the Rust run-time
+//! library, after destructors have run. So the calls stand in frames that end the search ([`call`]).
 
 use crate::addr::Addr;
 use crate::executor::PointerArray;
@@ -7,6 +12,14 @@ use std::ffi::{CString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::AtomicPtr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A function of linked code, with its type.
+#[derive(Clone, Copy)]
+enum Function {
+    Main(Main),
+    Initialiser(Initialiser),
+    Finaliser(Finaliser),
+}
 
 type Main = unsafe extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) -> c_int;
 type Initialiser = unsafe extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char);
@@ -90,15 +103,15 @@ pub(super) unsafe fn run_array(array: &PointerArray) {
         if function == 0 || function == usize::MAX {
             continue;
         }
-        // SAFETY: the caller promises that the array holds functions that are sound to run; each stage has its type.
+        // SAFETY: the caller promises that the array holds functions of its stage's type that are sound to run.
         unsafe {
-            match array.order.stage {
-                InitStage::Fini => std::mem::transmute::<usize, Finaliser>(function)(),
+            let function = match array.order.stage {
+                InitStage::Fini => Function::Finaliser(std::mem::transmute::<usize, Finaliser>(function)),
                 InitStage::Preinit | InitStage::Init => {
-                    let initialiser = std::mem::transmute::<usize, Initialiser>(function);
-                    initialiser(arguments.count(), arguments.vector(), environ);
+                    Function::Initialiser(std::mem::transmute::<usize, Initialiser>(function))
                 }
-            }
+            };
+            call(&function, arguments.count(), arguments.vector());
         }
     }
 }
@@ -123,7 +136,59 @@ pub(super) unsafe fn run_main(entry: Addr, arguments: &[CString]) -> i32 {
     };
     // SAFETY: the caller promises that this is the address of a function of this type that is sound to call.
     unsafe {
-        let main = std::mem::transmute::<usize, Main>(entry.0 as usize);
-        main(arguments.count(), arguments.vector(), environ)
+        let main = Function::Main(std::mem::transmute::<usize, Main>(entry.0 as usize));
+        call(&main, arguments.count(), arguments.vector())
     }
+}
+
+/// Calls a function of linked code in a frame that ends an unwinder's search; what `main` returns, or zero.
+///
+/// A function with something to clean up has a table that says for its calls where they continue when they unwind. [`enter`] cannot
+/// unwind and so is not in the table, and for a call that is missing there the run-time library tells the unwinder that the
+/// search has failed, upon which `throw` calls `std::terminate`. The compiler writes entries for ranges of code: those before and
+/// after, which clean up different things, keep `enter` out of a range. Should a compiler do otherwise, an exception is
+/// reported in other words; a test notices.
+///
+/// # Safety
+/// The function is sound to call with these arguments.
+#[inline(never)]
+unsafe fn call(function: &Function, count: c_int, vector: *mut *mut c_char) -> c_int {
+    let _before = Cleanup::<0>;
+    may_unwind();
+    // SAFETY: the caller promises that the function is sound to call.
+    let result = unsafe { enter(function, count, vector) };
+    let _after = Cleanup::<1>;
+    may_unwind();
+    result
+}
+
+/// The call itself, in a function that is known by name not to unwind: of a call through a pointer the compiler forgets it.
+#[inline(never)]
+unsafe extern "C" fn enter(function: &Function, count: c_int, vector: *mut *mut c_char) -> c_int {
+    // SAFETY: the caller promises that the function is sound to call; the environment is the C library's.
+    unsafe {
+        match *function {
+            Function::Main(main) => return main(count, vector, environ),
+            Function::Initialiser(initialiser) => initialiser(count, vector, environ),
+            Function::Finaliser(finaliser) => finaliser(),
+        }
+    }
+    0
+}
+
+/// Something to clean up.
+struct Cleanup<const KIND: u8>;
+
+impl<const KIND: u8> Drop for Cleanup<KIND> {
+    #[inline(never)]
+    fn drop(&mut self) {
+        std::hint::black_box(KIND);
+    }
+}
+
+/// A call that may unwind, as far as the compiler knows.
+#[inline(always)]
+fn may_unwind() {
+    fn nothing() {}
+    std::hint::black_box(nothing as fn())();
 }

@@ -31,6 +31,8 @@ pub(super) struct FreeList {
     dirty: RunSet,
     /// Everything from here on was never allocated.
     touched: u64,
+    /// How many dirty bytes are kept.
+    limit: u64,
 }
 
 /// Addresses that were free.
@@ -50,7 +52,7 @@ impl FreeList {
             by_size.insert((range.end - range.start, range.start));
         }
         runs.insert(range.clone(), |_| ());
-        FreeList { page, runs, by_size, dirty: RunSet::default(), touched: range.start }
+        FreeList { page, runs, by_size, dirty: RunSet::default(), touched: range.start, limit: DIRTY_LIMIT }
     }
 
     /// How many bytes are free.
@@ -130,7 +132,7 @@ impl FreeList {
         if first < last {
             self.dirty.insert(first..last, |_| ());
         }
-        if self.dirty.total() <= DIRTY_LIMIT {
+        if self.dirty.total() <= self.limit {
             return Vec::new();
         }
         std::mem::take(&mut self.dirty).iter().collect()
@@ -142,5 +144,132 @@ impl FreeList {
 
     fn page_after(&self, address: u64) -> u64 {
         (address + self.page - 1) & !(self.page - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PAGE: u64 = 256;
+    const SPACE: Range<u64> = 0x1000..0x1_0000;
+
+    /// Memory that remembers for every byte whether it is in use and whether it was written since it was cleared.
+    struct Model {
+        used: Vec<bool>,
+        written: Vec<bool>,
+    }
+
+    impl Model {
+        fn cut(range: &Range<u64>) -> Range<usize> {
+            (range.start - SPACE.start) as usize..(range.end - SPACE.start) as usize
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Allocate { granules: u64, align: u32 },
+        Free { which: usize },
+        FreePart { which: usize, from: u64, size: u64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (1_u64..200, 4_u32..10).prop_map(|(granules, align)| Step::Allocate { granules, align }),
+            any::<usize>().prop_map(|which| Step::Free { which }),
+            (any::<usize>(), 0_u64..3000, 1_u64..1000).prop_map(|(which, from, size)| Step::FreePart {
+                which,
+                from,
+                size
+            }),
+        ]
+    }
+
+    fn free(list: &mut FreeList, model: &mut Model, range: Range<u64>) {
+        model.used[Model::cut(&range)].fill(false);
+        for pages in list.free(range) {
+            assert!(pages.start.is_multiple_of(PAGE) && pages.end.is_multiple_of(PAGE));
+            let cut = Model::cut(&pages);
+            assert!(!model.used[cut.clone()].contains(&true), "pages in use are given back");
+            model.written[cut].fill(false);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_list_agrees_with_a_map_of_every_byte(steps in proptest::collection::vec(step(), 1..200)) {
+            let mut list = FreeList::new(SPACE, PAGE);
+            // Pages are given back far earlier than in use, so that it happens.
+            list.limit = 8 * PAGE;
+            let size = (SPACE.end - SPACE.start) as usize;
+            let mut model = Model { used: vec![false; size], written: vec![false; size] };
+            let mut live: Vec<Range<u64>> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Allocate { granules, align } => {
+                        let (size, align) = (granules * GRANULE, 1 << align);
+                        let Some(found) = list.allocate(size, align) else {
+                            let room = |at: u64| {
+                                let range = at..at + size;
+                                range.end <= SPACE.end && !model.used[Model::cut(&range)].contains(&true)
+                            };
+                            let fits = (SPACE.start..SPACE.end).step_by(align as usize).any(room);
+                            // Only a run that is larger by the alignment is sure to be found.
+                            prop_assert!(!fits || align > GRANULE, "{size:#x} bytes would fit");
+                            continue;
+                        };
+                        let taken = found.start..found.start + size;
+                        prop_assert!(found.start.is_multiple_of(align));
+                        prop_assert!(SPACE.start <= taken.start && taken.end <= SPACE.end);
+                        prop_assert!(!model.used[Model::cut(&taken)].contains(&true), "it is in use");
+                        for at in taken.clone() {
+                            let told = found.dirty.iter().any(|dirty| dirty.contains(&at));
+                            let written = model.written[(at - SPACE.start) as usize];
+                            prop_assert!(told || !written, "{at:#x} is not zero");
+                        }
+                        prop_assert!(found.dirty.iter().all(|run| taken.start <= run.start && run.end <= taken.end));
+                        model.used[Model::cut(&taken)].fill(true);
+                        model.written[Model::cut(&taken)].fill(true);
+                        live.push(taken);
+                    }
+                    Step::Free { which } if !live.is_empty() => {
+                        let range = live.swap_remove(which % live.len());
+                        free(&mut list, &mut model, range);
+                    }
+                    Step::FreePart { which, from, size } if !live.is_empty() => {
+                        let range = live.swap_remove(which % live.len());
+                        let start = (range.start + from).min(range.end - 1);
+                        let end = (start + size).min(range.end);
+                        free(&mut list, &mut model, start..end);
+                        live.extend([range.start..start, end..range.end].into_iter().filter(|rest| !rest.is_empty()));
+                    }
+                    _ => (),
+                }
+                let used = model.used.iter().filter(|used| **used).count() as u64;
+                prop_assert_eq!(list.total(), SPACE.end - SPACE.start - used);
+                prop_assert!(list.count() <= live.len() + 1);
+                prop_assert_eq!(list.by_size.len(), list.count());
+                prop_assert!(list.dirty.total() <= list.limit);
+            }
+            for range in live {
+                free(&mut list, &mut model, range);
+            }
+            prop_assert_eq!(list.runs.iter().collect::<Vec<_>>(), [SPACE]);
+        }
+    }
+
+    #[test]
+    fn equal_sizes_are_taken_from_the_lowest_address() {
+        let mut list = FreeList::new(SPACE, PAGE);
+        let starts: Vec<u64> = (0..4).map(|_| list.allocate(32, 16).unwrap().start).collect();
+        assert!(list.free(starts[2]..starts[2] + 32).is_empty());
+        assert!(list.free(starts[0]..starts[0] + 32).is_empty());
+        let found = list.allocate(32, 16).unwrap();
+        assert_eq!((found.start, found.dirty.len()), (starts[0], 1));
+        assert_eq!(found.dirty[0], starts[0]..starts[0] + 32);
+        assert_eq!(list.allocate(16, 16).unwrap().start, starts[2]);
+        assert_eq!(list.allocate(SPACE.end, 16), None);
+        assert_eq!(list.allocate(u64::MAX - 15, 1 << 40), None);
     }
 }

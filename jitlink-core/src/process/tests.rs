@@ -3,8 +3,8 @@
 use super::exit;
 use super::*;
 use crate::executor::{Action, Allocation, Description};
-use crate::graph::{InitStage, Initialisers, Protection};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::graph::Protection;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn segment(protection: Protection, size: u64) -> SegmentRequest {
     SegmentRequest { protection, residence: Residence::Near, size, align: 16 }
@@ -230,6 +230,44 @@ fn assert_success(output: &std::process::Output) {
     assert!(ran, "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A `.eh_frame`: a CIE without augmentation, one FDE, the terminator.
+fn unwind_records(function: Addr, size: u64) -> [u8; 48] {
+    let mut records = [0; 48];
+    records[0] = 12;
+    records[8..12].copy_from_slice(&[1, 0, 1, 0x78]);
+    records[16] = 20;
+    records[20] = 20;
+    records[24..32].copy_from_slice(&function.0.to_ne_bytes());
+    records[32..40].copy_from_slice(&size.to_ne_bytes());
+    records
+}
+
+#[test]
+fn unwind_records_are_found_while_their_module_is_linked() {
+    // GCC's unwinder answers with the record of a function.
+    let Some(find) = symbols::find(c"_Unwind_Find_FDE") else { return };
+    let find = |function: Addr| {
+        let mut bases = [0_usize; 3];
+        type Find = unsafe extern "C" fn(u64, *mut usize) -> u64;
+        // SAFETY: a function of that name takes an address and room for three pointers (GCC, unwind-dw2-fde.h).
+        unsafe { std::mem::transmute::<usize, Find>(find.0 as usize)(function.0, bases.as_mut_ptr()) }
+    };
+    let executor = ProcessExecutor::new().unwrap();
+    let mut reservation = executor.reserve(&three(64)).unwrap();
+    let (function, address) = (reservation.address(0), reservation.address(1));
+    reservation.working_memory()[1].bytes[..48].copy_from_slice(&unwind_records(function, 16));
+    assert_eq!(find(function + 5), 0);
+    let allocation = reservation.finalize(vec![Action::RegisterEhFrame { address, size: 48 }]).unwrap();
+    assert_eq!(find(function + 5), address.0 + 16);
+    assert_eq!(find(function + 16), 0);
+    drop(allocation);
+    assert_eq!(find(function + 5), 0);
+
+    let reservation = executor.reserve(&three(64)).unwrap();
+    let wrong = Action::RegisterEhFrame { address: reservation.address(1), size: 65 };
+    assert!(reservation.finalize(vec![wrong]).is_err());
+}
+
 #[test]
 fn linking_and_removing_leaves_nothing() {
     if let Err(output) = alone("linking_and_removing_leaves_nothing") {
@@ -244,20 +282,11 @@ fn linking_and_removing_leaves_nothing() {
         for memory in reservation.working_memory() {
             memory.bytes.fill(0xcc);
         }
-        // Two records: a CIE without augmentation, its FDE, the terminator.
-        let mut frame = vec![0; 48];
-        frame[0] = 12;
-        frame[8..12].copy_from_slice(&[1, 0, 1, 0x78]);
-        frame[16] = 20;
-        frame[20] = 20;
-        frame[24..32].copy_from_slice(&reservation.address(0).0.to_ne_bytes());
-        frame[32] = 16;
-        let bytes = &mut reservation.working_memory()[1];
-        let frames = bytes.bytes.len() >= 48;
+        let (code, address) = (reservation.address(0), reservation.address(1));
+        let frames = size >= 48;
         if frames {
-            bytes.bytes[..48].copy_from_slice(&frame);
+            reservation.working_memory()[1].bytes[..48].copy_from_slice(&unwind_records(code, 16));
         }
-        let address = reservation.address(1);
         let segments = (0..3).map(|index| (reservation.address(index), size)).collect();
         let mut actions = vec![Action::Describe(Description { segments, ..Description::default() })];
         if frames {
@@ -360,105 +389,6 @@ fn libraries_are_loaded_by_name_script_and_path() {
     assert!(executor.lookup(&[b"cosf"]).unwrap()[0].is_some());
 }
 
-static ORDER: Mutex<Vec<i32>> = Mutex::new(Vec::new());
-static HANDLE: AtomicUsize = AtomicUsize::new(0);
-
-extern "C" fn initialise(count: i32, arguments: *const *const std::ffi::c_char, environment: *const *const u8) {
-    // SAFETY: the executor passes arguments as to `main`.
-    let second = unsafe { std::ffi::CStr::from_ptr(*arguments.add(1)) };
-    assert_eq!((count, second), (2, c"argument"));
-    assert!(!environment.is_null());
-    ORDER.lock().unwrap().push(1);
-}
-
-extern "C" fn finalise() {
-    ORDER.lock().unwrap().push(9);
-}
-
-extern "C" fn main_like(count: i32, arguments: *const *const std::ffi::c_char) -> i32 {
-    // SAFETY: the executor passes arguments that end with null.
-    assert!(unsafe { (*arguments.add(count as usize)).is_null() && !(*arguments).is_null() });
-    ORDER.lock().unwrap().push(2);
-    count + 40
-}
-
-unsafe extern "C" fn registered_later(_: *mut std::ffi::c_void) {
-    ORDER.lock().unwrap().push(5);
-}
-
-unsafe extern "C" {
-    fn __cxa_atexit(
-        run: unsafe extern "C" fn(*mut std::ffi::c_void),
-        argument: *mut std::ffi::c_void,
-        handle: *mut std::ffi::c_void,
-    ) -> i32;
-}
-
-#[test]
-fn initialisers_main_and_finalisers_run_in_order() {
-    if let Err(output) = alone("initialisers_main_and_finalisers_run_in_order") {
-        return assert_success(&output);
-    }
-    let executor = ProcessExecutor::new().unwrap();
-    let array = |functions: &[usize]| functions.iter().flat_map(|function| function.to_ne_bytes()).collect::<Vec<u8>>();
-    let functions = array(&[finalise as *const () as usize, 0, initialise as *const () as usize, usize::MAX]);
-    let (at, allocation) = link(&executor, &request(&[segment(Protection::ReadWrite, 64)]), &[&functions]);
-    let arrays = |offset: u64, stage| PointerArray {
-        address: at[0] + offset,
-        count: 2,
-        order: Initialisers { stage, priority: 0, backwards: stage == InitStage::Init },
-    };
-    let handle = at[0];
-    HANDLE.store(handle.0 as usize, Ordering::Relaxed);
-    executor.set_arguments(&[c"program".into(), c"argument".into()]);
-    // SAFETY: the arrays hold functions of this test, which are there as long as the process.
-    unsafe {
-        executor.run_at_exit(handle, &[arrays(0, InitStage::Fini)]).unwrap();
-        executor.run_arrays(&[arrays(16, InitStage::Init)]).unwrap();
-        assert_eq!(__cxa_atexit(registered_later, std::ptr::null_mut(), handle.0 as *mut _), 0);
-        let main = Addr(main_like as *const () as u64);
-        assert_eq!(executor.run_main(main, &[]).unwrap(), 42);
-        assert_eq!(executor.run_main(main, &[c"only".into()]).unwrap(), 41);
-        executor.set_arguments(&[]);
-        assert_eq!(executor.run_main(main, &[]).unwrap(), 41);
-        assert_eq!(exit::waiting(), 1);
-        executor.run_exit_handlers(handle).unwrap();
-        executor.run_exit_handlers(handle).unwrap();
-    }
-    drop(allocation);
-    assert_eq!(*ORDER.lock().unwrap(), [1, 2, 2, 2, 5, 9]);
-    assert_eq!(exit::waiting(), 0);
-}
-
-#[test]
-fn finalisers_run_at_the_end_of_the_process() {
-    extern "C" fn say() {
-        // SAFETY: writes a few bytes to standard error.
-        unsafe { libc::write(2, b"finalised".as_ptr().cast(), 9) };
-    }
-    unsafe extern "C" fn say_first(_: *mut std::ffi::c_void) {
-        // SAFETY: as above.
-        unsafe { libc::write(2, b"handler, ".as_ptr().cast(), 9) };
-    }
-    if let Err(output) = alone("finalisers_run_at_the_end_of_the_process") {
-        assert_eq!(output.status.code(), Some(3));
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.contains("handler, finalised"), "{text}");
-        return;
-    }
-    let executor = ProcessExecutor::new().unwrap();
-    let functions = (say as *const () as usize).to_ne_bytes();
-    let (at, allocation) = link(&executor, &request(&[segment(Protection::ReadWrite, 64)]), &[&functions]);
-    std::mem::forget(allocation);
-    let order = Initialisers { stage: InitStage::Fini, priority: 0, backwards: false };
-    // SAFETY: the array holds a function of this test.
-    unsafe {
-        executor.run_at_exit(at[0], &[PointerArray { address: at[0], count: 1, order }]).unwrap();
-        assert_eq!(__cxa_atexit(say_first, std::ptr::null_mut(), at[0].0 as *mut _), 0);
-    }
-    std::process::exit(3);
-}
-
 #[test]
 fn modules_are_found_while_others_come_and_go() {
     let executor = ProcessExecutor::new().unwrap();
@@ -491,5 +421,6 @@ fn modules_are_found_while_others_come_and_go() {
     assert_eq!(modules::with_module_at(Addr(8), |_| ()), None);
 }
 
+mod calls;
 #[cfg(target_arch = "x86_64")]
 mod machine;
