@@ -67,7 +67,7 @@ impl ImageExecutor {
                 "give one such as 0x1000",
             ));
         }
-        if config.base.0 % config.page_size != 0 {
+        if !config.base.0.is_multiple_of(config.page_size) {
             return Err(ExecutorError::with_advice(
                 format!("the base {} is not a multiple of the page size {:#x}", config.base, config.page_size),
                 "choose a page-aligned base",
