@@ -36,12 +36,6 @@ impl Pieces {
             ExecutorError::new(format!("{size:#x} bytes at {address} are not in a segment of this module"))
         })
     }
-
-    /// Whether a byte of these was given back.
-    fn is_released(&self, address: Addr, size: u64) -> bool {
-        let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
-        released.within(address.0..address.0 + size).next().is_some()
-    }
 }
 
 impl Drop for Pieces {
@@ -203,7 +197,9 @@ impl Allocation for ProcessAllocation {
                 format!("no pointer can be stored at {address}: it is not an aligned word of a writable segment");
             return Err(ExecutorError::new(what));
         };
-        if self.pieces.is_released(address, WIDTH) {
+        // Held until the store is done, so that no release comes between.
+        let released = self.pieces.released.lock().unwrap_or_else(PoisonError::into_inner);
+        if released.within(address.0..address.0 + WIDTH).next().is_some() {
             return Err(ExecutorError::new(format!("the block at {address} was released")));
         }
         // SAFETY: the word is aligned and in writable memory of this module, which is there as long as `self`. Linked code may
