@@ -37,7 +37,7 @@ pub use error::RemoveError;
 pub use jitlink_core as core;
 pub use jitlink_core::image::{ImageConfig, ImageExecutor};
 pub use jitlink_core::link::{LinkMap, LinkOptions, Pipeline, Roots, Segment, Stage, Statistics, Unresolved};
-#[cfg(feature = "in-process")]
+#[cfg(all(feature = "in-process", target_os = "linux"))]
 pub use jitlink_core::process::ProcessExecutor;
 pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, Registry, Site};
 pub use library::Library;

@@ -30,7 +30,7 @@ struct SessionState {
 
 impl Session {
     /// A session that links to this process, with every backend of the program.
-    #[cfg(feature = "in-process")]
+    #[cfg(all(feature = "in-process", target_os = "linux"))]
     pub fn in_process() -> Result<Session, jitlink_core::LinkError> {
         let executor = jitlink_core::process::ProcessExecutor::new();
         let executor = executor.map_err(|error| jitlink_core::LinkError::Executor(error.to_string()))?;

@@ -56,6 +56,7 @@ impl FreeList {
     }
 
     /// How many bytes are free.
+    #[cfg(test)]
     pub(super) fn total(&self) -> u64 {
         self.runs.total()
     }

@@ -397,7 +397,7 @@ fn modules_are_found_while_others_come_and_go() {
         let reservation = executor.reserve(&three(64)).unwrap();
         let address = reservation.address(0);
         let description =
-            Description { segments: vec![(address, 64)], handle: Some(Addr(tag)), ..Description::default() };
+            Description { segments: vec![(address, 64)], handle: Addr(tag), ..Description::default() };
         (address, reservation.finalize(vec![Action::Describe(description)]).unwrap())
     };
     let (kept, _module) = describe(1);
@@ -414,7 +414,7 @@ fn modules_are_found_while_others_come_and_go() {
         }
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                assert_eq!(modules::with_module_at(kept, |module| module.handle), Some(Some(Addr(1))));
+                assert_eq!(modules::with_module_at(kept, |module| module.handle), Some(Addr(1)));
             }
         });
     });

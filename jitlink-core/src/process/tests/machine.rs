@@ -1,6 +1,7 @@
 //! Tests with machine code of this architecture.
 
 use super::*;
+use crate::executor::DescribedSymbol;
 
 /// `mov $VALUE, %eax; ret`
 fn constant(value: u32) -> Vec<u8> {
@@ -51,9 +52,10 @@ fn crash_in(code: &[u8]) {
     reservation.working_memory()[0].bytes[..code.len()].copy_from_slice(code);
     let description = Description {
         segments: vec![(at, 64)],
-        symbols: vec![(at, 16, "crash_here".into(), 1)],
+        symbols: vec![DescribedSymbol { address: at, size: 16, name: (0, 10), object: 1 }],
+        names: "crash_here".into(),
         objects: vec!["other.o".into(), "crash.o".into()],
-        handle: None,
+        handle: at,
     };
     let _kept = reservation.finalize(vec![Action::Describe(description)]).unwrap();
     call(at);
