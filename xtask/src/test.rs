@@ -2,7 +2,8 @@
 //!
 //! Tests that need a compiler look for it themselves, skip with a line when it is absent, and fail instead when `CI` is
 //! set; this task's part is to install the tools first and to run the sample of real programs. Cargo's own tests come
-//! last, so that their closing lines close the output.
+//! last, so that their closing lines close the output: examples before the others, because a crate without examples
+//! would close it with "0 passed".
 
 use crate::process::{cargo, in_ci, run, step};
 use crate::{Args, Result, conformance, setup, tidy};
@@ -23,6 +24,8 @@ pub(crate) fn main(mut args: Args) -> Result {
     if with_conformance {
         conformance::sample()?;
     }
-    step("cargo test");
-    run(cargo(&["test", "--workspace"]).args(trailing))
+    step("examples in the documentation");
+    run(cargo(&["test", "--workspace", "--doc"]).args(&trailing))?;
+    step("tests");
+    run(cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"]).args(&trailing))
 }

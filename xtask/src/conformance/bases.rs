@@ -215,7 +215,7 @@ pub(crate) const BASES: &[Base] = &[
         sources: &["*.cxx"],
         without: &[],
         include: &["."],
-        flags: &["-DBUILDING_LIBHUNSPELL"],
+        flags: &["-DBUILDING_LIBHUNSPELL", "-include", "settings.h"],
         libraries: &["stdc++", "m"],
     },
     Base {

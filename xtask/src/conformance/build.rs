@@ -110,14 +110,22 @@ impl Unit<'_> {
         command
     }
 
-    /// Sources of a published crate never change; drivers and their shared header do.
+    /// What may change under the same command: sources of a published crate never do, our own headers and drivers do.
     fn fingerprint(&self) -> Result<u64> {
-        if self.source.starts_with(self.package) {
-            return Ok(0);
+        let mut files = vec![drivers().join("common.h")];
+        for entry in std::fs::read_dir(drivers().join(self.base.name))? {
+            let path = entry?.path();
+            if path == self.source || path.extension().is_some_and(|end| end == "h") {
+                files.push(path);
+            }
         }
-        let mut bytes = std::fs::read(&self.source)?;
-        bytes.extend(std::fs::read(drivers().join("common.h"))?);
-        Ok(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)))
+        files.sort();
+        let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+        for file in files {
+            let bytes = std::fs::read(file)?;
+            sum = bytes.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+        }
+        Ok(sum)
     }
 }
 
