@@ -268,7 +268,8 @@ fn archives_of_the_tools_are_read() {
         if indexed {
             let mut found = index(&archive);
             let mut wanted = expected(&with_index);
-            (found.sort(), wanted.sort());
+            found.sort();
+            wanted.sort();
             assert_eq!(found, wanted, "{tool} {options:?}");
         }
     }

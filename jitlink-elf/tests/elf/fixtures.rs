@@ -189,12 +189,23 @@ fn random_damage_is_survived() {
                 // Tables of structure stand at the end, and are most worth damaging.
                 let from = if random.below(2) == 0 { damaged.len() * 2 / 3 } else { 16 };
                 let at = from + random.below(damaged.len() - from);
-                damaged[at] = match random.below(4) {
-                    0 => 0,
-                    1 => 0xff,
-                    2 => damaged[at] ^ 1 << random.below(8),
-                    _ => random.below(256) as u8,
-                };
+                match random.below(6) {
+                    0 => damaged[at] = 0,
+                    1 => damaged[at] = 0xff,
+                    2 => damaged[at] ^= 1 << random.below(8),
+                    3 => damaged[at] = random.below(256) as u8,
+                    4 => {
+                        // What may be an offset or a number of something becomes another that is not absurd.
+                        let value = random.below(damaged.len()) as u32;
+                        let end = damaged.len().min(at + 4);
+                        damaged[at..end].copy_from_slice(&value.to_le_bytes()[..end - at]);
+                    }
+                    _ => {
+                        let (source, most) = (random.below(damaged.len()), random.below(64));
+                        let size = most.min(damaged.len() - at).min(damaged.len() - source);
+                        damaged.copy_within(source..source + size, at);
+                    }
+                }
             }
             let start = Instant::now();
             survive(&damaged);

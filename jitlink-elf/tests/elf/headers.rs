@@ -68,10 +68,12 @@ fn damaged_headers_are_errors_with_their_place() {
         check(5, 9, "offset 0x5: malformed: the data encoding is 9");
         check(6, 9, "offset 0x6: malformed: the version of the identification is 9");
         check(0x14, 9, "offset 0x14: malformed: the version is");
-        let (shoff, shentsize) = if shape.wide { (0x28, 0x3a) } else { (0x20, 0x2e) };
+        let (shoff, shentsize, entry) = if shape.wide { (0x28, 0x3a, 64) } else { (0x20, 0x2e, 40) };
         check(shoff + 1, 0xff, "section header");
         check(shentsize, 9, "section header");
         check(shentsize + 1, 9, "section header");
+        let headers = good.len() - object.sections.len() * entry - 4 * entry;
+        check(headers + 4 + if shape.big { 3 } else { 0 }, SYMTAB as u8, "section header 0 is that of a section");
         for end in 0..16 {
             assert!(ElfFormat.header("a.o", &good[..end]).is_err());
         }

@@ -9,7 +9,9 @@ use jitlink_core::reloc::Subject;
 fn relocated(shape: Shape, kind: u32, content: &[u8], entries: &[(u64, u32, u32, i64)]) -> Elf {
     let mut object = Elf::new(shape);
     let data = object.add(Sec::new(".data", PROGBITS, A | W, content));
-    ["a", "b", "c"].map(|name| object.symbol(Sym::undefined(name)));
+    for name in ["a", "b", "c"] {
+        object.symbol(Sym::undefined(name));
+    }
     object.relocations(kind, data, entries);
     object
 }
