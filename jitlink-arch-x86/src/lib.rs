@@ -1,1 +1,29 @@
-//! x
+//! x86 for jitlink: what code and relocations of the family mean to a linker.
+//!
+//! | module | machine |
+//! | --- | --- |
+//! | [`x86_64`] | x86-64 (also AMD64, Intel 64), in ELF objects of 64 bits |
+//!
+//! A program that names this crate (`use jitlink_arch_x86 as _;`) finds its plugins in
+//! [`Registry::global`](jitlink_core::Registry::global). A registry made by hand takes them from here:
+//!
+//! ```
+//! use jitlink_arch_x86::{ELF_X86_64, X86_64};
+//! use jitlink_core::registry::{Plugin, Registry};
+//!
+//! let registry = Registry::empty().with(Plugin::Arch(&X86_64))?.with(Plugin::Relocs(ELF_X86_64))?;
+//! assert_eq!(registry.archs()[0].info().name(), "x86-64");
+//! # Ok::<(), jitlink_core::LinkError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod x86_64;
+
+pub use x86_64::X86_64;
+pub use x86_64::relocs::ELF_X86_64;
+
+jitlink_core::register!(
+    jitlink_core::registry::Plugin::Arch(&X86_64),
+    jitlink_core::registry::Plugin::Relocs(ELF_X86_64),
+);

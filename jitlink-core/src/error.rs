@@ -62,7 +62,9 @@ pub enum LinkError {
         formats: String,
     },
     /// No relocation table or architecture is registered for the object's machine.
-    #[error("{object}: no backend for {format} machine {machine} with {pointer_bits}-bit pointers; registered: {registered}")]
+    #[error(
+        "{object}: no backend for {format} machine {machine} with {pointer_bits}-bit pointers; registered: {registered}"
+    )]
     NoBackend {
         /// The object.
         object: String,
@@ -246,7 +248,12 @@ fn distance(place: Addr, target: Addr) -> String {
 
 impl LinkError {
     /// A malformed place in an object.
-    pub fn malformed(object: impl Into<String>, section: impl Into<String>, offset: u64, what: impl Into<String>) -> Self {
+    pub fn malformed(
+        object: impl Into<String>,
+        section: impl Into<String>,
+        offset: u64,
+        what: impl Into<String>,
+    ) -> Self {
         let site = Site { object: object.into(), section: section.into(), offset, ..Site::default() };
         LinkError::Malformed { site: Box::new(site), what: what.into() }
     }
@@ -294,7 +301,8 @@ impl LinkError {
         match self {
             LinkError::Io { .. } => "check the path and that the file can be read".into(),
             LinkError::Unrecognized { .. } => {
-                "pass a relocatable object file (cc -c) or an archive of them, or enable the backend's Cargo feature".into()
+                "pass a relocatable object file (cc -c) or an archive of them, or enable the backend's Cargo feature"
+                    .into()
             }
             LinkError::NoBackend { .. } => "enable the Cargo feature of that architecture's backend".into(),
             LinkError::MixedTargets { .. } => "compile all objects of a link for the same target".into(),
@@ -303,9 +311,13 @@ impl LinkError {
                 "the object was made by a newer or unusual compiler; report it with the object".into()
             }
             LinkError::Duplicate { .. } => "remove one definition, or make one of them weak or static".into(),
-            LinkError::ComdatMismatch { .. } => "compile both objects from the same source with the same options".into(),
+            LinkError::ComdatMismatch { .. } => {
+                "compile both objects from the same source with the same options".into()
+            }
             LinkError::Discarded { .. } => "compile both objects with the same compiler and options".into(),
-            LinkError::Misaligned { .. } => "the target must be aligned; check the assembly or the section's alignment".into(),
+            LinkError::Misaligned { .. } => {
+                "the target must be aligned; check the assembly or the section's alignment".into()
+            }
             LinkError::TooLarge { .. } => "split the link into several smaller ones".into(),
             LinkError::Unsupported { advice, .. }
             | LinkError::Undefined { advice, .. }

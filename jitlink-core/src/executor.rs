@@ -24,6 +24,11 @@ pub trait Executor: Send + Sync {
     /// The addresses of symbols of the target's own, one for each name; `None` where it has none.
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError>;
 
+    /// Whether batches are to come with an [`Action::Describe`].
+    fn wants_description(&self) -> bool {
+        false
+    }
+
     /// Runs arrays of function pointers in the order given, each with the program's arguments as the platform does it.
     ///
     /// # Safety
@@ -36,6 +41,26 @@ pub trait Executor: Send + Sync {
     /// `entry` is a function of type `int (int, char **, char **)` in a module that stays linked until it returns, and whose
     /// code is sound to run.
     unsafe fn run_main(&self, entry: Addr, arguments: &[CString]) -> Result<i32, ExecutorError>;
+
+    /// Arranges that a module's finalisers run, in the order given, when the process that hosts it ends or when
+    /// [`Executor::run_exit_handlers`] is called for it, whichever comes first. What the module registers later (`atexit`,
+    /// destructors of static objects) runs before them, so this comes before its initialisers.
+    ///
+    /// # Safety
+    /// As for [`Executor::run_arrays`], until the arrays have run. `handle` is an address in the module, always the same one
+    /// for it ([`Description::handle`]).
+    unsafe fn run_at_exit(&self, _handle: Addr, _arrays: &[PointerArray]) -> Result<(), ExecutorError> {
+        Err(ExecutorError::new(format!("the executor \"{}\" runs no finalisers", self.name())))
+    }
+
+    /// Runs what a module has registered to run at its end, latest first, and forgets it. Must be called before the memory of
+    /// a module is freed whose code has run; it may be called when nothing is registered.
+    ///
+    /// # Safety
+    /// As for [`Executor::run_arrays`]; no other code of the module runs any more.
+    unsafe fn run_exit_handlers(&self, _handle: Addr) -> Result<(), ExecutorError> {
+        Ok(())
+    }
 }
 
 /// What a batch needs.
@@ -76,7 +101,7 @@ pub trait Reservation: Send {
     fn working_memory(&mut self) -> Vec<WorkingMemory<'_>>;
 
     /// Makes the bytes the target's: sets protections and runs the actions in order. On an error all is undone.
-    fn finalize(self: Box<Self>, actions: &[Action]) -> Result<Box<dyn Allocation>, ExecutorError>;
+    fn finalize(self: Box<Self>, actions: Vec<Action>) -> Result<Box<dyn Allocation>, ExecutorError>;
 }
 
 /// The bytes of one segment before they are the target's.
@@ -108,12 +133,27 @@ pub enum Action {
 pub struct Description {
     /// Runs of memory: address, size.
     pub segments: Vec<(Addr, u64)>,
-    /// Symbols with their objects: address, size, name, index of the object. Sorted by address.
-    pub symbols: Vec<(Addr, u64, String, u32)>,
+    /// Functions, sorted by address.
+    pub symbols: Vec<DescribedSymbol>,
+    /// The symbols' names, one after another.
+    pub names: String,
     /// The names of the objects.
     pub objects: Vec<String>,
-    /// The address that identifies the module to the C library (`__dso_handle`), if it has one.
-    pub handle: Option<Addr>,
+    /// An address in it that identifies it to the C library (`__dso_handle`).
+    pub handle: Addr,
+}
+
+/// A function in a [`Description`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DescribedSymbol {
+    /// Where it starts.
+    pub address: Addr,
+    /// Its size in bytes; zero where unknown.
+    pub size: u64,
+    /// Start and length of its name in [`Description::names`].
+    pub name: (u32, u32),
+    /// The index of its object in [`Description::objects`].
+    pub object: u32,
 }
 
 /// Memory of the target that a linked batch lives in. Dropping it undoes its actions and frees it.

@@ -24,10 +24,25 @@ pub trait ObjectFormat: Send + Sync {
     /// Calls `found` with each name that the object defines for others, for archives without an index.
     fn definitions<'a>(&self, name: &str, bytes: &'a [u8], found: &mut dyn FnMut(&'a [u8])) -> Result<(), LinkError>;
 
+    /// What the linker provides under this name, where nothing defines it.
+    fn provided(&self, _name: &[u8]) -> Option<Provided> {
+        None
+    }
+
     /// The section whose start or stop this name means by convention, where nothing defines it (`__start_NAME`).
     fn boundary<'n>(&self, _name: &'n [u8]) -> Option<Boundary<'n>> {
         None
     }
+}
+
+/// What the linker itself provides under a name that the format gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Provided {
+    /// The base of the GOT.
+    GotBase,
+    /// An address that identifies the module (`__dso_handle`).
+    ModuleHandle,
 }
 
 /// What an object's header says.

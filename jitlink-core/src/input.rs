@@ -29,7 +29,8 @@ impl Input {
     /// A file, which must not be changed in place while it is being linked (replacing it is fine).
     pub fn open(path: impl AsRef<Path>) -> Result<Input, LinkError> {
         let path = path.as_ref();
-        let failed = |error: std::io::Error| LinkError::Io { path: path.display().to_string(), reason: error.to_string() };
+        let failed =
+            |error: std::io::Error| LinkError::Io { path: path.display().to_string(), reason: error.to_string() };
         let file = std::fs::File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {

@@ -12,8 +12,9 @@
 //! | [`registry`] | what is available in this program |
 //! | [`link`] | the phases in order |
 //! | [`archive`] | `ar` archives of every dialect, and the members that a link pulls in |
+//! | [`testing`] | checks that every relocation table must pass |
 //! | [`error`] | everything that can be wrong with an input, with its place |
-#![cfg_attr(feature = "in-process", doc = "| [`process`] | the executor of this process |")]
+#![cfg_attr(all(feature = "in-process", target_os = "linux"), doc = "| [`process`] | the executor of this process |")]
 #![deny(unsafe_code)]
 
 pub mod addr;
@@ -26,11 +27,12 @@ pub mod graph;
 pub mod image;
 pub mod input;
 pub mod link;
-#[cfg(feature = "in-process")]
+#[cfg(all(feature = "in-process", target_os = "linux"))]
 #[allow(unsafe_code, reason = "maps, writes and runs memory of this process; nothing else in this crate may")]
 pub mod process;
 pub mod registry;
 pub mod reloc;
+pub mod testing;
 
 pub use addr::{Addr, AddrRange, Endian};
 pub use arch::TargetArch;

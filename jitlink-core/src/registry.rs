@@ -63,7 +63,8 @@ impl Registry {
             Plugin::Arch(arch) => self.archs.iter().any(|known| known.info().name() == arch.info().name()),
             Plugin::Relocs(table) => self.tables.iter().any(|known| {
                 let orders = (known.byte_order(), table.byte_order());
-                table_key(known) == table_key(&table) && (orders.0.is_none() || orders.1.is_none() || orders.0 == orders.1)
+                table_key(known) == table_key(&table)
+                    && (orders.0.is_none() || orders.1.is_none() || orders.0 == orders.1)
             }),
         };
         if duplicate {
@@ -136,8 +137,7 @@ impl Registry {
             });
         };
         let rows = RowTable::new(arch.info().rows(), table.rows())?;
-        let target =
-            Target { arch, endian: header.endian, pointer_bytes: header.pointer_bytes, format: format.name() };
+        let target = Target { arch, endian: header.endian, pointer_bytes: header.pointer_bytes, format: format.name() };
         Ok((target, rows))
     }
 }

@@ -11,7 +11,7 @@ mod symbols;
 
 use comdat::Groups;
 use header::{File, Shape};
-use jitlink_core::format::{Boundary, ObjectHeader};
+use jitlink_core::format::{Boundary, ObjectHeader, Provided};
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::registry::Plugin;
 use jitlink_core::{LinkError, ObjectFormat};
@@ -64,6 +64,14 @@ impl ObjectFormat for ElfFormat {
 
     fn definitions<'a>(&self, name: &str, bytes: &'a [u8], found: &mut dyn FnMut(&'a [u8])) -> Result<(), LinkError> {
         for_shape!(name, bytes, read_definitions(name, bytes, found))
+    }
+
+    fn provided(&self, name: &[u8]) -> Option<Provided> {
+        match name {
+            b"_GLOBAL_OFFSET_TABLE_" => Some(Provided::GotBase),
+            b"__dso_handle" => Some(Provided::ModuleHandle),
+            _ => None,
+        }
     }
 
     fn boundary<'n>(&self, name: &'n [u8]) -> Option<Boundary<'n>> {

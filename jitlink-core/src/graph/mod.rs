@@ -24,6 +24,7 @@ pub use ids::{BlockId, GroupId, ObjectId, SectionId, SymbolId};
 pub use section::{Group, InitStage, Initialisers, Merge, Protection, Residence, Role, Section, Selection};
 pub use symbol::{Linkage, Name, Scope, Symbol, SymbolKind, Value};
 
+use crate::addr::Addr;
 use crate::arch::Target;
 use crate::error::{LinkError, Site};
 use crate::reloc::RowTable;
@@ -57,10 +58,18 @@ pub struct LinkGraph<'a> {
     pub(crate) live: Vec<bool>,
     /// The definition that each symbol stands for; set by the resolve phase, empty before it.
     pub(crate) canonical: Vec<SymbolId>,
+    /// The runs of gathered sections that boundary symbols stand for; set by the resolve phase.
+    pub(crate) runs: Vec<Vec<SectionId>>,
+    /// What passes resolved anchors to: the anchor, then an address for each block.
+    pub(crate) anchors: Vec<(u8, Vec<Addr>)>,
+    /// The block whose address identifies the module, once something refers to it.
+    pub(crate) handle: Option<BlockId>,
+    /// The GOT, once something needs it.
+    pub(crate) got: Option<BlockId>,
+    /// Sections without memory are read too.
+    pub(crate) keep_debug: bool,
     /// Symbols that must stay whatever refers to them.
     pub(crate) roots: Vec<SymbolId>,
-    /// Whether sections that the program never sees are read too.
-    pub(crate) keep_debug: bool,
 }
 
 impl<'a> LinkGraph<'a> {
@@ -78,13 +87,16 @@ impl<'a> LinkGraph<'a> {
             dependencies: Vec::new(),
             live: Vec::new(),
             canonical: Vec::new(),
-            roots: Vec::new(),
+            runs: Vec::new(),
+            anchors: Vec::new(),
+            handle: None,
+            got: None,
             keep_debug: false,
+            roots: Vec::new(),
         }
     }
 
-    /// This graph with debug information and notes read as well. Without it formats leave out whatever takes up no memory of
-    /// the program, which is most of an object's bytes and relocations.
+    /// This graph, for which debug sections are read too.
     pub fn with_debug(mut self) -> Self {
         self.keep_debug = true;
         self
@@ -202,6 +214,18 @@ impl<'a> LinkGraph<'a> {
     /// Whether a block survived pruning; every block is live before it.
     pub fn is_live(&self, id: BlockId) -> bool {
         self.live.get(id.index()).copied().unwrap_or(true)
+    }
+
+    /// The address that a pass resolved an anchor to, for the relocations of a block.
+    pub fn anchor(&self, anchor: u8, block: BlockId) -> Option<Addr> {
+        let (_, addresses) = self.anchors.iter().find(|(known, _)| *known == anchor)?;
+        addresses.get(block.index()).copied()
+    }
+
+    /// Resolves an anchor for all blocks at once: an address for each, in order. Passes do this once layout is done.
+    pub fn set_anchor(&mut self, anchor: u8, addresses: Vec<Addr>) {
+        self.anchors.retain(|(known, _)| *known != anchor);
+        self.anchors.push((anchor, addresses));
     }
 
     /// The name of the object that a block came from.

@@ -132,6 +132,13 @@ pub enum Value {
     },
     /// At a fixed address.
     Absolute(u64),
+    /// An end of a run of gathered sections.
+    Boundary {
+        /// The run.
+        run: u32,
+        /// One past its last byte rather than its first.
+        stop: bool,
+    },
     /// In memory that the linker provides, zero-filled, if nothing else defines the name.
     Common {
         /// The alignment as a power of two.

@@ -69,7 +69,8 @@ pub(crate) fn link_records(graph: &mut LinkGraph<'_>, object: ObjectId) -> Resul
                 let section = String::from_utf8_lossy(name);
                 LinkError::malformed(graph.object(object).name.clone(), section, start + at as u64, what)
             };
-            let record = classify(block.content.bytes(), endian).ok_or_else(|| malformed(0, "an unwind record too short"))?;
+            let record =
+                classify(block.content.bytes(), endian).ok_or_else(|| malformed(0, "an unwind record too short"))?;
             let Record::Fde { pointer, distance, function } = record else { continue };
             let cie = (start + pointer as u64).checked_sub(distance).and_then(|at| {
                 let all = &graph.blocks[blocks.start as usize..blocks.end as usize];

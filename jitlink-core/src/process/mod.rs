@@ -1,1 +1,271 @@
-//! The executor of this process.
+//! The executor of this process: linked code runs beside the code that linked it.
+//!
+//! Memory comes from *arenas*, striped by protection, in which small modules share pages; no address is ever writable and
+//! executable, and linking next to running code takes nothing away from it. Symbols come from the program and from its shared
+//! libraries, never as copies. Initialisers, exit handlers and unwind records are the C library's and the unwinder's own, registered
+//! for each module and undone with it.
+//!
+//! After a fork the child runs and keeps what was linked before, and links into arenas of its own. What the *parent* frees later is
+//! freed for the child too, because code is shared between them.
+//!
+//! Only this module and its parts contain unsafe code that concerns memory and calls; each part has one concern:
+//!
+//! | part | concern |
+//! | --- | --- |
+//! | `map` | system calls that map memory |
+//! | `place` | where arenas go |
+//! | `free_list`, `runs` | which addresses are free, which bytes are zero |
+//! | `arena` | stripes, aliases, growth |
+//! | `allocation` | a batch's memory from reservation to removal |
+//! | `icache` | instruction fetch sees what was written |
+//! | `symbols`, `libraries` | look-up in the process; shared libraries by name |
+//! | `call`, `exit` | initialisers, `main`, what runs at the end |
+//! | `unwind` | unwind records |
+//! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
+
+mod allocation;
+mod arena;
+mod call;
+mod context;
+pub mod crash;
+mod exit;
+mod free_list;
+mod icache;
+mod libraries;
+mod map;
+mod modules;
+mod place;
+mod runs;
+mod symbols;
+#[cfg(test)]
+mod tests;
+mod unwind;
+
+pub use place::Placement;
+
+use crate::addr::{Addr, AddrRange};
+use crate::executor::{Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest};
+use crate::graph::Residence;
+use allocation::{Pieces, ProcessReservation};
+use arena::{Arena, Piece, StripeSizes};
+use map::Span;
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An arena gets this much address space unless told otherwise. Unused, it costs nothing.
+const ARENA_SIZE: u64 = 1 << 30;
+
+/// An arena of the usual size shrinks to this, where address space is limited, before it is an error.
+const SMALLEST_ARENA: u64 = 8 << 20;
+
+/// Links into this process. Clones share their memory and libraries.
+#[derive(Clone, Debug)]
+pub struct ProcessExecutor {
+    arena_size: u64,
+    placement: Placement,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    arenas: Mutex<Vec<Home>>,
+    /// The system's handles of loaded libraries, in order.
+    libraries: Mutex<Vec<usize>>,
+}
+
+/// An arena, and what it is for.
+#[derive(Clone, Debug)]
+struct Home {
+    arena: Arc<Arena>,
+    /// What it was placed for: requests without a limit of their own do not use arenas of those with one, which lie elsewhere.
+    residence: Residence,
+    limited: bool,
+}
+
+impl ProcessExecutor {
+    /// An executor for this process. Reserves nothing before the first link.
+    pub fn new() -> Result<ProcessExecutor, ExecutorError> {
+        if size_of::<usize>() != 8 {
+            return Err(ExecutorError::with_advice(
+                "linking into a process needs one with 64-bit addresses",
+                "use an executor for another process",
+            ));
+        }
+        Ok(ProcessExecutor { arena_size: ARENA_SIZE, placement: Placement::Near, shared: Arc::default() })
+    }
+
+    /// With arenas of this size instead of 1 GiB.
+    #[must_use]
+    pub fn arena_size(mut self, bytes: u64) -> ProcessExecutor {
+        self.arena_size = bytes.next_multiple_of(map::page_size());
+        self
+    }
+
+    /// With arenas in other places than near the shared libraries.
+    #[must_use]
+    pub fn place(mut self, placement: Placement) -> ProcessExecutor {
+        self.placement = placement;
+        self
+    }
+
+    /// Loads a shared library, as `-l NAME` would have a program do: `NAME` stands for `libNAME.so` in the search directories and
+    /// then in the system's, `:FILE` for a file of that name, and what contains a slash for itself. Linker scripts in place of a
+    /// library are followed. Libraries stay loaded, and their symbols are visible to what is loaded later.
+    ///
+    /// # Safety
+    /// Runs the initialisers of the library, which must be sound to run.
+    pub unsafe fn load_library(&self, name: &str, search: &[PathBuf]) -> Result<(), ExecutorError> {
+        // SAFETY: the caller promises that the library is sound to load.
+        let loaded = unsafe { libraries::load(name, search)? };
+        let mut libraries = self.shared.libraries.lock().unwrap_or_else(PoisonError::into_inner);
+        libraries.extend(loaded);
+        Ok(())
+    }
+
+    /// Sets what initialisers and the next `main` get as their arguments, the program's name first. There is one set in a
+    /// process. They are never freed, because a program may keep pointers to them.
+    pub fn set_arguments(&self, arguments: &[CString]) {
+        call::set_arguments(arguments);
+    }
+
+    fn reserve_in(&self, home: &Home, segments: &[SegmentRequest]) -> Result<Option<Vec<Piece>>, ExecutorError> {
+        home.arena.allocate(segments).map_err(|error| {
+            ExecutorError::with_advice(
+                format!("cannot get memory for linked code from the system: {error}"),
+                "check the limits on memory, files and executable memory files (ulimit -a, vm.memfd_noexec)",
+            )
+        })
+    }
+
+    /// Pieces for segments of one residence, all from one arena.
+    fn reserve_group(
+        &self,
+        segments: &[SegmentRequest],
+        range: &AddrRange,
+        residence: Residence,
+    ) -> Result<(Arc<Arena>, Vec<Piece>), ExecutorError> {
+        let range = self.limit(range);
+        let limited = range != AddrRange::ALL;
+        let mut arenas = self.shared.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let suits = |home: &&Home| {
+            let region = home.arena.region();
+            let place = if limited { range.intersect(&region) == Some(region) } else { !home.limited };
+            place && home.residence == residence && home.arena.is_own()
+        };
+        // The latest is the one with room, if any has.
+        for home in arenas.iter().rev().filter(suits) {
+            if let Some(pieces) = self.reserve_in(home, segments)? {
+                return Ok((Arc::clone(&home.arena), pieces));
+            }
+        }
+        // What nobody holds a piece of is given back, so that arenas made for large batches do not pile up.
+        arenas.retain(|home| Arc::strong_count(&home.arena) > 1);
+        let arena = self.new_arena(segments, &range, residence)?;
+        let home = Home { arena: Arc::new(arena), residence, limited };
+        arenas.push(home.clone());
+        let pieces = self.reserve_in(&home, segments)?;
+        let pieces = pieces.ok_or_else(|| ExecutorError::new("a new arena is too small for what it was made for"))?;
+        Ok((home.arena, pieces))
+    }
+
+    fn limit(&self, range: &AddrRange) -> AddrRange {
+        let low = AddrRange { start: Addr(0), last: Addr((1 << 31) - 1) };
+        match self.placement {
+            Placement::Low => low.intersect(range).unwrap_or(*range),
+            Placement::Near | Placement::At(_) => *range,
+        }
+    }
+
+    /// An arena with room for these segments; smaller than usual where there is no room for that.
+    fn new_arena(
+        &self,
+        segments: &[SegmentRequest],
+        range: &AddrRange,
+        residence: Residence,
+    ) -> Result<Arena, ExecutorError> {
+        let needed = StripeSizes::needed(segments.iter())
+            .ok_or_else(|| ExecutorError::new("the batch is larger than the address space"))?;
+        let mut size = self.arena_size;
+        loop {
+            let sizes = StripeSizes::of_arena(size).max(needed);
+            match self.reserve_span(sizes.total(), range, residence) {
+                Ok(span) => return Ok(Arena::new(span, sizes)),
+                Err(error) if size <= SMALLEST_ARENA => return Err(place::no_room(sizes.total(), range, &error)),
+                Err(_) => size /= 2,
+            }
+        }
+    }
+
+    fn reserve_span(&self, size: u64, range: &AddrRange, residence: Residence) -> std::io::Result<Span> {
+        match (residence, self.placement) {
+            (Residence::Near, Placement::At(address)) if range.contains(address, size) => {
+                Span::reserve_at(address.0, size).or_else(|_| place::reserve_near(size, range))
+            }
+            (Residence::Near, _) => place::reserve_near(size, range),
+            (Residence::Far | Residence::Unloaded, _) => place::reserve_in(size, range),
+        }
+    }
+}
+
+impl Executor for ProcessExecutor {
+    fn name(&self) -> &'static str {
+        "in-process"
+    }
+
+    fn page_size(&self) -> u64 {
+        map::page_size()
+    }
+
+    fn reserve(&self, request: &MemoryRequest) -> Result<Box<dyn Reservation>, ExecutorError> {
+        // Should a later group fail, dropping these gives them back.
+        let mut pieces = Pieces::default();
+        let mut region = None;
+        for residence in [Residence::Near, Residence::Far] {
+            let near = residence == Residence::Near;
+            let wanted = |segment: &SegmentRequest| (segment.residence == Residence::Near) == near;
+            let places: Vec<usize> = (0..request.segments.len()).filter(|at| wanted(&request.segments[*at])).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let group: Vec<SegmentRequest> = places.iter().map(|place| request.segments[*place]).collect();
+            let (arena, cut) = self.reserve_group(&group, &request.range, residence)?;
+            region.get_or_insert(arena.region());
+            pieces.extend(&arena, places.into_iter().zip(cut));
+        }
+        Ok(Box::new(ProcessReservation { pieces, region: region.unwrap_or(request.range) }))
+    }
+
+    fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
+        let libraries = self.shared.libraries.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(names.iter().map(|name| symbols::lookup(name, &libraries)).collect())
+    }
+
+    fn wants_description(&self) -> bool {
+        true
+    }
+
+    unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {
+        for array in arrays {
+            // SAFETY: the caller promises that the arrays are there and sound to run.
+            unsafe { call::run_array(array) };
+        }
+        Ok(())
+    }
+
+    unsafe fn run_main(&self, entry: Addr, arguments: &[CString]) -> Result<i32, ExecutorError> {
+        // SAFETY: the caller promises that `entry` is a `main` that is sound to call.
+        Ok(unsafe { call::run_main(entry, arguments) })
+    }
+
+    unsafe fn run_at_exit(&self, handle: Addr, arrays: &[PointerArray]) -> Result<(), ExecutorError> {
+        // SAFETY: the caller promises that the arrays are sound to run until they have run.
+        unsafe { exit::register(handle, arrays) }
+    }
+
+    unsafe fn run_exit_handlers(&self, handle: Addr) -> Result<(), ExecutorError> {
+        // SAFETY: the caller promises that the module is still there and sound to run.
+        unsafe { exit::run_module(handle) };
+        Ok(())
+    }
+}

@@ -66,14 +66,8 @@ impl RelocTable {
     }
 }
 
-static NO_ROW: Reloc = reloc(
-    0,
-    "(none)",
-    super::Subject::Nothing,
-    super::Base::Zero,
-    &super::Field::none(),
-    super::Overflow::Ignore,
-);
+static NO_ROW: Reloc =
+    reloc(0, "(none)", super::Subject::Nothing, super::Base::Zero, &super::Field::none(), super::Overflow::Ignore);
 
 /// The rows of one batch: the architecture's own (for slots and stubs), then the format's.
 #[derive(Clone, Debug)]

@@ -1,0 +1,123 @@
+//! Errors and tables, for people and for tools.
+
+use crate::args::Format;
+use jitlink::{LinkError, LinkErrors, Statistics};
+use serde_json::{Value, json};
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Errors that are shown one by one; the rest is counted.
+const SHOWN: usize = 50;
+
+/// Writes errors to standard error, and gives the exit code of a failed link.
+pub(crate) fn failure(errors: &LinkErrors, format: Format) -> ExitCode {
+    let mut out = std::io::stderr().lock();
+    let written = match format {
+        Format::Json => writeln!(out, "{}", json!({ "errors": errors.iter().map(json_error).collect::<Vec<_>>() })),
+        Format::Text => write_errors(&mut out, errors),
+    };
+    // Nobody is left to tell if standard error is closed.
+    drop(written);
+    ExitCode::from(1)
+}
+
+fn write_errors(out: &mut std::io::StderrLock<'_>, errors: &LinkErrors) -> std::io::Result<()> {
+    let (red, cyan, reset) = match out.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        true => ("\x1b[1;31m", "\x1b[36m", "\x1b[0m"),
+        false => ("", "", ""),
+    };
+    let mut last_advice = String::new();
+    for error in errors.iter().take(SHOWN) {
+        writeln!(out, "{red}error{reset}[{}]: {error}", error.code())?;
+        let advice = error.advice();
+        if !advice.is_empty() && advice != last_advice {
+            writeln!(out, "  {cyan}help{reset}: {advice}")?;
+        }
+        last_advice = advice;
+    }
+    if errors.len() > SHOWN {
+        writeln!(out, "… and {} more errors", errors.len() - SHOWN)?;
+    }
+    Ok(())
+}
+
+fn json_error(error: &LinkError) -> Value {
+    let site = error.site().map(|site| {
+        json!({
+            "object": site.object,
+            "section": site.section,
+            "offset": format!("{:#x}", site.offset),
+            "relocation": site.reloc,
+            "symbol": site.symbol,
+        })
+    });
+    let mut value =
+        json!({ "code": error.code(), "message": error.to_string(), "advice": error.advice(), "site": site });
+    match error {
+        LinkError::OutOfRange { value: number, min, max, place, target, .. } => {
+            value["value"] = json!(number.to_string());
+            value["limit"] = json!([min.to_string(), max.to_string()]);
+            value["place"] = json!(place.to_string());
+            value["target"] = json!(target.to_string());
+        }
+        LinkError::Undefined { symbol, total, .. } => {
+            value["symbol"] = json!(symbol);
+            value["references"] = json!(total);
+        }
+        LinkError::Duplicate { symbol, first, second } => {
+            value["symbol"] = json!(symbol);
+            value["objects"] = json!([first, second]);
+        }
+        _ => {}
+    }
+    value
+}
+
+/// Writes how long each phase took, to standard error: standard output is the program's.
+pub(crate) fn times(statistics: &Statistics, format: Format) {
+    let total: f64 = statistics.phases.iter().map(|(_, took)| took.as_secs_f64()).sum();
+    let mut out = std::io::stderr().lock();
+    let written = match format {
+        Format::Json => {
+            let phases: Vec<Value> = statistics
+                .phases
+                .iter()
+                .map(|(name, took)| json!({ "phase": name, "milliseconds": took.as_secs_f64() * 1e3 }))
+                .collect();
+            let report = json!({
+                "phases": phases,
+                "milliseconds": total * 1e3,
+                "objects": statistics.objects,
+                "blocks": statistics.blocks.0,
+                "live_blocks": statistics.blocks.1,
+                "symbols": statistics.symbols,
+                "relocations": statistics.relocations,
+                "got_slots": statistics.slots,
+                "stubs": statistics.stubs,
+            });
+            writeln!(out, "{report}")
+        }
+        Format::Text => write_times(&mut out, statistics, total),
+    };
+    drop(written);
+}
+
+fn write_times(out: &mut impl Write, statistics: &Statistics, total: f64) -> std::io::Result<()> {
+    for (name, took) in &statistics.phases {
+        let milliseconds = took.as_secs_f64() * 1e3;
+        let share = if total > 0.0 { took.as_secs_f64() / total * 100.0 } else { 0.0 };
+        writeln!(out, "{name:>10} {milliseconds:9.3} ms {share:5.1} %")?;
+    }
+    writeln!(out, "{:>10} {:9.3} ms", "total", total * 1e3)?;
+    writeln!(
+        out,
+        "{} objects, {} of {} blocks live, {} symbols, {} relocations, {} GOT slots, {} stubs",
+        statistics.objects,
+        statistics.blocks.1,
+        statistics.blocks.0,
+        statistics.symbols,
+        statistics.relocations,
+        statistics.slots,
+        statistics.stubs
+    )
+}

@@ -1,0 +1,155 @@
+//! From a fixed-up graph to what callers keep: exports, arrays to run, actions, the map.
+
+use super::layout::Addresses;
+use super::linked::{Exports, LinkMap, MapObject, MapSection, MapSymbol};
+use super::lower::Lowered;
+use super::resolve::Names;
+use super::synthetic::LINKER;
+use crate::addr::Addr;
+use crate::executor::{DescribedSymbol, Description, PointerArray};
+use crate::graph::{BlockId, InitStage, LinkGraph, Linkage, Protection, Role, Scope, SymbolId, SymbolKind, Value};
+use hashbrown::HashMap;
+
+/// The names that others see.
+pub(super) fn exports(graph: &LinkGraph<'_>, names: &Names<'_>, addresses: &Addresses) -> Exports {
+    let mut exports = Exports::default();
+    exports.reserve(names.exports().size_hint().1.unwrap_or(0).min(graph.symbols.len()));
+    for (name, id) in names.exports() {
+        let symbol = graph.symbol(id);
+        let here = match symbol.value {
+            Value::Block { block, .. } => graph.is_live(block),
+            // The executor's own symbols are not this batch's, but aliases of them and absolute definitions are.
+            Value::Absolute(_) => true,
+            _ => false,
+        };
+        if here {
+            exports.push(name, Addr(addresses.symbols[id.index()]), symbol.size, symbol.kind, symbol.linkage);
+        }
+    }
+    exports
+}
+
+/// Arrays of function pointers of a stage in the order in which they run.
+pub(super) fn arrays(graph: &LinkGraph<'_>, addresses: &Addresses, fini: bool) -> Vec<PointerArray> {
+    let pointer = u64::from(graph.target.pointer_bytes);
+    let mut arrays = Vec::new();
+    for (_, section) in graph.sections() {
+        let Role::Initialisers(order) = section.role else { continue };
+        if (order.stage == InitStage::Fini) != fini {
+            continue;
+        }
+        for block in section.blocks.clone().map(BlockId).filter(|&block| graph.is_live(block)) {
+            let count = graph.block(block).size() / pointer;
+            if count > 0 {
+                arrays.push(PointerArray { address: addresses.blocks[block.index()], count, order });
+            }
+        }
+    }
+    arrays.sort_by_key(|array| (array.order.stage, array.order.priority));
+    if fini {
+        // What was set up first is torn down last.
+        arrays.reverse();
+    }
+    arrays
+}
+
+/// What crash reports say about the batch.
+pub(super) fn describe(
+    graph: &LinkGraph<'_>,
+    addresses: &Addresses,
+    segments: Vec<(Addr, u64)>,
+    handle: Addr,
+) -> Description {
+    let mut names = String::new();
+    let mut symbols = Vec::new();
+    for (index, symbol) in graph.symbols.iter().enumerate() {
+        let Value::Block { block, .. } = symbol.value else { continue };
+        let is_code = graph.section(graph.block(block).section).protection == Protection::ReadExecute;
+        if !is_code || symbol.name.is_empty() || graph.canonical[index].index() != index || !graph.is_live(block) {
+            continue;
+        }
+        let start = names.len() as u32;
+        names.push_str(&String::from_utf8_lossy(symbol.name.bytes()));
+        symbols.push(DescribedSymbol {
+            address: Addr(addresses.symbols[index]),
+            size: symbol.size,
+            name: (start, names.len() as u32 - start),
+            object: symbol.object.0,
+        });
+    }
+    symbols.sort_unstable_by_key(|symbol| (symbol.address, std::cmp::Reverse(symbol.size)));
+    let objects = graph.objects.iter().map(|object| object.name.clone()).collect();
+    Description { segments, symbols, names, objects, handle }
+}
+
+/// What is where.
+pub(super) fn map(graph: &LinkGraph<'_>, addresses: &Addresses, lowered: &Lowered) -> LinkMap {
+    let mut objects: Vec<MapObject> = graph
+        .objects
+        .iter()
+        .map(|object| MapObject { name: object.name.clone(), path: object.path.clone(), ..MapObject::default() })
+        .collect();
+    for (_, section) in graph.sections() {
+        let live = section.blocks.clone().map(BlockId).filter(|&block| graph.is_live(block));
+        let spans = live.map(|block| (addresses.blocks[block.index()], graph.block(block).size()));
+        let span = spans.reduce(|all, next| (all.0.min(next.0), (next.0 + next.1).offset_from(all.0)));
+        if let (Some((address, size)), true) = (span, section.is_loaded()) {
+            let (name, protection) = (section.name_lossy(), section.protection);
+            objects[section.object.index()].sections.push(MapSection { name, address, size, protection });
+        }
+    }
+    for (id, symbol) in graph.symbols() {
+        let Value::Block { block, .. } = symbol.value else { continue };
+        let named = !symbol.name.is_empty() && !matches!(symbol.kind, SymbolKind::Section | SymbolKind::File);
+        if !named || graph.canonical(id) != id || !graph.is_live(block) {
+            continue;
+        }
+        objects[symbol.object.index()].symbols.push(MapSymbol {
+            name: symbol.name.to_string(),
+            address: Addr(addresses.symbols[id.index()]),
+            size: symbol.size,
+            scope: symbol.scope,
+            linkage: match symbol.linkage {
+                _ if graph.section(graph.block(block).section).name == b".common" => "common",
+                Linkage::Strong => "strong",
+                Linkage::Weak | Linkage::Unique => "weak",
+            },
+        });
+    }
+    add_tables(graph, addresses, lowered, &mut objects);
+    objects.retain(|object| !object.sections.is_empty() || !object.symbols.is_empty() || !object.path.is_empty());
+    let absolute = graph.symbols().filter_map(|(id, symbol)| {
+        let Value::Absolute(address) = symbol.value else { return None };
+        let named = graph.canonical(id) == id && symbol.scope != Scope::Local && !symbol.name.is_empty();
+        named.then(|| (symbol.name.to_string(), Addr(address)))
+    });
+    LinkMap { absolute: absolute.collect(), objects }
+}
+
+/// Lists slots and stubs under each object that uses them.
+fn add_tables(graph: &LinkGraph<'_>, addresses: &Addresses, lowered: &Lowered, objects: &mut [MapObject]) {
+    let slots: HashMap<SymbolId, SymbolId> = lowered.slots.iter().map(|&(target, slot)| (slot, target)).collect();
+    let stubs: HashMap<_, _> = lowered.stubs.iter().map(|&(target, stub, kind)| (stub, (target, kind))).collect();
+    let mut seen: HashMap<(usize, SymbolId), ()> = HashMap::new();
+    for (id, block) in graph.blocks() {
+        if !graph.is_live(id) {
+            continue;
+        }
+        let object = graph.section(block.section).object.index();
+        if objects[object].name == LINKER {
+            continue;
+        }
+        for edge in graph.edges(id) {
+            let at = Addr(addresses.symbols[edge.target.index()]);
+            if let Some(&target) = slots.get(&edge.target) {
+                if seen.insert((object, edge.target), ()).is_none() {
+                    objects[object].got.push((graph.display_symbol(target), at));
+                }
+            } else if let Some(&(target, kind)) = stubs.get(&edge.target)
+                && seen.insert((object, edge.target), ()).is_none()
+            {
+                objects[object].stubs.push((graph.display_symbol(target), at, kind));
+            }
+        }
+    }
+}

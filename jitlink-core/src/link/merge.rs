@@ -1,0 +1,188 @@
+//! Merging: equal strings and constants of the batch become one.
+//!
+//! A mergeable section says that nobody cares where an entry is, only what it holds. References say which entry they mean by
+//! the symbol's value, or by value plus addend where the symbol is the section itself (gABI, "Section Attribute Flags",
+//! SHF_MERGE). A pc-relative reference to the section itself has the distance to the next instruction mixed into its addend, so
+//! it does not say which entry it means: sections with such references stay as they are.
+
+use super::synthetic::Synthetic;
+use crate::graph::{
+    Block, BlockId, Content, Edge, LinkGraph, Merge, Protection, Residence, Section, SymbolId, SymbolKind, Value,
+};
+use crate::reloc::Base;
+use hashbrown::{HashMap, HashTable};
+use rustc_hash::{FxBuildHasher, FxHasher};
+use std::hash::Hasher;
+
+/// Which blocks may share entries.
+type Key = (Merge, u8, Protection, Residence);
+
+/// Where the entries of a block went: offset in the block, offset in the merged block. Sorted by the former.
+type Moves = Vec<(u32, u32)>;
+
+/// Merges all live mergeable sections.
+pub(super) fn merge(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) {
+    let Some(mut candidates) = candidates(graph) else { return };
+    exclude_unclear(graph, &mut candidates);
+    let mut pools: Vec<(Key, Pool)> = Vec::new();
+    let mut pool_of_key: HashMap<Key, usize, FxBuildHasher> = HashMap::default();
+    let mut moves: Vec<Option<(usize, Moves)>> = vec![None; graph.blocks.len()];
+    for (id, key) in candidates {
+        let pool = *pool_of_key.entry(key).or_insert_with(|| {
+            pools.push((key, Pool::default()));
+            pools.len() - 1
+        });
+        let bytes = graph.block(id).content.bytes();
+        moves[id.index()] = Some((pool, pools[pool].1.add(bytes, key)));
+        graph.live[id.index()] = false;
+    }
+    if pools.is_empty() {
+        return;
+    }
+    let merged: Vec<(BlockId, SymbolId)> = pools
+        .into_iter()
+        .map(|((_, align_log2, protection, residence), pool)| {
+            let mut section = Section::new(b".merged", synthetic.object(graph));
+            (section.protection, section.residence) = (protection, residence);
+            let block = synthetic.add(graph, section, Content::Owned(pool.bytes.into()), align_log2);
+            (block, synthetic.symbol(graph, block, 0))
+        })
+        .collect();
+    retarget(graph, &moves, &merged);
+}
+
+/// Points symbols and edges to the merged blocks.
+fn retarget(graph: &mut LinkGraph<'_>, moves: &[Option<(usize, Moves)>], merged: &[(BlockId, SymbolId)]) {
+    // Edges first: they need to know where the section symbols pointed.
+    for block in 0..moves.len() {
+        if !graph.live[block] {
+            continue;
+        }
+        for index in graph.blocks[block].edge_range() {
+            let Edge { target, addend, .. } = graph.edges[index];
+            let symbol = &graph.symbols[target.index()];
+            let (SymbolKind::Section, Value::Block { block: old, offset }) = (symbol.kind, symbol.value) else {
+                continue;
+            };
+            let Some(Some((pool, moves))) = moves.get(old.index()) else { continue };
+            let entry = moved(moves, offset.wrapping_add(addend as u64));
+            let edge = &mut graph.edges[index];
+            (edge.target, edge.addend) = (merged[*pool].1, entry as i64);
+        }
+    }
+    for symbol in &mut graph.symbols {
+        if let Value::Block { block, offset } = symbol.value
+            && let Some(Some((pool, moves))) = moves.get(block.index())
+        {
+            symbol.value = Value::Block { block: merged[*pool].0, offset: moved(moves, offset) };
+        }
+    }
+}
+
+fn moved(moves: &Moves, offset: u64) -> u64 {
+    let after = moves.partition_point(|&(old, _)| u64::from(old) <= offset);
+    let (old, new) = moves[after.saturating_sub(1)];
+    u64::from(new).wrapping_add(offset.wrapping_sub(u64::from(old)))
+}
+
+/// The live blocks that can be split into entries.
+fn candidates(graph: &LinkGraph<'_>) -> Option<Vec<(BlockId, Key)>> {
+    let mut found = Vec::new();
+    for (_, section) in graph.sections() {
+        let Some(kind) = section.merge else { continue };
+        let (Merge::Constants(size) | Merge::Strings(size)) = kind;
+        if !section.is_loaded() || section.retain || section.gathered || section.protection != Protection::Read {
+            continue;
+        }
+        for id in section.blocks.clone().map(BlockId) {
+            let block = graph.block(id);
+            if graph.is_live(id) && is_splittable(block, kind, size as usize) {
+                found.push((id, (kind, block.align_log2, section.protection, section.residence)));
+            }
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+fn is_splittable(block: &Block<'_>, kind: Merge, entry: usize) -> bool {
+    let bytes = block.content.bytes();
+    let whole =
+        !bytes.is_empty() && entry > 0 && bytes.len().is_multiple_of(entry) && bytes.len() < u32::MAX as usize / 2;
+    let terminated = || bytes[bytes.len() - entry..].iter().all(|&byte| byte == 0);
+    let aligned = matches!(kind, Merge::Strings(_)) || (entry as u64).is_multiple_of(block.align());
+    whole && block.edge_count == 0 && aligned && (matches!(kind, Merge::Constants(_)) || terminated())
+}
+
+/// Leaves out blocks with references that do not say which entry they mean.
+fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) {
+    let mut unclear = vec![false; graph.blocks.len()];
+    let mut is_candidate = vec![false; graph.blocks.len()];
+    candidates.iter().for_each(|(id, _)| is_candidate[id.index()] = true);
+    for (id, block) in graph.blocks() {
+        if !graph.is_live(id) {
+            continue;
+        }
+        for edge in &graph.edges[block.edge_range()] {
+            let symbol = graph.symbol(edge.target);
+            let (SymbolKind::Section, Value::Block { block: target, offset }) = (symbol.kind, symbol.value) else {
+                continue;
+            };
+            if is_candidate[target.index()] {
+                let size = graph.block(target).size();
+                let inside = offset.checked_add_signed(edge.addend).is_some_and(|at| at < size);
+                unclear[target.index()] |= !inside || graph.rows.row(edge.row).base() != Base::Zero;
+            }
+        }
+    }
+    candidates.retain(|(id, _)| !unclear[id.index()]);
+}
+
+/// The entries of merged blocks of one key.
+#[derive(Default)]
+struct Pool {
+    bytes: Vec<u8>,
+    /// Ranges of `bytes`, found by what they hold.
+    entries: HashTable<(u32, u32, u64)>,
+}
+
+impl Pool {
+    fn add(&mut self, bytes: &[u8], (kind, align_log2, ..): Key) -> Moves {
+        let mut moves = Vec::new();
+        let mut start = 0;
+        while start < bytes.len() {
+            let length = match kind {
+                Merge::Constants(size) => size as usize,
+                Merge::Strings(size) => string_length(&bytes[start..], size as usize),
+            };
+            let at = self.intern(&bytes[start..start + length], 1 << align_log2);
+            moves.push((start as u32, at));
+            start += length;
+        }
+        moves
+    }
+
+    fn intern(&mut self, entry: &[u8], align: usize) -> u32 {
+        let mut hasher = FxHasher::default();
+        hasher.write(entry);
+        let hash = hasher.finish();
+        let Pool { bytes, entries } = self;
+        let same = |&(at, length, _): &(u32, u32, u64)| &bytes[at as usize..(at + length) as usize] == entry;
+        if let Some(&(at, ..)) = entries.find(hash, same) {
+            return at;
+        }
+        bytes.resize(bytes.len().next_multiple_of(align), 0);
+        let at = bytes.len() as u32;
+        bytes.extend_from_slice(entry);
+        entries.insert_unique(hash, (at, entry.len() as u32, hash), |known| known.2);
+        at
+    }
+}
+
+/// The length of the string at the start of `bytes`, terminator included. The last one is known to be terminated.
+fn string_length(bytes: &[u8], character: usize) -> usize {
+    if character == 1 {
+        return bytes.iter().position(|&byte| byte == 0).map_or(bytes.len(), |end| end + 1);
+    }
+    let end = bytes.chunks_exact(character).position(|unit| unit.iter().all(|&byte| byte == 0));
+    end.map_or(bytes.len(), |end| (end + 1) * character)
+}

@@ -1,0 +1,172 @@
+//! Pruning: what the roots reach over edges and dependencies stays.
+//!
+//! Unwind records, group members and ordered sections need no special case: they are dependencies from the start. Only runs of
+//! gathered sections are kept by name, when something live refers to an end of theirs.
+
+use super::options::{LinkOptions, Roots};
+use super::resolve::is_discarded;
+use crate::error::{LinkError, Site};
+use crate::graph::{BlockId, LinkGraph, Residence, Role, Scope, SectionId, SymbolId, Value};
+use hashbrown::HashMap;
+
+/// How many places an error about an undefined name shows.
+const SHOWN_REFERENCES: usize = 3;
+
+/// Names that live code needs and the batch does not define, in the order in which they were met.
+#[derive(Default)]
+pub(super) struct Needed {
+    pub(super) symbols: Vec<SymbolId>,
+    references: HashMap<SymbolId, (Vec<Site>, usize)>,
+}
+
+impl Needed {
+    /// The first few places that refer to a symbol, and how many there are.
+    pub(super) fn references(&mut self, symbol: SymbolId) -> (Vec<Site>, usize) {
+        self.references.remove(&symbol).unwrap_or_default()
+    }
+}
+
+/// Marks what is live.
+pub(super) fn prune(
+    graph: &mut LinkGraph<'_>,
+    options: &LinkOptions,
+    roots: &[SymbolId],
+) -> Result<(), Vec<LinkError>> {
+    let mut marker =
+        Marker { live: vec![false; graph.blocks.len()], work: Vec::new(), runs: vec![false; graph.runs.len()] };
+    let members = group_members(graph);
+    graph.dependencies.sort_unstable();
+    graph.dependencies.dedup();
+
+    for (_, section) in graph.sections() {
+        let unloaded = section.residence == Residence::Unloaded;
+        let kept = section.retain || unloaded || matches!(section.role, Role::Initialisers(_));
+        if kept && !is_discarded(graph, section.group) {
+            section.blocks.clone().for_each(|block| marker.mark(BlockId(block)));
+        }
+    }
+    for &root in roots.iter().chain(&graph.roots) {
+        marker.mark_symbol(graph, graph.canonical(root));
+    }
+    if options.roots == Roots::Exported {
+        for (id, symbol) in graph.symbols() {
+            if symbol.scope >= Scope::Protected && graph.canonical(id) == id && symbol.is_defined() {
+                marker.mark_symbol(graph, id);
+            }
+        }
+    }
+    let mut errors = Vec::new();
+    while let Some(block) = marker.work.pop() {
+        let section = graph.block(block).section;
+        if graph.section(section).residence == Residence::Unloaded {
+            continue;
+        }
+        for edge in graph.edges(block) {
+            if let Value::Block { block: target, .. } = graph.symbol(edge.target).value
+                && !marker.live[target.index()]
+            {
+                match discarded_for(graph, target) {
+                    Some(kept) => errors.push(LinkError::Discarded {
+                        site: Box::new(graph.site(block, edge)),
+                        section: graph.section(graph.block(target).section).name_lossy(),
+                        kept,
+                    }),
+                    None => marker.mark(target),
+                }
+            } else if let Value::Boundary { .. } = graph.symbol(edge.target).value {
+                marker.mark_symbol(graph, edge.target);
+            }
+        }
+        let first = graph.dependencies.partition_point(|pair| pair.0 < block);
+        for &(_, kept) in graph.dependencies[first..].iter().take_while(|pair| pair.0 == block) {
+            marker.mark(kept);
+        }
+        if let Some(group) = graph.section(section).group {
+            for &member in &members[group.index()] {
+                graph.section(member).blocks.clone().for_each(|block| marker.mark(BlockId(block)));
+            }
+        }
+    }
+    graph.live = marker.live;
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Finds the undefined names of live, loaded blocks with the first few places that refer to them.
+pub(super) fn needed(graph: &LinkGraph<'_>, roots: &[SymbolId]) -> Needed {
+    let mut needed = Needed::default();
+    let mut seen = vec![false; graph.symbols.len()];
+    let mut meet = |needed: &mut Needed, symbol: SymbolId| {
+        let canonical = graph.canonical(symbol);
+        if !std::mem::replace(&mut seen[canonical.index()], true) {
+            needed.symbols.push(canonical);
+        }
+        canonical
+    };
+    for &root in roots.iter().chain(&graph.roots) {
+        if !graph.symbol(root).is_defined() {
+            meet(&mut needed, root);
+        }
+    }
+    for (block, data) in graph.blocks() {
+        if !graph.is_live(block) || !graph.section(data.section).is_loaded() {
+            continue;
+        }
+        for edge in graph.edges(block) {
+            if !graph.symbol(edge.target).is_defined() {
+                let canonical = meet(&mut needed, edge.target);
+                let (sites, total) = needed.references.entry(canonical).or_default();
+                *total += 1;
+                if sites.len() < SHOWN_REFERENCES {
+                    sites.push(graph.site(block, edge));
+                }
+            }
+        }
+    }
+    needed
+}
+
+struct Marker {
+    live: Vec<bool>,
+    work: Vec<BlockId>,
+    /// Which runs of gathered sections are marked.
+    runs: Vec<bool>,
+}
+
+impl Marker {
+    fn mark(&mut self, block: BlockId) {
+        if !std::mem::replace(&mut self.live[block.index()], true) {
+            self.work.push(block);
+        }
+    }
+
+    fn mark_symbol(&mut self, graph: &LinkGraph<'_>, symbol: SymbolId) {
+        match graph.symbol(symbol).value {
+            Value::Block { block, .. } => self.mark(block),
+            Value::Boundary { run, .. } if !std::mem::replace(&mut self.runs[run as usize], true) => {
+                for &section in &graph.runs[run as usize] {
+                    graph.section(section).blocks.clone().for_each(|block| self.mark(BlockId(block)));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The sections of each group.
+fn group_members(graph: &LinkGraph<'_>) -> Vec<Vec<SectionId>> {
+    let mut members = vec![Vec::new(); graph.groups.len()];
+    for (id, section) in graph.sections() {
+        if let Some(group) = section.group
+            && section.is_loaded()
+        {
+            members[group.index()].push(id);
+        }
+    }
+    members
+}
+
+fn discarded_for(graph: &LinkGraph<'_>, block: BlockId) -> Option<String> {
+    let group = graph.section(graph.block(block).section).group?;
+    let kept = graph.groups[group.index()].discarded_for?;
+    Some(graph.object(kept).name.clone())
+}

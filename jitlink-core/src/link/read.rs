@@ -1,0 +1,245 @@
+//! Reading: files to objects, in parallel, and archives to members that may join later.
+//!
+//! Objects are read into parts that are appended in input order, so the graph does not depend on how many threads read.
+
+use crate::arch::Target;
+use crate::archive::{Archive, MemberData};
+use crate::error::{LinkError, LinkErrors};
+use crate::format::ObjectFormat;
+use crate::graph::{LinkGraph, ObjectBuilder, ObjectId, unwind};
+use crate::input::Input;
+use crate::registry::Registry;
+use crate::reloc::RowTable;
+use rayon::prelude::*;
+use typed_arena::Arena;
+
+/// Bytes of an object with its names.
+#[derive(Clone)]
+pub(super) struct Source<'a> {
+    /// For errors and maps: the file, with the member in parentheses.
+    pub(super) name: String,
+    /// The file.
+    pub(super) path: String,
+    pub(super) bytes: &'a [u8],
+}
+
+/// An archive whose members join the batch when it needs them.
+pub(super) struct LazyArchive<'a> {
+    pub(super) name: String,
+    pub(super) archive: Archive<'a>,
+    pub(super) taken: Vec<bool>,
+}
+
+/// Everything that reading needs to know.
+pub(super) struct Reader<'r, 'a> {
+    pub(super) objects: ObjectReader<'r>,
+    /// Keeps files of thin archives while the graph borrows them.
+    pub(super) files: &'a Arena<Input>,
+    pub(super) threads: usize,
+}
+
+/// What the threads that read objects share.
+#[derive(Clone, Copy)]
+pub(super) struct ObjectReader<'r> {
+    pub(super) registry: &'r Registry,
+    pub(super) keep_debug: bool,
+}
+
+/// The target of a batch, and who decided it.
+pub(super) struct BatchTarget {
+    pub(super) target: Target,
+    pub(super) rows: RowTable,
+    pub(super) format: &'static dyn ObjectFormat,
+    first: String,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Sorts inputs into objects to link and archives to take from.
+    pub(super) fn classify(&self, inputs: &'a [Input]) -> Result<(Vec<Source<'a>>, Vec<LazyArchive<'a>>), LinkErrors> {
+        let (mut sources, mut archives, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for input in inputs {
+            let (name, bytes) = (input.name().to_string(), input.bytes());
+            if !Archive::recognize(bytes) {
+                sources.push(Source { path: name.clone(), name, bytes });
+                continue;
+            }
+            match Archive::parse(&name, bytes) {
+                Ok(archive) => {
+                    let taken = vec![input.whole_archive; archive.members().len()];
+                    let lazy = LazyArchive { name, archive, taken };
+                    if input.whole_archive {
+                        for member in 0..lazy.archive.members().len() {
+                            match self.member(&lazy, member) {
+                                Ok(source) if is_metadata(&source) => {}
+                                Ok(source) => sources.push(source),
+                                Err(error) => errors.push(error),
+                            }
+                        }
+                    }
+                    archives.push(lazy);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        LinkErrors::check(errors)?;
+        Ok((sources, archives))
+    }
+
+    /// The bytes of an archive member.
+    pub(super) fn member(&self, archive: &LazyArchive<'a>, index: usize) -> Result<Source<'a>, LinkError> {
+        let member = &archive.archive.members()[index];
+        let name = format!("{}({})", archive.name, member.name);
+        let bytes = match &member.data {
+            MemberData::Inline(bytes) => *bytes,
+            MemberData::External(path) => {
+                let file = Input::open(path).map_err(|error| match error {
+                    LinkError::Io { path, reason } => LinkError::Io {
+                        path,
+                        reason: format!("{reason} (a member of the thin archive {})", archive.name),
+                    },
+                    other => other,
+                })?;
+                self.files.alloc(file).bytes()
+            }
+        };
+        Ok(Source { name, path: archive.name.clone(), bytes })
+    }
+
+    /// The names that archives define, with the archive and member that does: from the index, or from the members themselves.
+    pub(super) fn definitions(
+        &self,
+        archives: &[LazyArchive<'a>],
+        mut found: impl FnMut(&'a [u8], u32, u32),
+    ) -> Result<(), LinkErrors> {
+        let mut errors = Vec::new();
+        for (number, archive) in archives.iter().enumerate() {
+            if let Some(index) = archive.archive.index() {
+                index.for_each(|(name, member)| found(name, number as u32, member as u32));
+                continue;
+            }
+            for member in 0..archive.archive.members().len() {
+                let listed = self.member(archive, member).and_then(|source| {
+                    let Some(format) = self.objects.registry.recognize(source.bytes) else { return Ok(()) };
+                    format
+                        .definitions(&source.name, source.bytes, &mut |name| found(name, number as u32, member as u32))
+                });
+                errors.extend(listed.err());
+            }
+        }
+        LinkErrors::check(errors)
+    }
+
+    /// Reads objects and appends them to the graph in order. Reports the errors of all of them.
+    pub(super) fn read(
+        &self,
+        graph: &mut LinkGraph<'a>,
+        batch: &BatchTarget,
+        sources: &[Source<'a>],
+    ) -> Result<(), LinkErrors> {
+        let bytes: usize = sources.iter().map(|source| source.bytes.len()).sum();
+        let parallel = self.threads > 1 && sources.len() > 1 && (sources.len() >= 256 || bytes >= 2 << 20);
+        if !parallel {
+            let errors =
+                sources.iter().filter_map(|source| self.objects.read_one(graph, batch, source).err()).collect();
+            return LinkErrors::check(errors);
+        }
+        // Parts of about equal size, more than threads so that they even out.
+        let share = bytes / (self.threads * 4) + 1;
+        let mut parts: Vec<&[Source<'a>]> = Vec::new();
+        let (mut start, mut sum) = (0, 0);
+        for (index, source) in sources.iter().enumerate() {
+            sum += source.bytes.len();
+            if sum >= share || index + 1 == sources.len() {
+                parts.push(&sources[start..=index]);
+                (start, sum) = (index + 1, 0);
+            }
+        }
+        let objects = self.objects;
+        let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = parts
+            .into_par_iter()
+            .map(|part| {
+                let mut graph = objects.empty(batch);
+                let errors =
+                    part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
+                (graph, errors)
+            })
+            .collect();
+        let mut errors = Vec::new();
+        for (part, part_errors) in read {
+            errors.extend(part_errors);
+            if errors.is_empty() {
+                graph.append(part)?;
+            }
+        }
+        LinkErrors::check(errors)
+    }
+}
+
+impl ObjectReader<'_> {
+    /// The target that the first object decides.
+    pub(super) fn target(&self, source: &Source<'_>) -> Result<BatchTarget, LinkError> {
+        let format = self.format(source)?;
+        let header = format.header(&source.name, source.bytes)?;
+        let (target, rows) = self.registry.target(format, &header, &source.name)?;
+        Ok(BatchTarget { target, rows, format, first: source.name.clone() })
+    }
+
+    fn format(&self, source: &Source<'_>) -> Result<&'static dyn ObjectFormat, LinkError> {
+        self.registry.recognize(source.bytes).ok_or_else(|| {
+            let magic: Vec<String> = source.bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let formats: Vec<&str> = self.registry.formats().iter().map(|format| format.name()).collect();
+            LinkError::Unrecognized {
+                path: source.name.clone(),
+                magic: if magic.is_empty() { "nothing: it is empty".into() } else { magic.join(" ") },
+                formats: if formats.is_empty() { "none".into() } else { formats.join(", ") },
+            }
+        })
+    }
+
+    /// A graph for the batch with nothing in it.
+    pub(super) fn empty<'a>(&self, batch: &BatchTarget) -> LinkGraph<'a> {
+        let graph = LinkGraph::new(batch.target, batch.rows.clone());
+        if self.keep_debug { graph.with_debug() } else { graph }
+    }
+
+    fn read_one<'a>(
+        &self,
+        graph: &mut LinkGraph<'a>,
+        batch: &BatchTarget,
+        source: &Source<'a>,
+    ) -> Result<(), LinkError> {
+        let format = if batch.format.recognize(source.bytes) { batch.format } else { self.format(source)? };
+        let header = format.header(&source.name, source.bytes)?;
+        let (endian, pointer_bytes) = (batch.target.endian, batch.target.pointer_bytes);
+        let same =
+            format.name() == batch.format.name() && (header.endian, header.pointer_bytes) == (endian, pointer_bytes);
+        let target = if same && self.machine_is(format, header.machine, batch) {
+            batch.target
+        } else {
+            self.registry.target(format, &header, &source.name)?.0
+        };
+        if target != batch.target {
+            return Err(LinkError::MixedTargets {
+                object: source.name.clone(),
+                found: target.to_string(),
+                first: batch.first.clone(),
+                expected: batch.target.to_string(),
+            });
+        }
+        let object = ObjectId::new(graph.objects().len());
+        let mut builder = ObjectBuilder::new(graph, source.name.clone(), source.path.clone());
+        format.read(source.bytes, &mut builder)?;
+        unwind::link_records(graph, object)
+    }
+
+    fn machine_is(&self, format: &'static dyn ObjectFormat, machine: u32, batch: &BatchTarget) -> bool {
+        let arch = batch.target.arch.info().name();
+        let mut tables = self.registry.tables().iter();
+        tables.any(|table| table.format() == format.name() && table.machine() == machine && table.arch() == arch)
+    }
+}
+
+/// Compiler metadata that Rust's libraries carry beside their objects.
+fn is_metadata(source: &Source<'_>) -> bool {
+    source.name.ends_with("(lib.rmeta)")
+}

@@ -1,0 +1,425 @@
+//! Resolving: which definition each name means.
+//!
+//! Two steps. *Collect* enters every visible name into one table as objects join, which decides the archive members that the
+//! batch pulls in. *Settle* runs once when no more objects join: it selects COMDAT groups, then the best definition of each
+//! name, and writes the definition's value into all its references, so that later phases look at a symbol alone.
+
+use super::lower::provide_got;
+use super::options::{Existing, LinkOptions, Resolver};
+use super::read::{BatchTarget, LazyArchive, Reader, Source};
+use super::synthetic::Synthetic;
+use crate::error::{LinkError, LinkErrors};
+use crate::format::{Boundary, BoundaryEnd, Provided};
+use crate::graph::{
+    Content, GroupId, LinkGraph, Linkage, Name, ObjectId, Protection, Role, Scope, Section, SectionId, Selection,
+    SymbolId, SymbolKind, Value,
+};
+use hashbrown::{HashMap, HashTable, hash_table};
+
+/// What is known of a name.
+struct Entry<'a> {
+    name: Name<'a>,
+    definition: Option<SymbolId>,
+    /// The symbol that stands for the name while nothing defines it.
+    reference: Option<SymbolId>,
+    /// Something must define it.
+    needed: bool,
+    defined: bool,
+    /// The archive and member that would define it.
+    lazy: Option<(u32, u32)>,
+    scope: Scope,
+}
+
+const NO_ENTRY: u32 = u32::MAX;
+
+/// All visible names of a batch.
+#[derive(Default)]
+pub(super) struct Names<'a> {
+    entries: Vec<Entry<'a>>,
+    table: HashTable<u32>,
+    /// The entry of each symbol; `NO_ENTRY` for local ones.
+    entry_of: Vec<u32>,
+}
+
+impl<'a> Names<'a> {
+    /// Makes room for the names of `symbols` symbols.
+    pub(super) fn reserve(&mut self, symbols: usize) {
+        let entries = &self.entries;
+        self.table.reserve(symbols, |&index| entries[index as usize].name.hash());
+        self.entries.reserve(symbols);
+    }
+
+    fn enter(&mut self, name: Name<'a>) -> u32 {
+        let (entries, hash) = (&self.entries, name.hash());
+        let same = |&index: &u32| entries[index as usize].name == name;
+        match self.table.entry(hash, same, |&index| entries[index as usize].name.hash()) {
+            hash_table::Entry::Occupied(found) => *found.get(),
+            hash_table::Entry::Vacant(free) => {
+                let index = self.entries.len() as u32;
+                free.insert(index);
+                self.entries.push(Entry {
+                    name,
+                    definition: None,
+                    reference: None,
+                    needed: false,
+                    defined: false,
+                    lazy: None,
+                    scope: Scope::Global,
+                });
+                index
+            }
+        }
+    }
+
+    /// The entry of a name that is there already.
+    fn find(&self, name: &Name<'_>) -> Option<usize> {
+        let same = |&index: &u32| self.entries[index as usize].name == *name;
+        self.table.find(name.hash(), same).map(|&index| index as usize)
+    }
+
+    /// Enters the symbols of objects that joined since the last call.
+    fn collect(&mut self, graph: &LinkGraph<'a>) {
+        for index in self.entry_of.len()..graph.symbols.len() {
+            let symbol = &graph.symbols[index];
+            if symbol.scope == Scope::Local || symbol.name.is_empty() {
+                self.entry_of.push(NO_ENTRY);
+                continue;
+            }
+            let entry_index = self.enter(symbol.name);
+            let entry = &mut self.entries[entry_index as usize];
+            match symbol.is_defined() {
+                true => entry.defined = true,
+                false => entry.needed |= symbol.linkage == Linkage::Strong,
+            }
+            self.entry_of.push(entry_index);
+        }
+    }
+
+    /// Pulls in archive members until the batch needs no more.
+    pub(super) fn complete(
+        &mut self,
+        graph: &mut LinkGraph<'a>,
+        reader: &Reader<'_, 'a>,
+        batch: &BatchTarget,
+        archives: &mut [LazyArchive<'a>],
+    ) -> Result<(), LinkErrors> {
+        self.collect(graph);
+        reader.definitions(archives, |name, archive, member| {
+            let index = self.enter(Name::new(name)) as usize;
+            self.entries[index].lazy.get_or_insert((archive, member));
+        })?;
+        loop {
+            let mut sources: Vec<Source<'a>> = Vec::new();
+            let mut errors = Vec::new();
+            for entry in &self.entries {
+                let (true, false, Some((archive, member))) = (entry.needed, entry.defined, entry.lazy) else {
+                    continue;
+                };
+                let taken = &mut archives[archive as usize].taken[member as usize];
+                if !std::mem::replace(taken, true) {
+                    match reader.member(&archives[archive as usize], member as usize) {
+                        Ok(source) => sources.push(source),
+                        Err(error) => errors.push(error),
+                    }
+                }
+            }
+            LinkErrors::check(errors)?;
+            if sources.is_empty() {
+                return Ok(());
+            }
+            reader.read(graph, batch, &sources)?;
+            self.collect(graph);
+        }
+    }
+
+    /// Decides every name within the batch, and against what stands already.
+    pub(super) fn settle(
+        &mut self,
+        graph: &mut LinkGraph<'a>,
+        resolver: &dyn Resolver,
+        options: &LinkOptions,
+        batch: &BatchTarget,
+        synthetic: &mut Synthetic,
+    ) -> Result<(), LinkErrors> {
+        let mut errors = select_groups(graph);
+        self.choose(graph, &mut errors);
+        self.alias(graph, options, &mut errors);
+        self.yield_to_existing(graph, resolver, &mut errors)?;
+        self.boundaries(graph, batch);
+        self.provide(graph, batch, synthetic, options.updatable);
+        self.provide_commons(graph, synthetic);
+        LinkErrors::check(errors)?;
+        graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
+        for (index, &entry) in self.entry_of.iter().enumerate() {
+            let Some(entry) = self.entries.get(entry as usize) else { continue };
+            let Some(winner) = entry.definition.or(entry.reference) else { continue };
+            graph.canonical[index] = winner;
+            graph.symbols[winner.index()].scope = entry.scope;
+            if winner.index() != index {
+                let definition = graph.symbols[winner.index()].clone();
+                let symbol = &mut graph.symbols[index];
+                (symbol.value, symbol.size, symbol.kind) = (definition.value, definition.size, definition.kind);
+            } else if entry.definition.is_none() && entry.needed {
+                graph.symbols[index].linkage = Linkage::Strong;
+            }
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self, graph: &mut LinkGraph<'a>, errors: &mut Vec<LinkError>) {
+        for index in 0..graph.symbols.len() {
+            let Some(entry) = self.entries.get_mut(self.entry_of[index] as usize) else { continue };
+            let id = SymbolId::new(index);
+            let symbol = &graph.symbols[index];
+            entry.scope = entry.scope.min(symbol.scope);
+            let rank = rank(graph, id);
+            if rank == 0 {
+                entry.reference.get_or_insert(id);
+                continue;
+            }
+            let Some(best) = entry.definition else {
+                entry.definition = Some(id);
+                continue;
+            };
+            let best_rank = self::rank(graph, best);
+            match rank.cmp(&best_rank) {
+                std::cmp::Ordering::Greater => entry.definition = Some(id),
+                std::cmp::Ordering::Equal if rank == STRONG => errors.push(LinkError::Duplicate {
+                    symbol: symbol.name.to_string(),
+                    first: graph.object(graph.symbol(best).object).name.clone(),
+                    second: graph.object(symbol.object).name.clone(),
+                }),
+                // Common symbols of one name share memory that is large and aligned enough for each.
+                std::cmp::Ordering::Equal if rank == COMMON => {
+                    let (size, value) = (symbol.size, symbol.value);
+                    let best = &mut graph.symbols[best.index()];
+                    best.size = best.size.max(size);
+                    if let (Value::Common { align_log2: have, .. }, Value::Common { align_log2: want, .. }) =
+                        (&mut best.value, value)
+                    {
+                        *have = (*have).max(want);
+                    }
+                }
+                _ => {}
+            }
+        }
+        // A definition in a discarded group refers to the copy that was kept.
+        for (index, &entry) in self.entry_of.iter().enumerate() {
+            if let Some(entry) = self.entries.get(entry as usize)
+                && entry.definition.is_none()
+                && entry.reference == Some(SymbolId::new(index))
+                && graph.symbols[index].is_defined()
+            {
+                graph.symbols[index].value = Value::Undefined;
+            }
+        }
+    }
+
+    fn alias(&mut self, graph: &mut LinkGraph<'a>, options: &LinkOptions, errors: &mut Vec<LinkError>) {
+        for (new, old) in &options.aliases {
+            let Some(new_index) = self.find(&Name::new(new.as_bytes())) else { continue };
+            let old_entry = self.find(&Name::new(old.as_bytes())).map(|index| &self.entries[index]);
+            let target = old_entry.and_then(|entry| entry.definition.or(entry.reference));
+            let entry = &mut self.entries[new_index];
+            match (entry.definition, target) {
+                (Some(definition), _) => errors.push(LinkError::Duplicate {
+                    symbol: new.clone(),
+                    first: graph.object(graph.symbol(definition).object).name.clone(),
+                    second: format!("--alias {new}={old}"),
+                }),
+                (None, target) => entry.definition = target,
+            }
+        }
+    }
+
+    /// Weak definitions give way to those that are published already.
+    fn yield_to_existing(
+        &mut self,
+        graph: &mut LinkGraph<'a>,
+        resolver: &dyn Resolver,
+        errors: &mut Vec<LinkError>,
+    ) -> Result<(), LinkErrors> {
+        let mut unique = Vec::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            let Some(definition) = entry.definition.filter(|_| entry.scope >= Scope::Protected) else { continue };
+            let linkage = graph.symbol(definition).linkage;
+            match resolver.existing(&entry.name) {
+                Some(Existing { address, weak: _ }) if linkage != Linkage::Strong => {
+                    graph.symbols[definition.index()].value = Value::Absolute(address.0);
+                }
+                Some(Existing { weak: false, .. }) => errors.push(LinkError::Duplicate {
+                    symbol: entry.name.to_string(),
+                    first: "a module that is linked already".into(),
+                    second: graph.object(graph.symbol(definition).object).name.clone(),
+                }),
+                _ if linkage == Linkage::Unique => unique.push(index),
+                _ => {}
+            }
+        }
+        let names: Vec<&[u8]> = unique.iter().map(|&index| self.entries[index].name.bytes()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        for (index, address) in unique.into_iter().zip(resolver.unique(&names)?) {
+            if let (Some(address), Some(definition)) = (address, self.entries[index].definition) {
+                graph.symbols[definition.index()].value = Value::Absolute(address.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Defines names that the linker itself provides.
+    fn provide(
+        &mut self,
+        graph: &mut LinkGraph<'a>,
+        batch: &BatchTarget,
+        synthetic: &mut Synthetic,
+        writable_got: bool,
+    ) {
+        for entry in &mut self.entries {
+            let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
+            let value = match batch.format.provided(entry.name.bytes()) {
+                Some(Provided::GotBase) => {
+                    let block = provide_got(graph, synthetic, writable_got);
+                    Value::Block { block, offset: graph.target.arch.info().got_base_bias() }
+                }
+                Some(Provided::ModuleHandle) => {
+                    let mut section = Section::new(b".handle", synthetic.object(graph));
+                    section.protection = Protection::ReadWrite;
+                    let size = u64::from(graph.target.pointer_bytes);
+                    let block = synthetic.add(graph, section, Content::Zero(size), size.trailing_zeros() as u8);
+                    graph.handle = Some(block);
+                    Value::Block { block, offset: 0 }
+                }
+                None => continue,
+            };
+            graph.symbols[reference.index()].value = value;
+            entry.definition = Some(reference);
+            entry.scope = Scope::Hidden;
+        }
+    }
+
+    /// Gives common symbols that nothing else defines their memory.
+    fn provide_commons(&self, graph: &mut LinkGraph<'a>, synthetic: &mut Synthetic) {
+        for definition in self.entries.iter().filter_map(|entry| entry.definition) {
+            let symbol = graph.symbol(definition);
+            let Value::Common { align_log2, residence } = symbol.value else { continue };
+            let (size, kind) = (symbol.size, symbol.kind);
+            let mut section = Section::new(b".common", synthetic.object(graph));
+            (section.protection, section.residence) = (Protection::ReadWrite, residence);
+            if kind == SymbolKind::ThreadLocal {
+                section.role = Role::ThreadLocal;
+            }
+            let block = synthetic.add(graph, section, Content::Zero(size), align_log2);
+            graph.symbols[definition.index()].value = Value::Block { block, offset: 0 };
+        }
+    }
+
+    /// Names that others see once the batch is linked, with the symbols that define them.
+    pub(super) fn exports(&self) -> impl Iterator<Item = (Name<'a>, SymbolId)> {
+        let visible = self.entries.iter().filter(|entry| entry.scope >= Scope::Protected);
+        visible.filter_map(|entry| Some((entry.name, entry.definition?)))
+    }
+
+    /// Names that mean an end of a run of sections by convention.
+    fn boundaries(&mut self, graph: &mut LinkGraph<'a>, batch: &BatchTarget) {
+        let mut runs: HashMap<&[u8], u32> = HashMap::new();
+        for entry in &mut self.entries {
+            let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
+            let Some(Boundary { section, end }) = batch.format.boundary(entry.name.bytes()) else { continue };
+            let run = *runs.entry(section).or_insert_with(|| {
+                let of_name = |(_, candidate): &(SectionId, &Section<'_>)| {
+                    candidate.gathered && candidate.name == section && !is_discarded(graph, candidate.group)
+                };
+                let members: Vec<SectionId> = graph.sections().filter(of_name).map(|(id, _)| id).collect();
+                graph.runs.push(members);
+                graph.runs.len() as u32 - 1
+            });
+            if graph.runs[run as usize].is_empty() {
+                continue;
+            }
+            let stop = end == BoundaryEnd::Stop;
+            graph.symbols[reference.index()].value = Value::Boundary { run, stop };
+            entry.definition = Some(reference);
+            entry.scope = Scope::Hidden;
+        }
+    }
+}
+
+const STRONG: u8 = 3;
+const COMMON: u8 = 2;
+
+/// How a symbol competes: zero for references and for definitions that were discarded.
+fn rank(graph: &LinkGraph<'_>, id: SymbolId) -> u8 {
+    let symbol = graph.symbol(id);
+    match symbol.value {
+        Value::Undefined => 0,
+        Value::Block { block, .. } if is_discarded(graph, graph.section(graph.block(block).section).group) => 0,
+        // gABI, "Symbol Table": a common symbol wins over weak definitions.
+        Value::Common { .. } => COMMON,
+        _ if symbol.linkage == Linkage::Strong => STRONG,
+        _ => 1,
+    }
+}
+
+pub(super) fn is_discarded(graph: &LinkGraph<'_>, group: Option<GroupId>) -> bool {
+    group.is_some_and(|group| graph.groups[group.index()].discarded_for.is_some())
+}
+
+/// Keeps one copy of each COMDAT group, and checks the others against its selection rule.
+fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
+    let mut errors = Vec::new();
+    let mut kept: HashMap<&[u8], GroupId, rustc_hash::FxBuildHasher> = HashMap::default();
+    for index in 0..graph.groups.len() {
+        let group = &graph.groups[index];
+        let (id, name, selection) = (GroupId::new(index), group.name, group.selection);
+        if selection == Selection::All || group.parent.is_some() {
+            continue;
+        }
+        let first = match kept.entry(name) {
+            hashbrown::hash_map::Entry::Vacant(free) => {
+                free.insert(id);
+                continue;
+            }
+            hashbrown::hash_map::Entry::Occupied(first) => *first.get(),
+        };
+        let contents = |group: GroupId| -> Option<&Content<'_>> {
+            let leader = graph.groups[group.index()].leader?;
+            graph.blocks_of(leader).next().map(|(_, block)| &block.content)
+        };
+        let size = |group| contents(group).map_or(0, |content| content.bytes().len() as u64);
+        let differs = match selection {
+            Selection::NoDuplicates => Some("may have only one copy".to_string()),
+            Selection::SameSize if size(first) != size(id) => {
+                Some(format!("copies must have one size, but have {:#x} and {:#x}", size(first), size(id)))
+            }
+            Selection::ExactMatch if contents(first).map(Content::bytes) != contents(id).map(Content::bytes) => {
+                Some("copies must be equal, but their bytes differ".to_string())
+            }
+            _ => None,
+        };
+        let object = |group: GroupId| graph.groups[group.index()].object;
+        if let Some(what) = differs {
+            let name_of = |group| graph.object(object(group)).name.clone();
+            let group = String::from_utf8_lossy(name).into_owned();
+            errors.push(LinkError::ComdatMismatch { group, what, first: name_of(first), second: name_of(id) });
+        }
+        let (winner, loser) =
+            if selection == Selection::Largest && size(id) > size(first) { (id, first) } else { (first, id) };
+        let winner_object = object(winner);
+        kept.insert(name, winner);
+        graph.groups[loser.index()].discarded_for = Some(winner_object);
+    }
+    // Associative groups share the fate of their parents; a chain of them ends after as many steps as there are groups.
+    for index in 0..graph.groups.len() {
+        let (mut group, mut steps) = (index, 0);
+        let fate: Option<ObjectId> = loop {
+            match graph.groups[group].parent {
+                Some(parent) if steps < graph.groups.len() => (group, steps) = (parent.index(), steps + 1),
+                _ => break graph.groups[group].discarded_for,
+            }
+        };
+        graph.groups[index].discarded_for = fate;
+    }
+    errors
+}

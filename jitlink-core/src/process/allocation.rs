@@ -1,0 +1,221 @@
+//! A batch's memory in this process, from its reservation to its end.
+
+use super::arena::{Arena, Piece};
+use super::runs::RunSet;
+use super::{icache, modules, unwind};
+use crate::addr::{Addr, AddrRange};
+use crate::executor::{Action, Allocation, ExecutorError, Reservation, WorkingMemory};
+use crate::graph::Protection;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Pieces that were cut for one batch, each with its arena, in the order of the request. Dropping them gives them back.
+#[derive(Default)]
+pub(super) struct Pieces {
+    pieces: Vec<(Arc<Arena>, Piece)>,
+    /// The segment that each stands for, while not all are there.
+    places: Vec<usize>,
+    /// Addresses that were given back early.
+    released: Mutex<RunSet>,
+}
+
+impl Pieces {
+    /// Adds pieces that were cut from `arena`, each for the segment of that index.
+    pub(super) fn extend(&mut self, arena: &Arc<Arena>, pieces: impl Iterator<Item = (usize, Piece)>) {
+        for (segment, piece) in pieces {
+            let at = self.places.partition_point(|place| *place < segment);
+            self.places.insert(at, segment);
+            self.pieces.insert(at, (Arc::clone(arena), piece));
+        }
+    }
+
+    /// The piece that holds these bytes.
+    fn holding(&self, address: Addr, size: u64) -> Result<&(Arc<Arena>, Piece), ExecutorError> {
+        let inside = |(_, piece): &&(Arc<Arena>, Piece)| range_of(piece).contains(address, size);
+        self.pieces.iter().find(inside).ok_or_else(|| {
+            ExecutorError::new(format!("{size:#x} bytes at {address} are not in a segment of this module"))
+        })
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        let released = self.released.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (arena, piece) in &self.pieces {
+            let mut at = piece.address;
+            let end = piece.address + piece.capacity;
+            for gone in released.within(at..end).chain(std::iter::once(end..end)) {
+                // SAFETY: these bytes of the piece were not released, and with the pieces their last user goes.
+                unsafe { arena.free(piece.protection, at..gone.start) };
+                at = gone.end;
+            }
+        }
+    }
+}
+
+fn range_of(piece: &Piece) -> AddrRange {
+    AddrRange::new(Addr(piece.address), piece.size)
+}
+
+/// Memory that only its linker uses.
+pub(super) struct ProcessReservation {
+    pub(super) pieces: Pieces,
+    pub(super) region: AddrRange,
+}
+
+impl Reservation for ProcessReservation {
+    fn address(&self, segment: usize) -> Addr {
+        Addr(self.pieces.pieces[segment].1.address)
+    }
+
+    fn region(&self) -> AddrRange {
+        self.region
+    }
+
+    fn resize(&mut self, sizes: &[u64]) -> Result<(), ExecutorError> {
+        let pieces = &mut self.pieces.pieces;
+        if sizes.len() != pieces.len() || pieces.iter().zip(sizes).any(|((_, piece), size)| *size > piece.capacity) {
+            return Err(ExecutorError::new("a segment grew beyond what was reserved for it"));
+        }
+        for ((arena, piece), size) in pieces.iter_mut().zip(sizes) {
+            let kept = super::arena::rounded(*size).unwrap_or(piece.capacity);
+            let (start, end) = (piece.address + kept, piece.address + piece.capacity);
+            (piece.size, piece.capacity) = (*size, kept);
+            // SAFETY: the tail belongs to the piece no more, and only working memory, which is borrowed anew, reached it.
+            unsafe { arena.free(piece.protection, start..end) };
+        }
+        Ok(())
+    }
+
+    fn working_memory(&mut self) -> Vec<WorkingMemory<'_>> {
+        let memory = self.pieces.pieces.iter_mut().map(|(arena, piece)| {
+            arena.populate(piece);
+            // SAFETY: the arena opened this many bytes for writing at the alias, and cut them for this piece alone. The target
+            // does not know of them before they are finalized, so for as long as the reservation is borrowed nobody else
+            // uses them. Data segments have no second address; those of code and constants are not read yet.
+            let bytes = unsafe { std::slice::from_raw_parts_mut(piece.alias as *mut u8, piece.size as usize) };
+            let zeroed = clear(piece, bytes);
+            WorkingMemory { bytes, zeroed }
+        });
+        memory.collect()
+    }
+
+    fn finalize(self: Box<Self>, actions: Vec<Action>) -> Result<Box<dyn Allocation>, ExecutorError> {
+        for (_, piece) in &self.pieces.pieces {
+            if piece.protection == Protection::ReadExecute {
+                icache::code_written(range_of(piece));
+                if !piece.dirty.is_empty() {
+                    icache::code_replaced();
+                }
+            }
+        }
+        let mut allocation = Box::new(ProcessAllocation { undo: Vec::new(), pieces: self.pieces });
+        for action in actions {
+            let undo = allocation.run(action)?;
+            allocation.undo.extend(undo);
+        }
+        Ok(allocation)
+    }
+}
+
+/// Clears old bytes where they are few in a large piece: its other pages need not be touched then. Whether all is zero.
+fn clear(piece: &mut Piece, bytes: &mut [u8]) -> bool {
+    let length = bytes.len();
+    let cut = |address: u64| (address.saturating_sub(piece.address) as usize).min(length);
+    let dirty: usize = piece.dirty.iter().map(|run| cut(run.end) - cut(run.start)).sum();
+    if dirty == 0 {
+        return true;
+    }
+    if dirty > length / 4 {
+        return false;
+    }
+    for run in &piece.dirty {
+        let run = cut(run.start)..cut(run.end);
+        bytes[run].fill(0);
+    }
+    true
+}
+
+/// What undoes an action when it is dropped.
+enum Undo {
+    Frames { _registration: unwind::Registration },
+    Module { _entry: modules::Entry },
+}
+
+/// Memory of a linked module.
+struct ProcessAllocation {
+    undo: Vec<Undo>,
+    pieces: Pieces,
+}
+
+impl ProcessAllocation {
+    fn run(&self, action: Action) -> Result<Option<Undo>, ExecutorError> {
+        match action {
+            Action::RegisterEhFrame { address, size } => {
+                self.pieces.holding(address, size)?;
+                // SAFETY: the linker wrote a whole `.eh_frame` there, into memory that outlives what undoes this.
+                let registration = unsafe { unwind::register(address, size) };
+                Ok(registration.map(|registration| Undo::Frames { _registration: registration }))
+            }
+            Action::Describe(description) => Ok(Some(Undo::Module { _entry: modules::add(description) })),
+        }
+    }
+}
+
+impl Drop for ProcessAllocation {
+    fn drop(&mut self) {
+        // Latest first; the memory goes after all of them.
+        while let Some(undo) = self.undo.pop() {
+            drop(undo);
+        }
+    }
+}
+
+impl Allocation for ProcessAllocation {
+    fn release(&self, address: Addr, size: u64) -> Result<(), ExecutorError> {
+        let (arena, piece) = self.pieces.holding(address, size)?;
+        let range = address.0..address.0 + size;
+        let mut released = self.pieces.released.lock().unwrap_or_else(PoisonError::into_inner);
+        if released.within(range.clone()).next().is_some() {
+            return Err(ExecutorError::new(format!("a part of {size:#x} bytes at {address} was released before")));
+        }
+        released.insert(range.clone(), |_| ());
+        drop(released);
+        // SAFETY: the bytes are this module's, were not released before, and the caller says that nothing refers to them.
+        unsafe { arena.free(piece.protection, range) };
+        Ok(())
+    }
+
+    fn store_pointer(&self, address: Addr, value: u64) -> Result<(), ExecutorError> {
+        const WIDTH: u64 = size_of::<usize>() as u64;
+        let (_, piece) = self.pieces.holding(address, WIDTH)?;
+        let value = usize::try_from(value);
+        let (true, true, Ok(value)) =
+            (piece.protection == Protection::ReadWrite, address.0.is_multiple_of(WIDTH), value)
+        else {
+            let what =
+                format!("no pointer can be stored at {address}: it is not an aligned word of a writable segment");
+            return Err(ExecutorError::new(what));
+        };
+        // Held until the store is done, so that no release comes between.
+        let released = self.pieces.released.lock().unwrap_or_else(PoisonError::into_inner);
+        if released.within(address.0..address.0 + WIDTH).next().is_some() {
+            return Err(ExecutorError::new(format!("the block at {address} was released")));
+        }
+        // SAFETY: the word is aligned and in writable memory of this module, which is there as long as `self`. Linked code may
+        // load it at any time; on every machine it then sees the old or the new value.
+        unsafe { AtomicUsize::from_ptr(address.0 as *mut usize) }.store(value, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), ExecutorError> {
+        self.pieces.holding(address, bytes.len() as u64)?;
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let at = (address.0 as usize + index) as *mut u8;
+            // SAFETY: the byte is in readable memory of this module, which is there as long as `self`. Only loaded from, and
+            // atomically, because linked code may store to it now.
+            *byte = unsafe { AtomicU8::from_ptr(at) }.load(Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

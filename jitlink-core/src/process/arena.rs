@@ -1,0 +1,274 @@
+//! Arenas: reserved address space in three stripes, one for each protection, from which segments are cut.
+//!
+//! | stripe | its pages | written through |
+//! | --- | --- | --- |
+//! | code, `r-x` | a memory file, shared | a writable *alias*: the same file mapped a second time, elsewhere |
+//! | constants, `r--` | a memory file, shared | an alias |
+//! | data, `rw-` | private pages of zeros | its own addresses |
+//!
+//! No address is ever writable and executable, and no protection changes once a page is there: adding to a page of code that is
+//! running takes nothing away from it. Data is private, so that a forked child has its own, as with any program. Code is shared
+//! with children; they get no alias, so they cannot write to it.
+//!
+//! Address space is reserved at once and filled in steps: the first is [`FIRST_STEP`], later ones double what is there, to at most
+//! [`LARGEST_STEP`]. A small link costs a dozen system calls and no more pages than it writes to.
+
+use super::free_list::{FreeList, GRANULE};
+use super::map::{Access, MemFile, Span, View, page_size};
+use crate::addr::{Addr, AddrRange};
+use crate::executor::SegmentRequest;
+use crate::graph::Protection;
+use std::io;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// How much of a stripe is opened first.
+const FIRST_STEP: u64 = 256 << 10;
+
+/// How much of a stripe is opened at once at most.
+const LARGEST_STEP: u64 = 64 << 20;
+
+/// Code and constants of at least this size get their pages at once instead of by a fault each.
+const POPULATE: u64 = 64 << 10;
+
+const STRIPES: [Protection; 3] = [Protection::ReadExecute, Protection::Read, Protection::ReadWrite];
+
+/// The sizes of an arena's stripes: code, constants, data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StripeSizes([u64; 3]);
+
+impl StripeSizes {
+    /// An arena of about `size` bytes: three eighths code, two constants, three data.
+    pub(super) fn of_arena(size: u64) -> StripeSizes {
+        let eighth = (size / 8).max(page_size()) & !(page_size() - 1);
+        StripeSizes([3 * eighth, 2 * eighth, 3 * eighth])
+    }
+
+    /// What these segments need at most.
+    pub(super) fn needed<'s>(segments: impl Iterator<Item = &'s SegmentRequest>) -> Option<StripeSizes> {
+        let mut sizes = [0_u64; 3];
+        for segment in segments {
+            let need = rounded(segment.size)?.checked_add(segment.align)?;
+            let stripe = &mut sizes[stripe_of(segment.protection)];
+            *stripe = stripe.checked_add(need)?;
+        }
+        for size in &mut sizes {
+            *size = size.checked_next_multiple_of(page_size())?;
+        }
+        let sizes = StripeSizes(sizes);
+        sizes.0.iter().try_fold(0_u64, |total, size| total.checked_add(*size))?;
+        Some(sizes)
+    }
+
+    /// The larger of the two, for each stripe.
+    pub(super) fn max(self, other: StripeSizes) -> StripeSizes {
+        StripeSizes([0, 1, 2].map(|index| self.0[index].max(other.0[index])))
+    }
+
+    /// All stripes together.
+    pub(super) fn total(self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+/// Address space with three stripes. Owned by the executor and by every piece that was cut from it.
+#[derive(Debug)]
+pub(super) struct Arena {
+    span: Span,
+    /// The process that made it; in a forked child it stays as it is.
+    process: u32,
+    stripes: Mutex<[Stripe; 3]>,
+}
+
+/// A piece of a stripe. Given back by [`Arena::free`].
+#[derive(Debug)]
+pub(super) struct Piece {
+    /// Where the target sees it.
+    pub(super) address: u64,
+    /// What was asked for.
+    pub(super) size: u64,
+    /// What was cut: the size rounded up.
+    pub(super) capacity: u64,
+    /// Where it is written.
+    pub(super) alias: u64,
+    /// Which addresses may hold something else than zeros.
+    pub(super) dirty: Vec<Range<u64>>,
+    /// What the target may do with it.
+    pub(super) protection: Protection,
+}
+
+#[derive(Debug)]
+struct Stripe {
+    start: u64,
+    size: u64,
+    /// How much of it is open.
+    open: u64,
+    protection: Protection,
+    /// None for data, and while nothing is open.
+    file: Option<(MemFile, Span)>,
+    free: FreeList,
+}
+
+impl Arena {
+    /// An arena in reserved address space of at least the stripes' total size.
+    pub(super) fn new(span: Span, sizes: StripeSizes) -> Arena {
+        let mut start = span.start();
+        let stripes = STRIPES.map(|protection| {
+            let size = sizes.0[stripe_of(protection)];
+            let free = FreeList::new(start..start + size, page_size());
+            let stripe = Stripe { start, size, open: 0, protection, file: None, free };
+            start += size;
+            stripe
+        });
+        Arena { span, process: std::process::id(), stripes: Mutex::new(stripes) }
+    }
+
+    /// All of its addresses.
+    pub(super) fn region(&self) -> AddrRange {
+        AddrRange::new(Addr(self.span.start()), self.span.size())
+    }
+
+    /// Whether this process made it. A forked child must not allocate from its parent's arenas: the code in them is shared.
+    pub(super) fn is_own(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Cuts all of these segments, or none of them: `None` when they do not fit.
+    pub(super) fn allocate(&self, segments: &[SegmentRequest]) -> io::Result<Option<Vec<Piece>>> {
+        let mut stripes = self.stripes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pieces = Vec::with_capacity(segments.len());
+        for segment in segments {
+            let stripe = &mut stripes[stripe_of(segment.protection)];
+            match stripe.allocate(&self.span, segment) {
+                Ok(Some(piece)) => pieces.push(piece),
+                other => {
+                    for piece in &pieces {
+                        stripes[stripe_of(piece.protection)]
+                            .free(&self.span, piece.address..piece.address + piece.capacity);
+                    }
+                    return other.map(|_| None);
+                }
+            }
+        }
+        Ok(Some(pieces))
+    }
+
+    /// Gives a piece or a part of one back. In a forked child nothing happens.
+    ///
+    /// # Safety
+    /// The addresses belong to a piece of this arena, were not given back before, and nobody uses them.
+    pub(super) unsafe fn free(&self, protection: Protection, range: Range<u64>) {
+        if self.is_own() && !range.is_empty() {
+            let mut stripes = self.stripes.lock().unwrap_or_else(PoisonError::into_inner);
+            stripes[stripe_of(protection)].free(&self.span, range);
+        }
+    }
+
+    /// Makes the pages of a piece present, if it is one whose every page will be written.
+    pub(super) fn populate(&self, piece: &Piece) {
+        if piece.protection == Protection::ReadWrite || piece.size < POPULATE || !self.is_own() {
+            return;
+        }
+        let stripes = self.stripes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, alias)) = &stripes[stripe_of(piece.protection)].file {
+            alias.populate(piece.alias - alias.start(), piece.size);
+        }
+    }
+
+    /// How many bytes and runs are free, for tests.
+    #[cfg(test)]
+    pub(super) fn free_space(&self) -> (u64, usize) {
+        let stripes = self.stripes.lock().unwrap();
+        (stripes.iter().map(|stripe| stripe.free.total()).sum(), stripes.iter().map(|stripe| stripe.free.count()).sum())
+    }
+}
+
+impl Stripe {
+    fn allocate(&mut self, span: &Span, segment: &SegmentRequest) -> io::Result<Option<Piece>> {
+        let Some(capacity) = rounded(segment.size) else { return Ok(None) };
+        let Some(found) = self.free.allocate(capacity, segment.align.max(GRANULE)) else { return Ok(None) };
+        let address = found.start;
+        if let Err(error) = self.open_to(span, address + capacity) {
+            self.free(span, address..address + capacity);
+            return Err(error);
+        }
+        let alias = match &self.file {
+            Some((_, alias)) => alias.start() + (address - self.start),
+            None => address,
+        };
+        let protection = self.protection;
+        Ok(Some(Piece { address, size: segment.size, capacity, alias, dirty: found.dirty, protection }))
+    }
+
+    /// Opens pages so that all below `end` are there.
+    fn open_to(&mut self, span: &Span, end: u64) -> io::Result<()> {
+        let needed = end - self.start;
+        if needed <= self.open {
+            return Ok(());
+        }
+        let step = self.open.clamp(FIRST_STEP, LARGEST_STEP).max(needed - self.open);
+        let until = (self.open + step).next_multiple_of(page_size()).min(self.size);
+        let (from, size) = (self.open, until - self.open);
+        let offset = self.start - span.start();
+        let access = match self.protection {
+            Protection::ReadWrite => {
+                span.open(offset + from, size)?;
+                self.open = until;
+                return Ok(());
+            }
+            Protection::ReadExecute => Access::ReadExecute,
+            Protection::Read => Access::Read,
+        };
+        if self.file.is_none() {
+            let executable = self.protection == Protection::ReadExecute;
+            self.file = Some((MemFile::new(executable)?, Span::reserve(self.size)?));
+        }
+        if let Some((file, alias)) = &self.file {
+            file.grow(until)?;
+            // SAFETY: these pages lie at and after `open`, so no piece was ever cut from them and nobody uses them.
+            unsafe {
+                span.map(offset + from, size, View { file, place: from, access })?;
+                alias.map(from, size, View { file, place: from, access: Access::ReadWrite })?;
+            }
+            alias.hide_from_children(from, size);
+        }
+        self.open = until;
+        Ok(())
+    }
+
+    /// Makes addresses free that nobody uses, and gives pages back when enough of them are.
+    fn free(&mut self, span: &Span, range: Range<u64>) {
+        for pages in self.free.free(range) {
+            // Free addresses need not be open: an allocation whose pages could not be opened is given back too.
+            let (offset, end) = (pages.start - self.start, (pages.end - self.start).min(self.open));
+            let Some(size) = end.checked_sub(offset).filter(|size| *size > 0) else { continue };
+            let place = self.start - span.start() + offset;
+            // SAFETY: the free list names whole pages of which no byte is in use.
+            let result = unsafe {
+                match &self.file {
+                    Some((file, _)) => file.discard(offset, size),
+                    None => span.discard(place, size),
+                }
+            };
+            if let Err(error) = result {
+                tracing::debug!(%error, "pages cannot be given back; they are cleared");
+                let start = self.file.as_ref().map_or(self.start, |(_, alias)| alias.start()) + offset;
+                // SAFETY: the pages are open for writing at this address, and no byte of them is in use.
+                unsafe { std::ptr::write_bytes(start as *mut u8, 0, size as usize) };
+            }
+        }
+    }
+}
+
+fn stripe_of(protection: Protection) -> usize {
+    match protection {
+        Protection::ReadExecute => 0,
+        Protection::Read => 1,
+        Protection::ReadWrite => 2,
+    }
+}
+
+/// A size in whole granules.
+pub(super) fn rounded(size: u64) -> Option<u64> {
+    size.max(1).checked_next_multiple_of(GRANULE)
+}

@@ -1,0 +1,205 @@
+//! Memory from the system: the only module that maps, protects or gives back pages.
+//!
+//! A [`Span`] owns a run of address space and unmaps it when dropped. Addresses are numbers here; the few functions that replace
+//! pages which may be in use are `unsafe`, everything else touches only pages that the span itself owns.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::OnceLock;
+
+/// The size of a page.
+pub(super) fn page_size() -> u64 {
+    static SIZE: OnceLock<u64> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        // SAFETY: sysconf reads a constant of the system.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        u64::try_from(size).unwrap_or(4096)
+    })
+}
+
+/// A run of address space that belongs to whoever holds this.
+#[derive(Debug)]
+pub(super) struct Span {
+    start: u64,
+    size: u64,
+}
+
+/// A file as seen through a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'f> {
+    pub(super) file: &'f MemFile,
+    /// Where in the file it starts.
+    pub(super) place: u64,
+    pub(super) access: Access,
+}
+
+/// What a mapping of a file may be used for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Access {
+    ReadExecute,
+    Read,
+    ReadWrite,
+}
+
+impl Access {
+    fn bits(self) -> i32 {
+        match self {
+            Access::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
+            Access::Read => libc::PROT_READ,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        }
+    }
+}
+
+/// Address space that holds nothing and costs nothing until pages of it are opened.
+const RESERVED: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+
+impl Span {
+    /// Reserves address space where the system likes.
+    pub(super) fn reserve(size: u64) -> io::Result<Span> {
+        // SAFETY: without MAP_FIXED no existing mapping changes.
+        let start = unsafe { libc::mmap(ptr::null_mut(), length(size)?, libc::PROT_NONE, RESERVED, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Span { start: start as u64, size })
+    }
+
+    /// Reserves address space at `start`; an error if something is there.
+    pub(super) fn reserve_at(start: u64, size: u64) -> io::Result<Span> {
+        let flags = RESERVED | libc::MAP_FIXED_NOREPLACE;
+        // SAFETY: MAP_FIXED_NOREPLACE fails rather than replace a mapping (kernels that do not know it take the address as a
+        // hint, which changes no mapping either).
+        let got = unsafe { libc::mmap(start as *mut _, length(size)?, libc::PROT_NONE, flags, -1, 0) };
+        if got == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let span = Span { start: got as u64, size };
+        if span.start != start {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        Ok(span)
+    }
+
+    /// Its first address.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Its size.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn at(&self, offset: u64, size: u64) -> (*mut libc::c_void, usize) {
+        assert!(offset.checked_add(size).is_some_and(|end| end <= self.size), "outside of the span");
+        ((self.start + offset) as *mut libc::c_void, size as usize)
+    }
+
+    /// Makes private pages of zeros out of reserved ones, to read and write.
+    pub(super) fn open(&self, offset: u64, size: u64) -> io::Result<()> {
+        let (start, size) = self.at(offset, size);
+        // SAFETY: the pages are this span's, and gain rights.
+        check(unsafe { libc::mprotect(start, size, libc::PROT_READ | libc::PROT_WRITE) })
+    }
+
+    /// Maps pages of a file in place of reserved ones.
+    ///
+    /// # Safety
+    /// Nothing uses these pages of the span.
+    pub(super) unsafe fn map(&self, offset: u64, size: u64, view: View<'_>) -> io::Result<()> {
+        let (start, size) = self.at(offset, size);
+        let place = i64::try_from(view.place).map_err(io::Error::other)?;
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        // SAFETY: MAP_FIXED replaces pages of this span only, which nobody uses.
+        let got = unsafe { libc::mmap(start, size, view.access.bits(), flags, view.file.0.as_raw_fd(), place) };
+        if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Keeps pages out of processes that this one forks.
+    pub(super) fn hide_from_children(&self, offset: u64, size: u64) {
+        let (start, size) = self.at(offset, size);
+        // SAFETY: the pages are this span's, and this process keeps them. A failure leaves them visible, which only matters
+        // to a child that writes to an address it was never told.
+        unsafe { libc::madvise(start, size, libc::MADV_DONTFORK) };
+    }
+
+    /// Makes pages present and writable at once, instead of by a fault each. Only saves time: a failure is ignored.
+    pub(super) fn populate(&self, offset: u64, size: u64) {
+        let first = offset & !(page_size() - 1);
+        let (start, size) = self.at(first, offset + size - first);
+        // SAFETY: the content of pages does not change by being made present.
+        unsafe { libc::madvise(start, size, libc::MADV_POPULATE_WRITE) };
+    }
+
+    /// Gives whole private pages back; they read as zeros from now on.
+    ///
+    /// # Safety
+    /// Nothing uses these pages.
+    pub(super) unsafe fn discard(&self, offset: u64, size: u64) -> io::Result<()> {
+        let (start, size) = self.at(offset, size);
+        // SAFETY: the pages are this span's, and nobody uses them.
+        check(unsafe { libc::madvise(start, size, libc::MADV_DONTNEED) })
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        // SAFETY: the span owns its addresses, and whoever drops it no longer uses them.
+        unsafe { libc::munmap(self.start as *mut libc::c_void, self.size as usize) };
+    }
+}
+
+/// Memory with a file descriptor, so that it can be mapped twice.
+#[derive(Debug)]
+pub(super) struct MemFile(OwnedFd);
+
+impl MemFile {
+    /// An empty one.
+    pub(super) fn new(executable: bool) -> io::Result<MemFile> {
+        let kind = if executable { libc::MFD_EXEC } else { libc::MFD_NOEXEC_SEAL };
+        // Kernels before 6.3 know neither flag, and allow execution without.
+        let plain = libc::MFD_CLOEXEC;
+        let descriptor = match memfd(plain | kind) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => memfd(plain)?,
+            other => other?,
+        };
+        Ok(MemFile(descriptor))
+    }
+
+    /// Makes it at least this large; new bytes are zero.
+    pub(super) fn grow(&self, size: u64) -> io::Result<()> {
+        let size = i64::try_from(size).map_err(io::Error::other)?;
+        // SAFETY: a larger file changes no byte that is mapped.
+        check(unsafe { libc::ftruncate(self.0.as_raw_fd(), size) })
+    }
+
+    /// Gives whole pages back; they read as zeros from now on.
+    ///
+    /// # Safety
+    /// Nothing uses these pages through any mapping.
+    pub(super) unsafe fn discard(&self, offset: u64, size: u64) -> io::Result<()> {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        let (offset, size) = (i64::try_from(offset), i64::try_from(size));
+        let (offset, size) = (offset.map_err(io::Error::other)?, size.map_err(io::Error::other)?);
+        // SAFETY: nobody uses the pages.
+        check(unsafe { libc::fallocate(self.0.as_raw_fd(), mode, offset, size) })
+    }
+}
+
+fn memfd(flags: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the name is a C string, and the result is checked.
+    let descriptor = unsafe { libc::memfd_create(c"jitlink".as_ptr(), flags) };
+    check(descriptor)?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+fn length(size: u64) -> io::Result<usize> {
+    usize::try_from(size).map_err(io::Error::other)
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,203 @@
+//! Libraries: namespaces with a search order.
+
+use crate::error::RemoveError;
+use crate::module::{Module, ModuleShared, SymbolHandle};
+use crate::resolver::SessionResolver;
+use crate::session::{Session, SessionShared};
+use hashbrown::HashTable;
+use jitlink_core::graph::Name;
+use jitlink_core::link::{Export, LinkOptions, link};
+use jitlink_core::{Input, LinkError, LinkErrors};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+/// A namespace: the modules that were linked to it, and the libraries that are searched after it.
+///
+/// Cheap to clone; clones are the same library.
+#[derive(Clone)]
+pub struct Library {
+    session: Weak<SessionShared>,
+    shared: Arc<LibraryShared>,
+}
+
+struct LibraryShared {
+    name: String,
+    state: RwLock<LibraryState>,
+}
+
+pub(crate) struct LibraryState {
+    name: String,
+    modules: Vec<Option<Arc<ModuleShared>>>,
+    free: Vec<u32>,
+    /// Module and position in its exports, by name.
+    names: HashTable<Published>,
+    search: Vec<Library>,
+}
+
+#[derive(Clone, Copy)]
+struct Published {
+    module: u32,
+    export: u32,
+    hash: u64,
+}
+
+impl LibraryState {
+    pub(crate) fn new(name: &str) -> LibraryState {
+        let (modules, free, names) = (Vec::new(), Vec::new(), HashTable::new());
+        LibraryState { name: name.to_string(), modules, free, names, search: Vec::new() }
+    }
+
+    fn find(&self, name: &Name<'_>) -> Option<(&Arc<ModuleShared>, &Export)> {
+        let resolve = |entry: &Published| {
+            let module = self.modules.get(entry.module as usize)?.as_ref()?;
+            let (text, export) = module.exports.at(entry.export as usize)?;
+            Some((module, text, export))
+        };
+        let same = |entry: &Published| resolve(entry).is_some_and(|(_, text, _)| text.as_bytes() == name.bytes());
+        let (module, _, export) = resolve(self.names.find(name.hash(), same)?)?;
+        Some((module, export))
+    }
+}
+
+impl Library {
+    pub(crate) fn new(session: &Session, state: LibraryState) -> Library {
+        let name = state.name.clone();
+        let shared = Arc::new(LibraryShared { name, state: RwLock::new(state) });
+        Library { session: Arc::downgrade(&session.shared), shared }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Links objects and archives as one batch, and publishes its names in this library.
+    ///
+    /// Names that the batch does not define are looked up in this library, in those that it searches, among the names that the
+    /// session defines, and then in the executor. A weak definition gives way to one that is in the library already; a second
+    /// strong one is an error. Nothing of the batch runs: see [`Module::initialise`].
+    pub fn link(&self, inputs: &[Input], options: &LinkOptions) -> Result<Module, LinkErrors> {
+        let shared = self.session.upgrade().ok_or_else(|| LinkError::Request("the session has ended".into()))?;
+        let session = Session { shared };
+        let resolver = SessionResolver::new(&session, self);
+        let linked = link(session.registry(), &**session.executor(), inputs, &resolver, options)?;
+        let name = inputs.first().map_or("(nothing)", Input::name).to_string();
+        // Held until the module is published: from then on it is what keeps them linked.
+        let held = resolver.into_dependencies();
+        let dependencies = held.iter().map(|handle| handle.module().clone()).collect();
+        let module = Arc::new(ModuleShared::new(name, linked, dependencies, session.executor().clone()));
+        self.publish(&module)?;
+        Ok(Module::new(self.clone(), module))
+    }
+
+    /// The definition of a name in this library or in those that it searches.
+    pub fn lookup(&self, name: &str) -> Option<SymbolHandle> {
+        self.find(&Name::new(name.as_bytes()))
+    }
+
+    /// Searches another library after this one and those that were added before.
+    pub fn search(&self, other: &Library) {
+        self.write().search.push(other.clone());
+    }
+
+    pub(crate) fn find(&self, name: &Name<'_>) -> Option<SymbolHandle> {
+        if let Some(found) = self.find_own(name) {
+            return Some(found);
+        }
+        // Libraries may search each other: each is asked once.
+        let mut asked: Vec<Library> = vec![self.clone()];
+        let mut next = 0;
+        while next < asked.len() {
+            let search = asked[next].read().search.clone();
+            for library in search {
+                if !asked.iter().any(|known| Arc::ptr_eq(&known.shared, &library.shared)) {
+                    if let Some(found) = library.find_own(name) {
+                        return Some(found);
+                    }
+                    asked.push(library);
+                }
+            }
+            next += 1;
+        }
+        None
+    }
+
+    pub(crate) fn find_own(&self, name: &Name<'_>) -> Option<SymbolHandle> {
+        let state = self.read();
+        let (module, export) = state.find(name)?;
+        Some(SymbolHandle::new(module.clone(), *export))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read().names.is_empty()
+    }
+
+    /// Makes all names of a module visible at once, or none.
+    fn publish(&self, module: &Arc<ModuleShared>) -> Result<(), LinkError> {
+        let mut state = self.write();
+        let state = &mut *state;
+        for (name, export) in module.exports.iter() {
+            if export.weak {
+                continue;
+            }
+            // Another thread may have published the name since the link looked.
+            if let Some((other, known)) = state.find(&Name::new(name.as_bytes()))
+                && !known.weak
+            {
+                let (symbol, first, second) = (name.to_string(), other.name.clone(), module.name.clone());
+                return Err(LinkError::Duplicate { symbol, first, second });
+            }
+        }
+        let slot = state.free.pop().unwrap_or_else(|| {
+            state.modules.push(None);
+            state.modules.len() as u32 - 1
+        });
+        state.modules[slot as usize] = Some(module.clone());
+        module.set_slot(slot);
+        for (position, (name, export)) in module.exports.iter().enumerate() {
+            let name = Name::new(name.as_bytes());
+            let taken = state.find(&name).map(|(_, known)| known.weak);
+            match taken {
+                Some(true) if !export.weak => {
+                    let hides = |entry: &Published| entry.hash == name.hash();
+                    if let Ok(entry) = state.names.find_entry(name.hash(), hides) {
+                        entry.remove();
+                    }
+                }
+                Some(_) => continue,
+                None => {}
+            }
+            let entry = Published { module: slot, export: position as u32, hash: name.hash() };
+            state.names.insert_unique(entry.hash, entry, |entry| entry.hash);
+        }
+        Ok(())
+    }
+
+    /// Takes a module's names back, if nothing needs them.
+    pub(crate) fn withdraw(&self, module: &Arc<ModuleShared>) -> Result<(), RemoveError> {
+        let mut state = self.write();
+        let slot = module.may_be_removed()?;
+        for (_, export) in module.exports.iter() {
+            let own = |entry: &Published| entry.module == slot;
+            if let Ok(entry) = state.names.find_entry(export.hash(), own) {
+                entry.remove();
+            }
+        }
+        state.modules[slot as usize] = None;
+        state.free.push(slot);
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, LibraryState> {
+        self.shared.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, LibraryState> {
+        self.shared.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Library").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,311 @@
+//! Modules: what one link added, and the handles that keep it linked.
+
+use crate::error::RemoveError;
+use crate::library::Library;
+use jitlink_core::arch::Target;
+use jitlink_core::executor::Allocation;
+use jitlink_core::graph::Name;
+use jitlink_core::link::{Export, Exports, LinkMap, Linked, Segment, Statistics};
+use jitlink_core::{Addr, Executor, LinkError};
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// What one link added to a library. Cheap to clone; clones are the same module.
+///
+/// A module stays linked until it is removed, or until its session and all handles to it are gone.
+#[derive(Clone, Debug)]
+pub struct Module {
+    library: Library,
+    shared: Arc<ModuleShared>,
+}
+
+pub(crate) struct ModuleShared {
+    pub(crate) name: String,
+    pub(crate) exports: Exports,
+    executor: Arc<dyn Executor>,
+    memory: Mutex<Memory>,
+    /// Its place in its library; `u32::MAX` when it was removed.
+    slot: AtomicU32,
+    /// Handles to symbols of this module that callers hold.
+    handles: AtomicUsize,
+    initialised: AtomicBool,
+    /// Modules that refer to this one.
+    dependents: Mutex<Vec<Weak<ModuleShared>>>,
+    details: Details,
+}
+
+/// What a module's memory needs to stay valid. The allocation is dropped before what it refers to.
+struct Memory {
+    allocation: Option<Box<dyn Allocation>>,
+    dependencies: Vec<Arc<ModuleShared>>,
+}
+
+struct Details {
+    target: Target,
+    segments: Vec<Segment>,
+    roots: Vec<Option<Addr>>,
+    initialisers: Vec<jitlink_core::executor::PointerArray>,
+    finalisers: Vec<jitlink_core::executor::PointerArray>,
+    handle: Addr,
+    map: Option<LinkMap>,
+    statistics: Statistics,
+    debug: Vec<(String, Vec<u8>)>,
+}
+
+const REMOVED: u32 = u32::MAX;
+
+impl ModuleShared {
+    pub(crate) fn new(
+        name: String,
+        linked: Linked,
+        dependencies: Vec<Arc<ModuleShared>>,
+        executor: Arc<dyn Executor>,
+    ) -> ModuleShared {
+        ModuleShared {
+            name,
+            exports: linked.exports,
+            executor,
+            memory: Mutex::new(Memory { allocation: Some(linked.allocation), dependencies }),
+            slot: AtomicU32::new(REMOVED),
+            handles: AtomicUsize::new(0),
+            initialised: AtomicBool::new(false),
+            dependents: Mutex::default(),
+            details: Details {
+                target: linked.target,
+                segments: linked.segments,
+                roots: linked.roots,
+                initialisers: linked.initialisers,
+                finalisers: linked.finalisers,
+                handle: linked.handle,
+                map: linked.map,
+                statistics: linked.statistics,
+                debug: linked.debug,
+            },
+        }
+    }
+
+    /// Called once, when the module is published under its library's lock.
+    pub(crate) fn set_slot(self: &Arc<Self>, slot: u32) {
+        self.slot.store(slot, Ordering::Release);
+        for dependency in &lock(&self.memory).dependencies {
+            lock(&dependency.dependents).push(Arc::downgrade(self));
+        }
+    }
+
+    /// The module's place in its library, if nothing needs it. Called under the library's lock, so that no new handle can be
+    /// made meanwhile.
+    pub(crate) fn may_be_removed(&self) -> Result<u32, RemoveError> {
+        let module = self.name.clone();
+        let slot = self.slot.load(Ordering::Acquire);
+        if slot == REMOVED {
+            return Err(RemoveError::Removed { module });
+        }
+        let mut dependents = lock(&self.dependents);
+        dependents.retain(|dependent| dependent.upgrade().is_some_and(|dependent| dependent.is_linked()));
+        if !dependents.is_empty() {
+            let names = dependents.iter().filter_map(|dependent| Some(dependent.upgrade()?.name.clone()));
+            return Err(RemoveError::Needed { module, dependents: names.collect() });
+        }
+        match self.handles.load(Ordering::Acquire) {
+            0 => {
+                self.slot.store(REMOVED, Ordering::Release);
+                Ok(slot)
+            }
+            handles => Err(RemoveError::Held { module, handles }),
+        }
+    }
+
+    fn is_linked(&self) -> bool {
+        self.slot.load(Ordering::Acquire) != REMOVED
+    }
+
+    /// Runs what the module has registered for its end, if its code ever ran.
+    fn finish(&self) -> Result<(), String> {
+        if !self.initialised.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        // SAFETY: whoever initialised the module vouched for its code, finalisers included, and that none of it runs any more
+        // when the module is removed.
+        unsafe { self.executor.run_exit_handlers(self.details.handle) }.map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for ModuleShared {
+    fn drop(&mut self) {
+        // The session has ended while the module was linked.
+        if lock(&self.memory).allocation.is_some() {
+            let _ = self.finish();
+        }
+    }
+}
+
+impl Module {
+    pub(crate) fn new(library: Library, shared: Arc<ModuleShared>) -> Module {
+        Module { library, shared }
+    }
+
+    /// The name of its first input.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The library that it was linked to.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// A symbol that this module defines for others. The module cannot be removed while the handle is held.
+    pub fn lookup(&self, name: &str) -> Option<SymbolHandle> {
+        let export = self.shared.exports.find(&Name::new(name.as_bytes()))?;
+        self.shared.is_linked().then(|| SymbolHandle::new(self.shared.clone(), *export))
+    }
+
+    /// The names that it defines for others.
+    pub fn exports(&self) -> &Exports {
+        &self.shared.exports
+    }
+
+    /// The addresses of the roots that the link was asked for by name, in order.
+    pub fn roots(&self) -> &[Option<Addr>] {
+        &self.shared.details.roots
+    }
+
+    /// The machine that it is for.
+    pub fn target(&self) -> &Target {
+        &self.shared.details.target
+    }
+
+    /// Its memory.
+    pub fn segments(&self) -> &[Segment] {
+        &self.shared.details.segments
+    }
+
+    /// What is where, if the link was asked for it.
+    pub fn map(&self) -> Option<&LinkMap> {
+        self.shared.details.map.as_ref()
+    }
+
+    /// Relocated sections without memory, if the link was asked for them: name and bytes.
+    pub fn debug_sections(&self) -> &[(String, Vec<u8>)] {
+        &self.shared.details.debug
+    }
+
+    /// The link's times and numbers.
+    pub fn statistics(&self) -> &Statistics {
+        &self.shared.details.statistics
+    }
+
+    /// Copies bytes out of the module's memory, for tests and tools.
+    pub fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), LinkError> {
+        let memory = lock(&self.shared.memory);
+        let allocation =
+            memory.allocation.as_ref().ok_or_else(|| LinkError::Request("the module was removed".into()))?;
+        allocation.read(address, bytes).map_err(|error| LinkError::Executor(error.to_string()))
+    }
+
+    /// Runs the module's initialisers, once, and arranges for its finalisers to run when it is removed or the process ends.
+    ///
+    /// # Safety
+    /// The module's code is sound to run. When the module is removed, or its session and all handles to it are gone, no thread
+    /// runs its code any more, and its finalisers are sound to run.
+    pub unsafe fn initialise(&self) -> Result<(), LinkError> {
+        if self.shared.initialised.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let details = &self.shared.details;
+        let failed = |error: jitlink_core::executor::ExecutorError| LinkError::Executor(error.to_string());
+        if !details.finalisers.is_empty() {
+            // SAFETY: as this function's caller promises.
+            unsafe { self.shared.executor.run_at_exit(details.handle, &details.finalisers) }.map_err(failed)?;
+        }
+        // SAFETY: as this function's caller promises; the arrays are the module's own.
+        unsafe { self.shared.executor.run_arrays(&details.initialisers) }.map_err(failed)
+    }
+
+    /// Initialises the module, calls `entry` as a C `main`, and returns what it returns.
+    ///
+    /// # Safety
+    /// As for [`Module::initialise`]; `entry` is a function of the module of type `int (int, char **, char **)`.
+    pub unsafe fn run_main(&self, entry: Addr, arguments: &[CString]) -> Result<i32, LinkError> {
+        // SAFETY: as this function's caller promises.
+        unsafe { self.initialise() }?;
+        // SAFETY: as this function's caller promises; `self` keeps the module linked.
+        let status = unsafe { self.shared.executor.run_main(entry, arguments) };
+        status.map_err(|error| LinkError::Executor(error.to_string()))
+    }
+
+    /// Takes the module out of its library, runs its finalisers if it was initialised, and frees its memory.
+    ///
+    /// Refused while other modules refer to it, or while handles to its symbols are held.
+    pub fn remove(&self) -> Result<(), RemoveError> {
+        self.library.withdraw(&self.shared)?;
+        let finished = self.shared.finish();
+        let memory = {
+            let mut memory = lock(&self.shared.memory);
+            (memory.allocation.take(), std::mem::take(&mut memory.dependencies))
+        };
+        drop(memory);
+        finished.map_err(|reason| RemoveError::Finalisers { module: self.shared.name.clone(), reason })
+    }
+}
+
+/// A symbol of a module. The module stays linked while the handle is held.
+pub struct SymbolHandle {
+    module: Arc<ModuleShared>,
+    export: Export,
+}
+
+impl SymbolHandle {
+    pub(crate) fn new(module: Arc<ModuleShared>, export: Export) -> SymbolHandle {
+        module.handles.fetch_add(1, Ordering::AcqRel);
+        SymbolHandle { module, export }
+    }
+
+    /// Its address in the target.
+    pub fn address(&self) -> Addr {
+        self.export.address
+    }
+
+    /// Its size in bytes; zero where unknown.
+    pub fn size(&self) -> u64 {
+        self.export.size
+    }
+
+    pub(crate) fn is_weak(&self) -> bool {
+        self.export.weak
+    }
+
+    pub(crate) fn module(&self) -> &Arc<ModuleShared> {
+        &self.module
+    }
+}
+
+impl Clone for SymbolHandle {
+    fn clone(&self) -> Self {
+        SymbolHandle::new(self.module.clone(), self.export)
+    }
+}
+
+impl Drop for SymbolHandle {
+    fn drop(&mut self) {
+        self.module.handles.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl std::fmt::Debug for SymbolHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SymbolHandle").field("address", &self.address()).field("module", &self.module.name).finish()
+    }
+}
+
+impl std::fmt::Debug for ModuleShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("name", &self.name).field("exports", &self.exports.len()).finish_non_exhaustive()
+    }
+}
+
+// A panic of another thread cannot leave the lists half changed, so a poisoned lock is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,90 @@
+//! How a link finds what its batch does not define.
+
+use crate::library::Library;
+use crate::module::SymbolHandle;
+use crate::session::Session;
+use jitlink_core::graph::Name;
+use jitlink_core::link::{Existing, Resolver};
+use jitlink_core::{Addr, LinkError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Looks in the library, in those that it searches, in the session's own names, then in the executor, and remembers the modules
+/// that were found, which must stay linked as long as the new one.
+pub(crate) struct SessionResolver<'s> {
+    session: &'s Session,
+    library: &'s Library,
+    /// Nothing was published yet when the link began, so nothing need be compared with it.
+    is_empty: bool,
+    /// One handle a module, so that none of them is removed before the new module is published.
+    dependencies: Mutex<Vec<SymbolHandle>>,
+}
+
+impl<'s> SessionResolver<'s> {
+    pub(crate) fn new(session: &'s Session, library: &'s Library) -> SessionResolver<'s> {
+        SessionResolver { session, library, is_empty: library.is_empty(), dependencies: Mutex::default() }
+    }
+
+    pub(crate) fn into_dependencies(self) -> Vec<SymbolHandle> {
+        self.dependencies.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn depend(&self, handle: SymbolHandle) {
+        let mut dependencies = self.dependencies.lock().unwrap_or_else(PoisonError::into_inner);
+        if !dependencies.iter().any(|known| Arc::ptr_eq(known.module(), handle.module())) {
+            dependencies.push(handle);
+        }
+    }
+
+    fn ask_executor(&self, names: &[&[u8]], found: &mut [Option<Addr>]) -> Result<(), LinkError> {
+        let missing: Vec<usize> = (0..names.len()).filter(|&index| found[index].is_none()).collect();
+        let asked: Vec<&[u8]> = missing.iter().map(|&index| names[index]).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let answers = self.session.executor().lookup(&asked).map_err(|error| LinkError::Executor(error.to_string()))?;
+        missing.into_iter().zip(answers).for_each(|(index, answer)| found[index] = answer);
+        Ok(())
+    }
+}
+
+impl Resolver for SessionResolver<'_> {
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
+        let mut found: Vec<Option<Addr>> = names
+            .iter()
+            .map(|name| {
+                if let Some(handle) = self.library.find(&Name::new(name)) {
+                    let address = handle.address();
+                    self.depend(handle);
+                    return Some(address);
+                }
+                self.session.defined(name)
+            })
+            .collect();
+        self.ask_executor(names, &mut found)?;
+        Ok(found)
+    }
+
+    fn existing(&self, name: &Name<'_>) -> Option<Existing> {
+        if self.is_empty {
+            return None;
+        }
+        let handle = self.library.find_own(name)?;
+        let existing = Existing { address: handle.address(), weak: handle.is_weak() };
+        self.depend(handle);
+        Some(existing)
+    }
+
+    fn unique(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
+        let libraries = self.session.libraries();
+        let in_session = |name: &&[u8]| {
+            let name = Name::new(name);
+            let handle = libraries.iter().find_map(|library| library.find_own(&name))?;
+            let address = handle.address();
+            self.depend(handle);
+            Some(address)
+        };
+        let mut found: Vec<Option<Addr>> = names.iter().map(in_session).collect();
+        self.ask_executor(names, &mut found)?;
+        Ok(found)
+    }
+}
