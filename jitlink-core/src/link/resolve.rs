@@ -39,6 +39,8 @@ pub(super) struct Names<'a> {
     table: HashTable<u32>,
     /// The entry of each symbol; `NO_ENTRY` for local ones.
     entry_of: Vec<u32>,
+    /// Entries that became needed since archives were last searched.
+    wanted: Vec<u32>,
 }
 
 impl<'a> Names<'a> {
@@ -89,7 +91,11 @@ impl<'a> Names<'a> {
             let entry = &mut self.entries[entry_index as usize];
             match symbol.is_defined() {
                 true => entry.defined = true,
-                false => entry.needed |= symbol.linkage == Linkage::Strong,
+                false if symbol.linkage == Linkage::Strong && !entry.needed => {
+                    entry.needed = true;
+                    self.wanted.push(entry_index);
+                }
+                false => {}
             }
             self.entry_of.push(entry_index);
         }
@@ -111,10 +117,12 @@ impl<'a> Names<'a> {
         loop {
             let mut sources: Vec<Source<'a>> = Vec::new();
             let mut errors = Vec::new();
-            for entry in &self.entries {
-                let (true, false, Some((archive, member))) = (entry.needed, entry.defined, entry.lazy) else {
-                    continue;
-                };
+            // In the order in which names were met, whatever the order of archives.
+            let mut wanted = std::mem::take(&mut self.wanted);
+            wanted.sort_unstable();
+            for index in wanted {
+                let entry = &self.entries[index as usize];
+                let (false, Some((archive, member))) = (entry.defined, entry.lazy) else { continue };
                 let taken = &mut archives[archive as usize].taken[member as usize];
                 if !std::mem::replace(taken, true) {
                     match reader.member(&archives[archive as usize], member as usize) {
