@@ -1,0 +1,4 @@
+//! The generic linker, driven by a format and a machine that no crate of this repository knows.
+
+mod kit;
+mod resolve;
