@@ -91,7 +91,8 @@ enum IndexKind {
     Gnu64,
     Bsd,
     Bsd64,
-    Coff,
+    /// By member number: a second index, which says what the first says.
+    Numbered,
 }
 
 /// A member that is part of the archive's own structure.
@@ -266,7 +267,7 @@ fn special(name: &[u8], leading: bool, index: Option<(IndexKind, &[u8], usize)>)
     let kind = match name {
         b"//" => return Some(Special::LongNames),
         _ if !leading => return None,
-        b"/" if index.is_some_and(|(kind, ..)| kind == IndexKind::Gnu) => IndexKind::Coff,
+        b"/" if index.is_some_and(|(kind, ..)| kind == IndexKind::Gnu) => IndexKind::Numbered,
         b"/" => IndexKind::Gnu,
         b"/SYM64/" => IndexKind::Gnu64,
         b"__.SYMDEF" | b"__.SYMDEF SORTED" => IndexKind::Bsd,

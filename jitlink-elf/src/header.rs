@@ -132,6 +132,9 @@ impl<'n, 'a, Elf: FileHeader> File<'n, 'a, Elf> {
     }
 
     fn check_contents(&self) -> Result<(), LinkError> {
+        if self.sections.first().is_some_and(|null| null.sh_type(self.endian) != elf::SHT_NULL) {
+            return Err(LinkError::malformed(self.name, "", 0, "section header 0 is that of a section"));
+        }
         let mut total = 0u64;
         for (index, section) in self.sections.iter().enumerate().skip(1) {
             let kind = section.sh_type(self.endian);

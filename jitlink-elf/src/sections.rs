@@ -95,21 +95,14 @@ impl Placement {
         builder: &mut ObjectBuilder<'_, 'a>,
     ) -> Result<Placement, LinkError> {
         let mut placement = Placement { placed: vec![None; file.sections.len()], may_be_slim_lto: false };
-        let mut in_groups = Vec::new();
         for index in 1..file.sections.len() {
             let name = file.section_name(index)?;
             placement.may_be_slim_lto |= name.starts_with(b".gnu.lto_");
             let reader = Reader { file, index, name, header: &file.sections[index] };
             let Some(residence) = reader.residence(builder.keeps_debug())? else { continue };
             let group = groups.of(file, builder, index, name)?;
-            let placed = reader.read(builder, residence, group, relocations.of(index).is_some())?;
-            placement.placed[index] = Some(placed);
-            let section = builder.graph().section(placed.id);
-            if let Some(group) = section.group.filter(|_| section.is_loaded() && section.role != Role::EhFrame) {
-                in_groups.push((group, placed.first_block));
-            }
+            placement.placed[index] = Some(reader.read(builder, residence, group, relocations.of(index).is_some())?);
         }
-        tie_groups(builder, in_groups);
         placement.tie_ordered(file, builder)?;
         Ok(placement)
     }
@@ -138,17 +131,6 @@ impl Placement {
             blocks.for_each(|block| builder.add_dependency(first, block));
         }
         Ok(())
-    }
-}
-
-/// Makes the members of each group live together, by a ring of dependencies.
-fn tie_groups(builder: &mut ObjectBuilder<'_, '_>, mut members: Vec<(GroupId, usize)>) {
-    members.sort_by_key(|(group, _)| *group);
-    for group in members.chunk_by(|one, next| one.0 == next.0).filter(|group| group.len() > 1) {
-        let next = group.iter().cycle().skip(1);
-        for ((_, block), (_, next)) in group.iter().zip(next) {
-            builder.add_dependency(BlockId::new(*block), BlockId::new(*next));
-        }
     }
 }
 

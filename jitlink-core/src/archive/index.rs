@@ -21,7 +21,7 @@ impl<'a> Reader<'_, 'a> {
             IndexKind::Gnu64 => self.gnu(data, start, members, 8),
             IndexKind::Bsd => self.bsd(data, start, members, 4),
             IndexKind::Bsd64 => self.bsd(data, start, members, 8),
-            IndexKind::Coff => self.coff(data, start, members),
+            IndexKind::Numbered => self.numbered(data, start, members),
         }
     }
 
@@ -74,7 +74,7 @@ impl<'a> Reader<'_, 'a> {
 
     /// The number of members and the offsets of their headers, then the number of names, the members' numbers from 1, the
     /// names.
-    fn coff(&mut self, data: &'a [u8], start: usize, members: &[Member<'a>]) -> Result<Entries<'a>, LinkError> {
+    fn numbered(&mut self, data: &'a [u8], start: usize, members: &[Member<'a>]) -> Result<Entries<'a>, LinkError> {
         let read = || {
             let (offsets, rest) = table(data, Endian::Little, 4)?;
             let (size, rest) = rest.split_at_checked(4)?;

@@ -151,14 +151,7 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
     {
         let blocks = self.graph.section(section).blocks.clone();
         if blocks.len() == 1 {
-            let block = BlockId(blocks.start);
-            self.begin_edges(block);
-            for relocation in relocations {
-                let (offset, edge) = relocation?;
-                let offset = self.edge_offset(section, offset, 0, &edge)?;
-                self.add_edge(block, Edge { offset, ..edge })?;
-            }
-            return Ok(());
+            return self.add_block_edges(section, BlockId(blocks.start), relocations);
         }
         let mut sorted = relocations.collect::<Result<Vec<_>, _>>()?;
         sorted.sort_by_key(|(offset, _)| *offset);
@@ -180,6 +173,30 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         Ok(())
     }
 
+    /// The usual case of [`ObjectBuilder::add_edges`]: everything that does not change is looked up once.
+    fn add_block_edges<I>(&mut self, section: SectionId, block: BlockId, relocations: I) -> Result<(), LinkError>
+    where
+        I: Iterator<Item = Result<(u64, Edge), LinkError>>,
+    {
+        self.begin_edges(block);
+        let size = self.graph.block(block).content.bytes().len() as u64;
+        let rows = self.graph.rows.clone();
+        let field_bytes = rows.field_bytes();
+        let first = self.graph.edges.len();
+        for relocation in relocations {
+            let (offset, mut edge) = relocation?;
+            let bytes = u64::from(field_bytes.get(usize::from(edge.row)).copied().unwrap_or(0));
+            if offset > size || bytes > size - offset || offset > u64::from(u32::MAX) {
+                return Err(self.stray(section, offset, &edge));
+            }
+            edge.offset = offset as u32;
+            debug_assert!(edge.target.index() < self.graph.symbols.len());
+            self.graph.edges.push(edge);
+        }
+        self.graph.blocks[block.index()].edge_count = (self.graph.edges.len() - first) as u32;
+        Ok(())
+    }
+
     fn edge_offset(&self, section: SectionId, offset: u64, start: u64, edge: &Edge) -> Result<u32, LinkError> {
         u32::try_from(offset - start).map_err(|_| self.stray(section, offset, edge))
     }
@@ -192,7 +209,14 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
             reloc: self.graph.rows.row(edge.row).name().to_string(),
             symbol: self.graph.display_symbol(edge.target),
         };
-        LinkError::Malformed { site: Box::new(site), what: "the field lies outside the section's content".into() }
+        let content = self
+            .graph
+            .blocks_of(section)
+            .last()
+            .map_or(0, |(_, block)| block.section_offset + block.content.bytes().len() as u64);
+        let bytes = self.graph.rows.row(edge.row).field().bytes();
+        let what = format!("a field of {bytes} bytes there ends outside the section's {content:#x} bytes of content");
+        LinkError::Malformed { site: Box::new(site), what }
     }
 
     /// Adds an edge to a block, whose edges were begun last. Fails where the field does not lie inside the block.

@@ -196,6 +196,16 @@ impl<'a> LinkGraph<'a> {
         self.roots.push(symbol);
     }
 
+    /// All COMDAT groups in input order.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = (GroupId, &Group<'a>)> {
+        self.groups.iter().enumerate().map(|(index, group)| (GroupId::new(index), group))
+    }
+
+    /// Pairs of blocks of which the second is live whenever the first is, besides what edges say.
+    pub fn dependencies(&self) -> &[(BlockId, BlockId)] {
+        &self.dependencies
+    }
+
     /// Makes `kept` live whenever `keeper` is.
     pub fn add_dependency(&mut self, keeper: BlockId, kept: BlockId) {
         self.dependencies.push((keeper, kept));

@@ -1,21 +1,20 @@
 //! Names that the batch does not define: given by the caller, by libraries, or by the executor.
 
 use super::options::{LinkOptions, Resolver, Unresolved};
-use super::prune::Needed;
-use crate::error::{LinkError, LinkErrors};
+use crate::error::{LinkError, LinkErrors, Site};
 use crate::graph::{LinkGraph, Linkage, Scope, SymbolId, Value};
 use indexmap::IndexMap;
 
 /// Gives every needed name an address, or reports all that have none.
 pub(super) fn resolve(
     graph: &mut LinkGraph<'_>,
-    mut needed: Needed,
+    needed: &[SymbolId],
     resolver: &dyn Resolver,
     options: &LinkOptions,
 ) -> Result<(), LinkErrors> {
     let defines: IndexMap<&[u8], u64> = options.defines.iter().map(|(name, at)| (name.as_bytes(), at.0)).collect();
     let mut asked: Vec<SymbolId> = Vec::new();
-    for &symbol in &needed.symbols {
+    for &symbol in needed {
         match defines.get(graph.symbol(symbol).name.bytes()) {
             Some(&address) => graph.symbols[symbol.index()].value = Value::Absolute(address),
             None => asked.push(symbol),
@@ -25,20 +24,20 @@ pub(super) fn resolve(
         asked.into_iter().partition(|&symbol| graph.symbol(symbol).scope >= Scope::Protected);
     let names: Vec<&[u8]> = visible.iter().map(|&symbol| graph.symbol(symbol).name.bytes()).collect();
     let found = if names.is_empty() { Vec::new() } else { resolver.resolve(&names)? };
-    let mut errors = Vec::new();
+    let mut missing = Vec::new();
     for (symbol, address) in visible.into_iter().zip(found).chain(hidden.into_iter().map(|symbol| (symbol, None))) {
         let weak = graph.symbol(symbol).linkage != Linkage::Strong;
         let value = match address {
             Some(address) => address.0,
             None if weak || options.unresolved == Unresolved::Null => 0,
             None => {
-                errors.push(undefined(graph, symbol, &mut needed));
+                missing.push(symbol);
                 continue;
             }
         };
         graph.symbols[symbol.index()].value = Value::Absolute(value);
     }
-    LinkErrors::check(errors)?;
+    LinkErrors::check(undefined(graph, &missing))?;
     for index in 0..graph.symbols.len() {
         if !graph.symbols[index].is_defined() {
             graph.symbols[index].value = graph.symbols[graph.canonical[index].index()].value;
@@ -47,19 +46,46 @@ pub(super) fn resolve(
     Ok(())
 }
 
-fn undefined(graph: &LinkGraph<'_>, symbol: SymbolId, needed: &mut Needed) -> LinkError {
-    let name = graph.symbol(symbol).name.to_string();
-    let (references, total) = needed.references(symbol);
-    let advice = if graph.symbol(symbol).scope < Scope::Protected {
-        "the reference is hidden, so only an object of the same link may define it; add that object".to_string()
-    } else if let Some(close) = similar(graph, &name) {
+/// How many places an error about an undefined name shows.
+const SHOWN_REFERENCES: usize = 3;
+
+/// The errors about missing names, each with the first few live places that refer to it.
+fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId]) -> Vec<LinkError> {
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let mut references: IndexMap<SymbolId, (Vec<Site>, usize)> =
+        missing.iter().map(|&symbol| (symbol, Default::default())).collect();
+    for (block, data) in graph.blocks() {
+        if !graph.is_live(block) || !graph.section(data.section).is_loaded() {
+            continue;
+        }
+        for edge in graph.edges(block) {
+            if let Some((sites, total)) = references.get_mut(&graph.canonical(edge.target)) {
+                *total += 1;
+                if sites.len() < SHOWN_REFERENCES {
+                    sites.push(graph.site(block, edge));
+                }
+            }
+        }
+    }
+    let error = |(symbol, (references, total)): (SymbolId, (Vec<Site>, usize))| {
+        let name = graph.symbol(symbol).name.to_string();
+        LinkError::Undefined { advice: advice(graph, symbol, &name), symbol: name, references, total }
+    };
+    references.into_iter().map(error).collect()
+}
+
+fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str) -> String {
+    if graph.symbol(symbol).scope < Scope::Protected {
+        "the reference is hidden, so only an object of the same link may define it; add that object".into()
+    } else if let Some(close) = similar(graph, name) {
         format!(
             "did you mean {close}? Else add the object, archive or library (-l) that defines it, or --define {name}=ADDR"
         )
     } else {
         format!("add the object, archive or library (-l) that defines it, or --define {name}=ADDR")
-    };
-    LinkError::Undefined { symbol: name, references, total, advice }
+    }
 }
 
 /// A defined name that differs only in leading underscores or in the case of its letters.

@@ -120,7 +120,7 @@ fn fix(context: &Context<'_, '_>, id: BlockId, edge: &Edge, bytes: &mut [u8], un
     let field = &mut bytes[edge.offset as usize..];
 
     // Nearly all relocations of nearly all programs.
-    if edge.subject == Subject::Symbol
+    if matches!(edge.subject, Subject::Symbol | Subject::Callee)
         && row.formula().is_none()
         && let Some(size) = row.field().plain_bytes()
         && let Base::Zero | Base::Place = row.base()

@@ -113,10 +113,9 @@ impl Batch<'_> {
         graph.target.arch.add_passes(&mut pipeline);
         let mut nothing = PassContext { block_addresses: None, memory: None };
         run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
-        prune::prune(&mut graph, options, &roots).map_err(collected)?;
+        let needed = prune::prune(&mut graph, options, &roots).map_err(collected)?;
         clock.phase("prune");
-        let needed = prune::needed(&graph, &roots);
-        externals::resolve(&mut graph, needed, self.resolver, options)?;
+        externals::resolve(&mut graph, &needed, self.resolver, options)?;
         clock.phase("look up");
         run_passes(&pipeline, Stage::AfterPrune, &mut graph, &mut nothing)?;
 

@@ -5,33 +5,15 @@
 
 use super::options::{LinkOptions, Roots};
 use super::resolve::is_discarded;
-use crate::error::{LinkError, Site};
+use crate::error::LinkError;
 use crate::graph::{BlockId, LinkGraph, Residence, Role, Scope, SectionId, SymbolId, Value};
-use hashbrown::HashMap;
 
-/// How many places an error about an undefined name shows.
-const SHOWN_REFERENCES: usize = 3;
-
-/// Names that live code needs and the batch does not define, in the order in which they were met.
-#[derive(Default)]
-pub(super) struct Needed {
-    pub(super) symbols: Vec<SymbolId>,
-    references: HashMap<SymbolId, (Vec<Site>, usize)>,
-}
-
-impl Needed {
-    /// The first few places that refer to a symbol, and how many there are.
-    pub(super) fn references(&mut self, symbol: SymbolId) -> (Vec<Site>, usize) {
-        self.references.remove(&symbol).unwrap_or_default()
-    }
-}
-
-/// Marks what is live.
+/// Marks what is live; the canonical symbols that live code needs and the batch does not define, in symbol order.
 pub(super) fn prune(
     graph: &mut LinkGraph<'_>,
     options: &LinkOptions,
     roots: &[SymbolId],
-) -> Result<(), Vec<LinkError>> {
+) -> Result<Vec<SymbolId>, Vec<LinkError>> {
     let mut marker =
         Marker { live: vec![false; graph.blocks.len()], work: Vec::new(), runs: vec![false; graph.runs.len()] };
     let members = group_members(graph);
@@ -56,25 +38,34 @@ pub(super) fn prune(
         }
     }
     let mut errors = Vec::new();
+    let mut needed = Vec::new();
+    for &root in roots.iter().chain(&graph.roots) {
+        if !graph.symbol(root).is_defined() {
+            needed.push(graph.canonical(root));
+        }
+    }
+    // What a symbol means for liveness is looked at once, however many edges refer to it.
+    let mut seen = vec![false; graph.symbols.len()];
     while let Some(block) = marker.work.pop() {
         let section = graph.block(block).section;
         if graph.section(section).residence == Residence::Unloaded {
             continue;
         }
         for edge in graph.edges(block) {
-            if let Value::Block { block: target, .. } = graph.symbol(edge.target).value
-                && !marker.live[target.index()]
-            {
-                match discarded_for(graph, target) {
+            if std::mem::replace(&mut seen[edge.target.index()], true) {
+                continue;
+            }
+            match graph.symbol(edge.target).value {
+                Value::Block { block: target, .. } => match discarded_for(graph, target) {
                     Some(kept) => errors.push(LinkError::Discarded {
                         site: Box::new(graph.site(block, edge)),
                         section: graph.section(graph.block(target).section).name_lossy(),
                         kept,
                     }),
                     None => marker.mark(target),
-                }
-            } else if let Value::Boundary { .. } = graph.symbol(edge.target).value {
-                marker.mark_symbol(graph, edge.target);
+                },
+                Value::Undefined => needed.push(graph.canonical(edge.target)),
+                _ => marker.mark_symbol(graph, edge.target),
             }
         }
         let first = graph.dependencies.partition_point(|pair| pair.0 < block);
@@ -88,41 +79,12 @@ pub(super) fn prune(
         }
     }
     graph.live = marker.live;
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
-}
-
-/// Finds the undefined names of live, loaded blocks with the first few places that refer to them.
-pub(super) fn needed(graph: &LinkGraph<'_>, roots: &[SymbolId]) -> Needed {
-    let mut needed = Needed::default();
-    let mut seen = vec![false; graph.symbols.len()];
-    let mut meet = |needed: &mut Needed, symbol: SymbolId| {
-        let canonical = graph.canonical(symbol);
-        if !std::mem::replace(&mut seen[canonical.index()], true) {
-            needed.symbols.push(canonical);
-        }
-        canonical
-    };
-    for &root in roots.iter().chain(&graph.roots) {
-        if !graph.symbol(root).is_defined() {
-            meet(&mut needed, root);
-        }
+    if !errors.is_empty() {
+        return Err(errors);
     }
-    for (block, data) in graph.blocks() {
-        if !graph.is_live(block) || !graph.section(data.section).is_loaded() {
-            continue;
-        }
-        for edge in graph.edges(block) {
-            if !graph.symbol(edge.target).is_defined() {
-                let canonical = meet(&mut needed, edge.target);
-                let (sites, total) = needed.references.entry(canonical).or_default();
-                *total += 1;
-                if sites.len() < SHOWN_REFERENCES {
-                    sites.push(graph.site(block, edge));
-                }
-            }
-        }
-    }
-    needed
+    needed.sort_unstable();
+    needed.dedup();
+    Ok(needed)
 }
 
 struct Marker {

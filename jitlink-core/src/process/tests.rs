@@ -396,8 +396,7 @@ fn modules_are_found_while_others_come_and_go() {
     let describe = |tag: u64| {
         let reservation = executor.reserve(&three(64)).unwrap();
         let address = reservation.address(0);
-        let description =
-            Description { segments: vec![(address, 64)], handle: Addr(tag), ..Description::default() };
+        let description = Description { segments: vec![(address, 64)], handle: Addr(tag), ..Description::default() };
         (address, reservation.finalize(vec![Action::Describe(description)]).unwrap())
     };
     let (kept, _module) = describe(1);

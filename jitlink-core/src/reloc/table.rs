@@ -75,6 +75,8 @@ pub struct RowTable {
     rows: Arc<[Reloc]>,
     /// Index of a raw number's row plus one; zero where there is none.
     by_raw: Arc<[u16]>,
+    /// The size of each row's field.
+    field_bytes: Arc<[u8]>,
 }
 
 impl RowTable {
@@ -90,13 +92,19 @@ impl RowTable {
         for (index, row) in table.iter().enumerate() {
             by_raw[row.raw() as usize] = (arch_rows.len() + index + 1) as u16;
         }
-        Ok(RowTable { rows: rows.into(), by_raw: by_raw.into() })
+        let field_bytes = rows.iter().map(|row| row.field().bytes() as u8).collect();
+        Ok(RowTable { rows: rows.into(), by_raw: by_raw.into(), field_bytes })
     }
 
     /// The row that an edge indexes.
     #[inline]
     pub fn row(&self, index: u16) -> &Reloc {
         self.rows.get(usize::from(index)).unwrap_or(&NO_ROW)
+    }
+
+    /// The sizes of the rows' fields in bytes, by index.
+    pub(crate) fn field_bytes(&self) -> &[u8] {
+        &self.field_bytes
     }
 
     /// The row of a raw number of the format, with its index.

@@ -2,136 +2,136 @@
 
 /// Width and byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    pub wide: bool,
-    pub big: bool,
+pub(crate) struct Shape {
+    pub(crate) wide: bool,
+    pub(crate) big: bool,
 }
 
-pub const LITTLE64: Shape = Shape { wide: true, big: false };
-pub const SHAPES: [Shape; 4] =
+pub(crate) const LITTLE64: Shape = Shape { wide: true, big: false };
+pub(crate) const SHAPES: [Shape; 4] =
     [LITTLE64, Shape { wide: false, big: false }, Shape { wide: true, big: true }, Shape { wide: false, big: true }];
 
-pub const PROGBITS: u32 = 1;
-pub const SYMTAB: u32 = 2;
-pub const STRTAB: u32 = 3;
-pub const RELA: u32 = 4;
-pub const NOTE: u32 = 7;
-pub const NOBITS: u32 = 8;
-pub const REL: u32 = 9;
-pub const INIT_ARRAY: u32 = 14;
-pub const GROUP: u32 = 17;
-pub const SYMTAB_SHNDX: u32 = 18;
-pub const CREL: u32 = 0x4000_0014;
+pub(crate) const PROGBITS: u32 = 1;
+pub(crate) const SYMTAB: u32 = 2;
+pub(crate) const STRTAB: u32 = 3;
+pub(crate) const RELA: u32 = 4;
+pub(crate) const NOTE: u32 = 7;
+pub(crate) const NOBITS: u32 = 8;
+pub(crate) const REL: u32 = 9;
+pub(crate) const INIT_ARRAY: u32 = 14;
+pub(crate) const GROUP: u32 = 17;
+pub(crate) const SYMTAB_SHNDX: u32 = 18;
+pub(crate) const CREL: u32 = 0x4000_0014;
 
-pub const W: u64 = 1;
-pub const A: u64 = 2;
-pub const X: u64 = 4;
-pub const MERGE: u64 = 0x10;
-pub const STRINGS: u64 = 0x20;
-pub const LINK_ORDER: u64 = 0x80;
-pub const IN_GROUP: u64 = 0x200;
-pub const TLS: u64 = 0x400;
-pub const COMPRESSED: u64 = 0x800;
-pub const RETAIN: u64 = 0x20_0000;
-pub const EXCLUDE: u64 = 0x8000_0000;
+pub(crate) const W: u64 = 1;
+pub(crate) const A: u64 = 2;
+pub(crate) const X: u64 = 4;
+pub(crate) const MERGE: u64 = 0x10;
+pub(crate) const STRINGS: u64 = 0x20;
+pub(crate) const LINK_ORDER: u64 = 0x80;
+pub(crate) const IN_GROUP: u64 = 0x200;
+pub(crate) const TLS: u64 = 0x400;
+pub(crate) const COMPRESSED: u64 = 0x800;
+pub(crate) const RETAIN: u64 = 0x20_0000;
+pub(crate) const EXCLUDE: u64 = 0x8000_0000;
 
-pub const ABS: u32 = 0xfff1;
-pub const COMMON: u32 = 0xfff2;
+pub(crate) const ABS: u32 = 0xfff1;
+pub(crate) const COMMON: u32 = 0xfff2;
 /// Sec numbers from here on mean themselves in [`Sym::section`] only if they are real; these are the reserved ones.
-pub const RESERVED: std::ops::RangeInclusive<u32> = 0xff00..=0xffff;
+pub(crate) const RESERVED: std::ops::RangeInclusive<u32> = 0xff00..=0xffff;
 
 /// A section to be written.
 #[derive(Clone, Debug)]
-pub struct Sec {
-    pub name: &'static str,
-    pub kind: u32,
-    pub flags: u64,
-    pub content: Vec<u8>,
-    pub size: Option<u64>,
-    pub link: u32,
-    pub info: u32,
-    pub align: u64,
-    pub entry: u64,
+pub(crate) struct Sec {
+    pub(crate) name: &'static str,
+    pub(crate) kind: u32,
+    pub(crate) flags: u64,
+    pub(crate) content: Vec<u8>,
+    pub(crate) size: Option<u64>,
+    pub(crate) link: u32,
+    pub(crate) info: u32,
+    pub(crate) align: u64,
+    pub(crate) entry: u64,
 }
 
 impl Sec {
-    pub fn new(name: &'static str, kind: u32, flags: u64, content: impl Into<Vec<u8>>) -> Sec {
+    pub(crate) fn new(name: &'static str, kind: u32, flags: u64, content: impl Into<Vec<u8>>) -> Sec {
         Sec { name, kind, flags, content: content.into(), size: None, link: 0, info: 0, align: 1, entry: 0 }
     }
 
-    pub fn entry(self, entry: u64) -> Sec {
+    pub(crate) fn entry(self, entry: u64) -> Sec {
         Sec { entry, ..self }
     }
 
-    pub fn align(self, align: u64) -> Sec {
+    pub(crate) fn align(self, align: u64) -> Sec {
         Sec { align, ..self }
     }
 
-    pub fn link(self, link: u32) -> Sec {
+    pub(crate) fn link(self, link: u32) -> Sec {
         Sec { link, ..self }
     }
 
-    pub fn info(self, info: u32) -> Sec {
+    pub(crate) fn info(self, info: u32) -> Sec {
         Sec { info, ..self }
     }
 
-    pub fn size(self, size: u64) -> Sec {
+    pub(crate) fn size(self, size: u64) -> Sec {
         Sec { size: Some(size), ..self }
     }
 }
 
 /// A symbol to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Sym {
-    pub name: &'static str,
-    pub bind: u8,
-    pub kind: u8,
-    pub other: u8,
-    pub section: u32,
-    pub value: u64,
-    pub size: u64,
+pub(crate) struct Sym {
+    pub(crate) name: &'static str,
+    pub(crate) bind: u8,
+    pub(crate) kind: u8,
+    pub(crate) other: u8,
+    pub(crate) section: u32,
+    pub(crate) value: u64,
+    pub(crate) size: u64,
     /// The section number is reserved, not the number of a section.
-    pub special: bool,
+    pub(crate) special: bool,
 }
 
 impl Sym {
-    pub fn new(name: &'static str, bind: u8, kind: u8, section: u32, value: u64) -> Sym {
+    pub(crate) fn new(name: &'static str, bind: u8, kind: u8, section: u32, value: u64) -> Sym {
         let special = RESERVED.contains(&section);
         Sym { name, bind, kind, other: 0, section, value, size: 0, special }
     }
 
-    pub fn local(name: &'static str, section: u32, value: u64) -> Sym {
+    pub(crate) fn local(name: &'static str, section: u32, value: u64) -> Sym {
         Sym::new(name, 0, 0, section, value)
     }
 
-    pub fn global(name: &'static str, section: u32, value: u64) -> Sym {
+    pub(crate) fn global(name: &'static str, section: u32, value: u64) -> Sym {
         Sym::new(name, 1, 0, section, value)
     }
 
-    pub fn undefined(name: &'static str) -> Sym {
+    pub(crate) fn undefined(name: &'static str) -> Sym {
         Sym::new(name, 1, 0, 0, 0)
     }
 
-    pub fn section(section: u32) -> Sym {
+    pub(crate) fn section(section: u32) -> Sym {
         Sym { special: false, ..Sym::new("", 0, 3, section, 0) }
     }
 }
 
 /// An object to be written. Sections are numbered from 1 in the order in which they are added; symbols too.
 #[derive(Clone, Debug)]
-pub struct Elf {
-    pub shape: Shape,
-    pub machine: u16,
-    pub kind: u16,
-    pub sections: Vec<Sec>,
-    pub symbols: Vec<Sym>,
+pub(crate) struct Elf {
+    pub(crate) shape: Shape,
+    pub(crate) machine: u16,
+    pub(crate) kind: u16,
+    pub(crate) sections: Vec<Sec>,
+    pub(crate) symbols: Vec<Sym>,
     /// The number of the first global symbol, where the tests wants it wrong.
-    pub first_global: Option<u32>,
-    pub with_symbols: bool,
+    pub(crate) first_global: Option<u32>,
+    pub(crate) with_symbols: bool,
 }
 
 impl Elf {
-    pub fn new(shape: Shape) -> Elf {
+    pub(crate) fn new(shape: Shape) -> Elf {
         Elf {
             shape,
             machine: crate::toy::MACHINE,
@@ -143,23 +143,18 @@ impl Elf {
         }
     }
 
-    pub fn add(&mut self, section: Sec) -> u32 {
+    pub(crate) fn add(&mut self, section: Sec) -> u32 {
         self.sections.push(section);
         self.sections.len() as u32
     }
 
-    pub fn symbol(&mut self, symbol: Sym) -> u32 {
+    pub(crate) fn symbol(&mut self, symbol: Sym) -> u32 {
         self.symbols.push(symbol);
         self.symbols.len() as u32
     }
 
-    /// The number that the symbol table will have: it stands after the sections added so far and `more` others.
-    pub fn symtab_after(&self, more: u32) -> u32 {
-        self.sections.len() as u32 + more + 1
-    }
-
     /// Relocations of a section: offset, type, symbol, addend. Their link is set when the object is written.
-    pub fn relocations(&mut self, kind: u32, target: u32, entries: &[(u64, u32, u32, i64)]) -> u32 {
+    pub(crate) fn relocations(&mut self, kind: u32, target: u32, entries: &[(u64, u32, u32, i64)]) -> u32 {
         let shape = self.shape;
         let content = match kind {
             CREL => crel(entries),
@@ -184,7 +179,7 @@ impl Elf {
     }
 
     /// A group: flags, signature, members. Its link is set when the object is written.
-    pub fn group(&mut self, flags: u32, signature: u32, members: &[u32]) -> u32 {
+    pub(crate) fn group(&mut self, flags: u32, signature: u32, members: &[u32]) -> u32 {
         let mut out = Writer::new(self.shape);
         out.u32(flags);
         members.iter().for_each(|member| out.u32(*member));
@@ -192,7 +187,7 @@ impl Elf {
     }
 
     /// The bytes of the file.
-    pub fn write(&self) -> Vec<u8> {
+    pub(crate) fn write(&self) -> Vec<u8> {
         let mut sections = self.sections.clone();
         let symtab = sections.len() as u32 + 1;
         let wide_numbers = self.symbols.iter().any(|symbol| !symbol.special && RESERVED.start() <= &symbol.section);
@@ -291,7 +286,7 @@ impl Elf {
 }
 
 /// Compact relocations with addends.
-pub fn crel(entries: &[(u64, u32, u32, i64)]) -> Vec<u8> {
+pub(crate) fn crel(entries: &[(u64, u32, u32, i64)]) -> Vec<u8> {
     let shift = entries.iter().fold(3, |shift, entry| shift.min(entry.0.trailing_zeros()));
     let mut out = Vec::new();
     uleb(&mut out, u128::from((entries.len() as u64) << 3 | 4 | u64::from(shift)));
@@ -314,7 +309,7 @@ pub fn crel(entries: &[(u64, u32, u32, i64)]) -> Vec<u8> {
     out
 }
 
-pub fn uleb(out: &mut Vec<u8>, mut value: u128) {
+pub(crate) fn uleb(out: &mut Vec<u8>, mut value: u128) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -322,7 +317,7 @@ pub fn uleb(out: &mut Vec<u8>, mut value: u128) {
     out.push(value as u8);
 }
 
-pub fn sleb(out: &mut Vec<u8>, mut value: i64) {
+pub(crate) fn sleb(out: &mut Vec<u8>, mut value: i64) {
     while !(-0x40..0x40).contains(&value) {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -331,29 +326,29 @@ pub fn sleb(out: &mut Vec<u8>, mut value: i64) {
 }
 
 /// Words in a shape's byte order.
-pub struct Writer {
+pub(crate) struct Writer {
     shape: Shape,
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Writer {
-    pub fn new(shape: Shape) -> Writer {
+    pub(crate) fn new(shape: Shape) -> Writer {
         Writer { shape, bytes: Vec::new() }
     }
 
-    pub fn u16(&mut self, value: u16) {
+    pub(crate) fn u16(&mut self, value: u16) {
         self.bytes.extend(if self.shape.big { value.to_be_bytes() } else { value.to_le_bytes() });
     }
 
-    pub fn u32(&mut self, value: u32) {
+    pub(crate) fn u32(&mut self, value: u32) {
         self.bytes.extend(if self.shape.big { value.to_be_bytes() } else { value.to_le_bytes() });
     }
 
-    pub fn u64(&mut self, value: u64) {
+    pub(crate) fn u64(&mut self, value: u64) {
         self.bytes.extend(if self.shape.big { value.to_be_bytes() } else { value.to_le_bytes() });
     }
 
-    pub fn word(&mut self, value: u64) {
+    pub(crate) fn word(&mut self, value: u64) {
         if self.shape.wide { self.u64(value) } else { self.u32(value as u32) }
     }
 

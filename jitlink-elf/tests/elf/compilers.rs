@@ -1,7 +1,10 @@
 //! Objects compiled on the spot: what the compilers of this machine write today.
 
 use crate::toy;
+use jitlink_core::ObjectFormat;
+use jitlink_core::archive::{Archive, MemberData};
 use jitlink_core::graph::*;
+use jitlink_elf::ElfFormat;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -131,4 +134,40 @@ fn check_program(graph: &LinkGraph<'_>, arguments: &[&str]) {
         graph.sections().filter(|(_, section)| section.role == Role::EhFrame).map(|(id, _)| graph.blocks_of(id).len());
     let records: usize = records.sum();
     assert_eq!(records > 5, !arguments.contains(&"-fno-asynchronous-unwind-tables"), "{records} with {arguments:?}");
+}
+
+/// Every object in the archives of a folder, read with and without debug information: how many there were.
+fn read_archives(folder: &Path, extension: &str) -> usize {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|found| found != extension) {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let archive = Archive::parse(&path.display().to_string(), &bytes).unwrap();
+        for member in archive.members() {
+            let MemberData::Inline(object) = member.data else { continue };
+            if !ElfFormat.recognize(object) {
+                continue;
+            }
+            for graph in [toy::graph_for(object).unwrap(), toy::graph_for(object).unwrap().with_debug()] {
+                let read = toy::read_into(graph, object);
+                read.unwrap_or_else(|error| panic!("{}({}): {error}", path.display(), member.name));
+            }
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn libraries_of_rust_are_read() {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return;
+    }
+    let output = Command::new("rustc").args(["--print", "target-libdir"]).output().unwrap();
+    let folder = String::from_utf8(output.stdout).unwrap();
+    let count = read_archives(Path::new(folder.trim()), "rlib");
+    assert!(count > 20, "{count} objects in {folder}");
 }

@@ -5,3 +5,10 @@ mod toy;
 
 mod basics;
 mod compilers;
+mod compressed;
+mod fixtures;
+mod groups;
+mod headers;
+mod relocations;
+mod sections;
+mod symbols;

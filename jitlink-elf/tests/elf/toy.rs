@@ -10,19 +10,19 @@ use jitlink_core::{LinkError, ObjectFormat, Registry, TargetArch};
 use jitlink_elf::ElfFormat;
 
 /// The made-up machine.
-pub const MACHINE: u16 = 0xfeed;
-pub const NONE: u32 = 0;
-pub const ABS64: u32 = 1;
-pub const ABS32: u32 = 2;
-pub const PC32: u32 = 3;
-pub const CALL: u32 = 4;
+pub(crate) const MACHINE: u16 = 0xfeed;
+pub(crate) const NONE: u32 = 0;
+pub(crate) const ABS64: u32 = 1;
+pub(crate) const ABS32: u32 = 2;
+pub(crate) const PC32: u32 = 3;
+pub(crate) const CALL: u32 = 4;
 /// Sixteen bits of the value, rounded, in the low half of a word.
-pub const HA16: u32 = 5;
-pub const ABS16: u32 = 6;
+pub(crate) const HA16: u32 = 5;
+pub(crate) const ABS16: u32 = 6;
 
-pub const X86_64: u16 = 62;
-pub const I386: u16 = 3;
-pub const PPC64: u16 = 21;
+pub(crate) const X86_64: u16 = 62;
+pub(crate) const I386: u16 = 3;
+pub(crate) const PPC64: u16 = 21;
 
 static WORD8: Field = Field::plain(1);
 static WORD16: Field = Field::plain(2);
@@ -105,7 +105,7 @@ impl TargetArch for Toy {
 }
 
 /// The format with a table for each machine of the tests.
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let tables = [
         (u32::from(MACHINE), 8, &TOY_ROWS[..]),
         (u32::from(MACHINE), 4, &TOY_ROWS[..]),
@@ -121,24 +121,24 @@ pub fn registry() -> Registry {
 }
 
 /// An empty graph for objects like this one.
-pub fn graph_for(bytes: &[u8]) -> Result<LinkGraph<'static>, LinkError> {
+pub(crate) fn graph_for(bytes: &[u8]) -> Result<LinkGraph<'static>, LinkError> {
     let header = ElfFormat.header("test.o", bytes)?;
     let (target, rows) = registry().target(&ElfFormat, &header, "test.o")?;
     Ok(LinkGraph::new(target, rows))
 }
 
 /// Reads an object as a link does. The bytes are leaked, which keeps the tests short.
-pub fn read(bytes: &[u8]) -> Result<LinkGraph<'static>, LinkError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<LinkGraph<'static>, LinkError> {
     read_into(graph_for(bytes)?, bytes.to_vec().leak())
 }
 
 /// Reads an object with its debug information.
-pub fn read_debug(bytes: &[u8]) -> Result<LinkGraph<'static>, LinkError> {
+pub(crate) fn read_debug(bytes: &[u8]) -> Result<LinkGraph<'static>, LinkError> {
     read_into(graph_for(bytes)?.with_debug(), bytes.to_vec().leak())
 }
 
 /// Reads an object into a graph.
-pub fn read_into<'a>(mut graph: LinkGraph<'a>, bytes: &'a [u8]) -> Result<LinkGraph<'a>, LinkError> {
+pub(crate) fn read_into<'a>(mut graph: LinkGraph<'a>, bytes: &'a [u8]) -> Result<LinkGraph<'a>, LinkError> {
     assert!(ElfFormat.recognize(bytes), "{:02x?}", &bytes[..bytes.len().min(4)]);
     let mut builder = ObjectBuilder::new(&mut graph, "test.o".into(), "test.o".into());
     ElfFormat.read(bytes, &mut builder)?;
@@ -146,12 +146,12 @@ pub fn read_into<'a>(mut graph: LinkGraph<'a>, bytes: &'a [u8]) -> Result<LinkGr
 }
 
 /// The graph of an object that is well formed.
-pub fn ok(object: &crate::builder::Elf) -> LinkGraph<'static> {
+pub(crate) fn ok(object: &crate::builder::Elf) -> LinkGraph<'static> {
     read(&object.write()).unwrap_or_else(|error| panic!("{:?}: {error}", object.shape))
 }
 
 /// The text of the error of an object that is not.
-pub fn error(object: &crate::builder::Elf) -> String {
+pub(crate) fn error(object: &crate::builder::Elf) -> String {
     match read(&object.write()) {
         Ok(_) => panic!("{:?}: accepted", object.shape),
         Err(error) => format!("{}: {error}", error.code()),
@@ -159,6 +159,6 @@ pub fn error(object: &crate::builder::Elf) -> String {
 }
 
 /// The word size of a shape.
-pub fn pointer(shape: Shape) -> u64 {
+pub(crate) fn pointer(shape: Shape) -> u64 {
     if shape.wide { 8 } else { 4 }
 }

@@ -19,7 +19,7 @@ use super::synthetic::Synthetic;
 use crate::addr::{Addr, AddrRange};
 use crate::arch::{CodeSite, StubKind};
 use crate::error::LinkError;
-use crate::graph::{BlockId, Edge, LinkGraph, Linkage, Protection, Scope, SymbolId, SymbolKind, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Linkage, Protection, Scope, Symbol, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 use tables::Tables;
 pub(super) use tables::provide_got;
@@ -45,6 +45,20 @@ pub(super) struct Demand {
     pub(super) limited_by: Option<(BlockId, usize)>,
 }
 
+/// Which rows, and which symbols, make an edge worth a look: all others mean a plain address inside the batch.
+fn filters(graph: &LinkGraph<'_>, classes: &[RowClass], updatable: bool) -> (Vec<bool>, Vec<bool>) {
+    let short_calls = graph.target.arch.info().direct_call_reach().is_some();
+    let by_row = graph.rows.rows().iter().zip(classes);
+    let row = |(row, class): (&Reloc, &RowClass)| {
+        updatable || class.matters || short_calls && row.subject() == Subject::Callee
+    };
+    let symbol = |symbol: &Symbol<'_>| {
+        let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
+        special || !matches!(symbol.value, Value::Block { .. })
+    };
+    (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
+}
+
 /// How much out-of-line code one reference can take at most.
 const OUTLINE_BYTES: u64 = 128;
 
@@ -54,18 +68,19 @@ pub(super) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand {
     let stub = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
     let stub_bytes = stub.map(|stub| stub.code().len() as u64 + stub.align()).max().unwrap_or(0);
     let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
+    let (looks_at_row, looks_at_symbol) = filters(graph, &classes, updatable);
     let mut counted = vec![0u8; graph.symbols.len()];
     for (id, block) in graph.blocks() {
         if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
             continue;
         }
         for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
+            if !looks_at_row[usize::from(edge.row)] && !looks_at_symbol[edge.target.index()] {
+                continue;
+            }
             let class = &classes[usize::from(edge.row)];
             let symbol = &graph.symbols[edge.target.index()];
             let inside = !matches!(symbol.value, Value::Absolute(_));
-            if !class.matters && inside && !updatable {
-                continue;
-            }
             if let (true, Some(range)) = (inside, class.absolute)
                 && let Some(both) = demand.range.intersect(&range)
                 && both != demand.range
@@ -111,7 +126,7 @@ impl RowClass {
             }
             _ => None,
         };
-        let direct = row.subject() == Subject::Symbol && row.refusal().is_none();
+        let direct = plain && row.refusal().is_none();
         RowClass {
             matters: !direct || absolute.is_some() || row.base() == Base::Got,
             narrow: limits.is_some(),
@@ -128,6 +143,7 @@ pub(super) fn lower(
     options: &LinkOptions,
 ) -> Result<Lowered, Vec<LinkError>> {
     let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
+    let (looks_at_row, looks_at_symbol) = filters(graph, &classes, options.updatable);
     let Some(pointer_row) = graph.target.pointer_row() else {
         let (arch, bytes) = (graph.target.arch.info().name(), graph.target.pointer_bytes);
         return Err(vec![LinkError::Request(format!("{arch} has no relocation row for pointers of {bytes} bytes"))]);
@@ -147,6 +163,11 @@ pub(super) fn lower(
         let is_code = section.protection == Protection::ReadExecute;
         for index in graph.blocks[block_index].edge_range() {
             let edge = graph.edges[index];
+            if !looks_at_row[usize::from(edge.row)]
+                && !looks_at_symbol.get(edge.target.index()).copied().unwrap_or(false)
+            {
+                continue;
+            }
             let target = &graph.symbols[edge.target.index()];
             let fixed = match target.value {
                 Value::Absolute(address) => Some(Addr(address)),
@@ -156,9 +177,6 @@ pub(super) fn lower(
             if target.kind == SymbolKind::Indirect && fixed.is_none() && edge.subject != Subject::Nothing {
                 let what = "indirect functions (STT_GNU_IFUNC) are not supported".into();
                 errors.push(unsupported(graph, id, &edge, what, "build without ifunc and target_clones attributes"));
-                continue;
-            }
-            if !class.matters && fixed.is_none() && !options.updatable {
                 continue;
             }
             let row = *graph.rows.row(edge.row);

@@ -145,8 +145,7 @@ fn plain_exit_handlers_belong_to_the_module_of_their_function() {
     let services = executor.lookup(&[b"atexit", b"at_quick_exit", b"pthread_atfork"]).unwrap();
     let at = |index: usize| services[index].unwrap().0 as usize;
     let describe = |start: Addr, handle: u64| {
-        let description =
-            Description { segments: vec![(start, 1)], handle: Addr(handle), ..Description::default() };
+        let description = Description { segments: vec![(start, 1)], handle: Addr(handle), ..Description::default() };
         executor.reserve(&three(16)).unwrap().finalize(vec![Action::Describe(description)]).unwrap()
     };
     let function = note as *const () as usize;
