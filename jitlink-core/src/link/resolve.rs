@@ -366,6 +366,20 @@ pub(super) fn is_discarded(graph: &LinkGraph<'_>, group: Option<GroupId>) -> boo
     group.is_some_and(|group| graph.groups[group.index()].discarded_for.is_some())
 }
 
+/// Whether two sections hold the same bytes, written out or not.
+fn same_content(graph: &LinkGraph<'_>, first: Option<SectionId>, second: Option<SectionId>) -> bool {
+    let blocks = |section: Option<SectionId>| section.into_iter().flat_map(|section| graph.blocks_of(section));
+    let is_zero = |section| blocks(section).all(|(_, block)| matches!(block.content, Content::Zero(_)));
+    let size = |section| blocks(section).map(|(_, block)| block.size()).sum::<u64>();
+    let bytes = |section| {
+        blocks(section).flat_map(|(_, block)| {
+            let zeros = if let Content::Zero(size) = block.content { size } else { 0 };
+            block.content.bytes().iter().copied().chain(std::iter::repeat_n(0, zeros as usize))
+        })
+    };
+    size(first) == size(second) && (is_zero(first) && is_zero(second) || bytes(first).eq(bytes(second)))
+}
+
 /// Keeps one copy of each COMDAT group, and checks the others against its selection rule.
 fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
     let mut errors = Vec::new();
@@ -383,17 +397,17 @@ fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
             }
             hashbrown::hash_map::Entry::Occupied(first) => *first.get(),
         };
-        let contents = |group: GroupId| -> Option<&Content<'_>> {
-            let leader = graph.groups[group.index()].leader?;
-            graph.blocks_of(leader).next().map(|(_, block)| &block.content)
+        let leader = |group: GroupId| graph.groups[group.index()].leader;
+        let size = |group| {
+            leader(group).map_or(0, |leader| graph.blocks_of(leader).map(|(_, block)| block.size()).sum::<u64>())
         };
-        let size = |group| contents(group).map_or(0, |content| content.bytes().len() as u64);
+        let unique = [selection, graph.groups[first.index()].selection].contains(&Selection::NoDuplicates);
         let differs = match selection {
-            Selection::NoDuplicates => Some("may have only one copy".to_string()),
+            _ if unique => Some("may have only one copy".to_string()),
             Selection::SameSize if size(first) != size(id) => {
                 Some(format!("copies must have one size, but have {:#x} and {:#x}", size(first), size(id)))
             }
-            Selection::ExactMatch if contents(first).map(Content::bytes) != contents(id).map(Content::bytes) => {
+            Selection::ExactMatch if !same_content(graph, leader(first), leader(id)) => {
                 Some("copies must be equal, but their bytes differ".to_string())
             }
             _ => None,

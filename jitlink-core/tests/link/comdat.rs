@@ -5,7 +5,9 @@ use jitlink_core::LinkError;
 
 /// A group `g` of one section with a weak function `f`.
 fn copy(selection: &str, content: &str) -> String {
-    format!("toy le64\ngroup g {selection} leader=.text.f\nsection .text.f rx group=g\nlabel f global weak\n{content}\nret\n")
+    format!(
+        "toy le64\ngroup g {selection} leader=.text.f\nsection .text.f rx group=g\nlabel f global weak\n{content}\nret\n"
+    )
 }
 
 fn mismatch(first: &str, second: &str) -> String {
@@ -71,9 +73,8 @@ fn the_largest_copy_is_kept_where_that_is_the_rule_and_the_first_of_equals() {
 
 #[test]
 fn groups_without_selection_keep_every_copy() {
-    let object = |tag| {
-        format!("toy le64\ngroup g all\nsection .text.f rx group=g\nlabel f{tag} global\ntag {tag}\nret\n")
-    };
+    let object =
+        |tag| format!("toy le64\ngroup g all\nsection .text.f rx group=g\nlabel f{tag} global\ntag {tag}\nret\n");
     let image = link_ok(&[("a.o", &object(1)), ("b.o", &object(2))], &exported());
     assert_eq!((image.run("f1"), image.run("f2")), (vec![Tag(1)], vec![Tag(2)]));
 }

@@ -1,7 +1,7 @@
 //! The generic linker, driven by a format and a machine that no crate of this repository knows.
 
-mod kit;
 mod comdat;
+mod kit;
 mod names;
 mod prune;
 mod resolve;

@@ -96,7 +96,8 @@ fn gathered_sections_that_no_live_boundary_needs_are_pruned() {
 #[test]
 fn gathered_sections_of_mixed_protection_still_lie_together() {
     let (first, second) = (entry("01 02 03 04", "r"), entry("05 06 07 08", "rw"));
-    let filler = "toy le64\nsection .data rw\nlabel d global\nfill 5000\nsection .rodata r\nlabel r global\nfill 5000\n";
+    let filler =
+        "toy le64\nsection .data rw\nlabel d global\nfill 5000\nsection .rodata r\nlabel r global\nfill 5000\n";
     let image = link_ok(&[("x.o", filler), ("a.o", &first), ("p.o", ENTRIES), ("b.o", &second)], &exported());
     let (start, stop) = (image.pointer(image.address("p")), image.pointer(image.address("p") + 8));
     assert_eq!(stop - start, 8);

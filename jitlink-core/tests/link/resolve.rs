@@ -39,17 +39,15 @@ fn the_first_of_several_weak_definitions_stays() {
 fn every_further_strong_definition_is_reported_with_both_objects() {
     let (first, second, third) = (defines_f(1, "global"), defines_f(2, "global"), defines_f(3, "global"));
     let errors = link_err(&[("a.o", &first), ("b.o", &second), ("c.o", &third)], &exported());
-    let duplicate = |second: &str| LinkError::Duplicate {
-        symbol: "f".into(),
-        first: "a.o".into(),
-        second: second.into(),
-    };
+    let duplicate =
+        |second: &str| LinkError::Duplicate { symbol: "f".into(), first: "a.o".into(), second: second.into() };
     assert_eq!(errors.into_iter().collect::<Vec<_>>(), [duplicate("b.o"), duplicate("c.o")]);
 }
 
 #[test]
 fn local_symbols_of_one_name_do_not_meet() {
-    let object = |tag| format!("toy le64\nsection .text rx\nlabel m{tag} global\ncall f\nret\nlabel f\ntag {tag}\nret\n");
+    let object =
+        |tag| format!("toy le64\nsection .text rx\nlabel m{tag} global\ncall f\nret\nlabel f\ntag {tag}\nret\n");
     let image = link_ok(&[("a.o", &object(1)), ("b.o", &object(2))], &exported());
     assert_eq!((image.run("m1"), image.run("m2")), (vec![Tag(1)], vec![Tag(2)]));
 }

@@ -212,8 +212,8 @@ impl TargetArch for Toy {
 /// The toy backends in a registry made by hand.
 pub fn registry() -> Registry {
     let tables = [(1, 8, "toy-little"), (1, 4, "toy-little"), (2, 8, "toy-big"), (2, 4, "toy-big")];
-    let tables = tables
-        .map(|(machine, pointer, arch)| Plugin::Relocs(RelocTable::new("toy", machine, pointer, arch, &ROWS)));
+    let tables =
+        tables.map(|(machine, pointer, arch)| Plugin::Relocs(RelocTable::new("toy", machine, pointer, arch, &ROWS)));
     let rest = [Plugin::Format(&super::format::ToyFormat), Plugin::Arch(&LITTLE), Plugin::Arch(&BIG)];
     tables
         .into_iter()

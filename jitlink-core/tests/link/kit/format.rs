@@ -141,9 +141,7 @@ fn add_symbols<'a>(
             Place::Undefined => Value::Undefined,
             Place::Absolute(address) => Value::Absolute(address),
             Place::Label(section, block, offset) => Value::Block { block: placed[section].1[block], offset },
-            Place::Common(align_log2) => {
-                Value::Common { align_log2, residence: jitlink_core::graph::Residence::Near }
-            }
+            Place::Common(align_log2) => Value::Common { align_log2, residence: jitlink_core::graph::Residence::Near },
         };
         ids.insert(symbol.name, object.add_symbol(added));
     }

@@ -210,8 +210,7 @@ impl<'a> Text<'a> {
 
     fn symbol(&mut self, name: &'a str, place: Place, words: &[&'a str]) -> Result<(), String> {
         let scope = if matches!(place, Place::Label(..)) { Scope::Local } else { Scope::Global };
-        let mut symbol =
-            TextSymbol { name, place, linkage: Linkage::Strong, scope, kind: SymbolKind::Other, size: 0 };
+        let mut symbol = TextSymbol { name, place, linkage: Linkage::Strong, scope, kind: SymbolKind::Other, size: 0 };
         for word in words {
             match *word {
                 "local" => symbol.scope = Scope::Local,
