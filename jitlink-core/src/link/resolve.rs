@@ -150,11 +150,14 @@ impl<'a> Names<'a> {
         self.provide_commons(graph, synthetic);
         LinkErrors::check(errors)?;
         graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
-        for (index, &entry) in self.entry_of.iter().enumerate() {
-            let Some(entry) = self.entries.get(entry as usize) else { continue };
+        for (index, &number) in self.entry_of.iter().enumerate() {
+            let Some(entry) = self.entries.get(number as usize) else { continue };
             let Some(winner) = entry.definition.or(entry.reference) else { continue };
             graph.canonical[index] = winner;
-            graph.symbols[winner.index()].scope = entry.scope;
+            if self.entry_of[winner.index()] == number {
+                // Not for an alias, whose visibility is not that of what it names.
+                graph.symbols[winner.index()].scope = entry.scope;
+            }
             if winner.index() != index {
                 let definition = graph.symbols[winner.index()].clone();
                 let symbol = &mut graph.symbols[index];
@@ -175,6 +178,8 @@ impl<'a> Names<'a> {
             let rank = rank(graph, id);
             if rank == 0 {
                 entry.reference.get_or_insert(id);
+                // Code that came with a definition, even a weak one, does not expect null.
+                entry.needed |= symbol.is_defined();
                 continue;
             }
             let Some(best) = entry.definition else {
@@ -218,8 +223,16 @@ impl<'a> Names<'a> {
     fn alias(&mut self, graph: &mut LinkGraph<'a>, options: &LinkOptions, errors: &mut Vec<LinkError>) {
         for (new, old) in &options.aliases {
             let Some(new_index) = self.find(&Name::new(new.as_bytes())) else { continue };
-            let old_entry = self.find(&Name::new(old.as_bytes())).map(|index| &self.entries[index]);
-            let target = old_entry.and_then(|entry| entry.definition.or(entry.reference));
+            // What an alias names may be an alias too.
+            let next = |name: &String| options.aliases.iter().find(|alias| alias.0 == *name).map(|alias| &alias.1);
+            let chain = std::iter::successors(Some(old), |name| next(name));
+            let Some(last) = chain.clone().take(options.aliases.len()).last().filter(|last| next(last).is_none())
+            else {
+                errors.push(LinkError::Request(format!("--alias {new}={old} leads to no name but aliases")));
+                continue;
+            };
+            let last_entry = self.find(&Name::new(last.as_bytes())).map(|index| &self.entries[index]);
+            let target = last_entry.and_then(|entry| entry.definition.or(entry.reference));
             let entry = &mut self.entries[new_index];
             match (entry.definition, target) {
                 (Some(definition), _) => errors.push(LinkError::Duplicate {

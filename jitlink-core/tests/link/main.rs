@@ -2,6 +2,8 @@
 
 mod comdat;
 mod kit;
+mod merge;
 mod names;
 mod prune;
 mod resolve;
+mod unwind;

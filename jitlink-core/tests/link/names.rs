@@ -55,7 +55,7 @@ fn an_alias_of_a_name_that_nothing_defines_is_an_error_even_where_nothing_uses_i
 #[test]
 fn aliases_that_mean_each_other_are_an_error() {
     let errors = link_err(&[("a.o", MAIN)], &aliases(&[("f", "g"), ("g", "f")], exported()));
-    assert_eq!(errors.first().code(), "undefined", "{errors}");
+    assert_eq!(errors.first().code(), "request", "{errors}");
 }
 
 #[test]
@@ -198,12 +198,12 @@ rel REL64 _main
 #[test]
 fn many_undefined_names_among_many_definitions_are_reported_in_reasonable_time() {
     let mut text = String::from("toy le64\nsection .text rx\nlabel main global\n");
-    for index in 0..4000 {
+    for index in 0..20_000 {
         text.push_str(&format!("label defined{index} global\nrel ABS64 missing{index}\n"));
     }
     let start = std::time::Instant::now();
-    assert_eq!(link_err(&[("a.o", &text)], &exported()).len(), 4000);
-    assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+    assert_eq!(link_err(&[("a.o", &text)], &exported()).len(), 20_000);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }
 
 #[test]
