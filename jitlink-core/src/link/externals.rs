@@ -3,6 +3,7 @@
 use super::options::{LinkOptions, Resolver, Unresolved};
 use crate::error::{LinkError, LinkErrors, Site};
 use crate::graph::{LinkGraph, Linkage, Scope, SymbolId, Value};
+use hashbrown::HashMap;
 use indexmap::IndexMap;
 
 /// Gives every needed name an address, or reports all that have none.
@@ -69,17 +70,18 @@ fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId]) -> Vec<LinkError> {
             }
         }
     }
+    let similar = Similar::new(graph);
     let error = |(symbol, (references, total)): (SymbolId, (Vec<Site>, usize))| {
         let name = graph.symbol(symbol).name.to_string();
-        LinkError::Undefined { advice: advice(graph, symbol, &name), symbol: name, references, total }
+        LinkError::Undefined { advice: advice(graph, symbol, &name, &similar), symbol: name, references, total }
     };
     references.into_iter().map(error).collect()
 }
 
-fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str) -> String {
+fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str, similar: &Similar) -> String {
     if graph.symbol(symbol).scope < Scope::Protected {
         "the reference is hidden, so only an object of the same link may define it; add that object".into()
-    } else if let Some(close) = similar(graph, name) {
+    } else if let Some(close) = similar.find(graph, name) {
         format!(
             "did you mean {close}? Else add the object, archive or library (-l) that defines it, or --define {name}=ADDR"
         )
@@ -88,11 +90,28 @@ fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str) -> String {
     }
 }
 
-/// A defined name that differs only in leading underscores or in the case of its letters.
-fn similar(graph: &LinkGraph<'_>, name: &str) -> Option<String> {
-    let plain = |name: &str| name.trim_start_matches('_').to_ascii_lowercase();
-    let wanted = plain(name);
-    let defined = graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local && symbol.is_defined());
-    let mut names = defined.map(|(_, symbol)| symbol.name.to_string());
-    names.find(|candidate| plain(candidate) == wanted)
+/// Defined names by what they have in common with slips of the pen: made once for all undefined names.
+struct Similar {
+    names: HashMap<String, SymbolId>,
+}
+
+impl Similar {
+    fn new(graph: &LinkGraph<'_>) -> Similar {
+        let mut names = HashMap::new();
+        for (id, symbol) in graph.symbols() {
+            if symbol.scope != Scope::Local && symbol.is_defined() {
+                names.entry(plain(&symbol.name.to_string())).or_insert(id);
+            }
+        }
+        Similar { names }
+    }
+
+    /// A defined name that differs only in leading underscores or in the case of its letters.
+    fn find(&self, graph: &LinkGraph<'_>, name: &str) -> Option<String> {
+        self.names.get(&plain(name)).map(|&id| graph.symbol(id).name.to_string())
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.trim_start_matches('_').to_ascii_lowercase()
 }
