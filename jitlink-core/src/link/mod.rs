@@ -321,6 +321,7 @@ impl Memory {
         extra[0] = demand.code;
         extra[if writable_slots { 2 } else { 1 }] = demand.slots + 16;
         let mut requests = layout::estimate(graph, extra)?;
+        requests[0].align = requests[0].align.max(demand.code_align);
         let mut request_of = [None; KINDS.len()];
         let mut next = 0;
         for (kind, request) in requests.iter().enumerate() {

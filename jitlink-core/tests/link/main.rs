@@ -6,4 +6,5 @@ mod merge;
 mod names;
 mod prune;
 mod resolve;
+mod thunks;
 mod unwind;
