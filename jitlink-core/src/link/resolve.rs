@@ -353,6 +353,7 @@ impl<'a> Names<'a> {
                     candidate.gathered && candidate.name == section && !is_discarded(graph, candidate.group)
                 };
                 let members: Vec<SectionId> = graph.sections().filter(of_name).map(|(id, _)| id).collect();
+                unify(graph, &members);
                 graph.runs.push(members);
                 graph.runs.len() as u32 - 1
             });
@@ -364,6 +365,16 @@ impl<'a> Names<'a> {
             entry.definition = Some(reference);
             entry.scope = Scope::Hidden;
         }
+    }
+}
+
+/// Lets the sections of a run lie in one segment: constants go with data that is written. Code and data stay apart, since
+/// nothing is writable and executable.
+fn unify(graph: &mut LinkGraph<'_>, members: &[SectionId]) {
+    let protection = |section: &SectionId| graph.sections[section.index()].protection;
+    let has_code = members.iter().any(|section| protection(section) == Protection::ReadExecute);
+    if !has_code && members.iter().any(|section| protection(section) == Protection::ReadWrite) {
+        members.iter().for_each(|section| graph.sections[section.index()].protection = Protection::ReadWrite);
     }
 }
 
