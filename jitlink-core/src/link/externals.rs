@@ -1,8 +1,9 @@
 //! Names that the batch does not define: given by the caller, by libraries, or by the executor.
 
-use super::options::{LinkOptions, Resolver, Unresolved};
+use super::options::{LinkOptions, Resolver, Roots, Unresolved};
 use crate::error::{LinkError, LinkErrors, Site};
 use crate::graph::{LinkGraph, Linkage, Scope, SymbolId, Value};
+use hashbrown::HashMap;
 use indexmap::IndexMap;
 
 /// Gives every needed name an address, or reports all that have none.
@@ -37,7 +38,9 @@ pub(super) fn resolve(
         };
         graph.symbols[symbol.index()].value = Value::Absolute(value);
     }
-    LinkErrors::check(undefined(graph, &missing))?;
+    LinkErrors::check(undefined(graph, &missing, options))?;
+    // What is left are roots that need not be there.
+    missing.into_iter().for_each(|symbol| graph.symbols[symbol.index()].value = Value::Absolute(0));
     for index in 0..graph.symbols.len() {
         if !graph.symbols[index].is_defined() {
             graph.symbols[index].value = graph.symbols[graph.canonical[index].index()].value;
@@ -50,7 +53,7 @@ pub(super) fn resolve(
 const SHOWN_REFERENCES: usize = 3;
 
 /// The errors about missing names, each with the first few live places that refer to it.
-fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId]) -> Vec<LinkError> {
+fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions) -> Vec<LinkError> {
     if missing.is_empty() {
         return Vec::new();
     }
@@ -69,30 +72,47 @@ fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId]) -> Vec<LinkError> {
             }
         }
     }
+    let defined = Defined::new(graph);
+    let forgiven = matches!(options.roots, Roots::IfDefined(_));
     let error = |(symbol, (references, total)): (SymbolId, (Vec<Site>, usize))| {
+        if total == 0 && forgiven {
+            return None;
+        }
         let name = graph.symbol(symbol).name.to_string();
-        LinkError::Undefined { advice: advice(graph, symbol, &name), symbol: name, references, total }
+        Some(LinkError::Undefined { advice: advice(graph, &defined, symbol), symbol: name, references, total })
     };
-    references.into_iter().map(error).collect()
+    references.into_iter().filter_map(error).collect()
 }
 
-fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str) -> String {
+fn advice(graph: &LinkGraph<'_>, defined: &Defined, symbol: SymbolId) -> String {
+    let add = "add the object, archive or library (-l) that defines it, or give it an address (--define NAME=ADDR)";
     if graph.symbol(symbol).scope < Scope::Protected {
-        "the reference is hidden, so only an object of the same link may define it; add that object".into()
-    } else if let Some(close) = similar(graph, name) {
-        format!(
-            "did you mean {close}? Else add the object, archive or library (-l) that defines it, or --define {name}=ADDR"
-        )
-    } else {
-        format!("add the object, archive or library (-l) that defines it, or --define {name}=ADDR")
+        return "the reference is hidden, so only an object of the same link may define it; add that object".into();
+    }
+    match defined.similar(&graph.symbol(symbol).name.to_string()) {
+        Some(close) => format!("did you mean {close}? Else {add}"),
+        None => add.into(),
     }
 }
 
-/// A defined name that differs only in leading underscores or in the case of its letters.
-fn similar(graph: &LinkGraph<'_>, name: &str) -> Option<String> {
-    let plain = |name: &str| name.trim_start_matches('_').to_ascii_lowercase();
-    let wanted = plain(name);
-    let defined = graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local && symbol.is_defined());
-    let mut names = defined.map(|(_, symbol)| symbol.name.to_string());
-    names.find(|candidate| plain(candidate) == wanted)
+/// The defined names by what they are without leading underscores and in one case.
+struct Defined(HashMap<String, String>);
+
+impl Defined {
+    fn new(graph: &LinkGraph<'_>) -> Defined {
+        let visible = graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local && symbol.is_defined());
+        let names = visible.map(|(_, symbol)| symbol.name.to_string()).filter(|name| !name.is_empty());
+        // The first of several alike, so that the advice does not depend on hashes.
+        let mut defined = HashMap::new();
+        names.for_each(|name| _ = defined.entry(plain(&name)).or_insert(name));
+        Defined(defined)
+    }
+
+    fn similar(&self, name: &str) -> Option<&str> {
+        self.0.get(&plain(name)).map(String::as_str)
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.trim_start_matches('_').to_ascii_lowercase()
 }
