@@ -2,8 +2,12 @@
 
 use crate::error::LinkError;
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Files of at least this size are mapped.
+const MAPPED_FROM: u64 = 64 << 10;
 
 /// A file to link: an object or an archive.
 #[derive(Clone)]
@@ -17,13 +21,13 @@ pub struct Input {
 #[derive(Clone)]
 enum Data {
     Mapped(Arc<memmap2::Mmap>),
-    Bytes(Arc<[u8]>),
+    Bytes(Arc<Vec<u8>>),
 }
 
 impl Input {
     /// Bytes with the name that errors and maps give them.
-    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Input {
-        Input { name: name.into(), data: Data::Bytes(bytes.into()), whole_archive: false }
+    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Input {
+        Input { name: name.into(), data: Data::Bytes(Arc::new(bytes.into())), whole_archive: false }
     }
 
     /// A file, which must not be changed in place while it is being linked (replacing it is fine).
@@ -36,13 +40,17 @@ impl Input {
         if metadata.is_dir() {
             return Err(failed(std::io::Error::other("is a directory")));
         }
-        // Small files are cheaper to read than to map, and a pipe cannot be mapped.
-        let data = if metadata.is_file() && metadata.len() >= 64 << 10 {
+        // Small files are cheaper to read than to map, and a pipe can be neither mapped nor measured.
+        let data = if !metadata.is_file() {
+            let mut bytes = Vec::new();
+            (&file).read_to_end(&mut bytes).map_err(failed)?;
+            Data::Bytes(Arc::new(bytes))
+        } else if metadata.len() >= MAPPED_FROM {
             Data::Mapped(Arc::new(map(&file).map_err(failed)?))
         } else {
-            let mut bytes = Vec::with_capacity(metadata.len() as usize);
-            std::io::Read::read_to_end(&mut &file, &mut bytes).map_err(failed)?;
-            Data::Bytes(bytes.into())
+            let mut bytes = vec![0; metadata.len() as usize];
+            (&file).read_exact(&mut bytes).map_err(failed)?;
+            Data::Bytes(Arc::new(bytes))
         };
         Ok(Input { name: path.display().to_string(), data, whole_archive: false })
     }

@@ -72,44 +72,49 @@ fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions)
             }
         }
     }
-    let defined = Defined::new(graph);
+    let similar = Similar::new(graph);
     let forgiven = matches!(options.roots, Roots::IfDefined(_));
     let error = |(symbol, (references, total)): (SymbolId, (Vec<Site>, usize))| {
         if total == 0 && forgiven {
             return None;
         }
         let name = graph.symbol(symbol).name.to_string();
-        Some(LinkError::Undefined { advice: advice(graph, &defined, symbol), symbol: name, references, total })
+        let advice = advice(graph, symbol, &name, &similar);
+        Some(LinkError::Undefined { advice, symbol: name, references, total })
     };
     references.into_iter().filter_map(error).collect()
 }
 
-fn advice(graph: &LinkGraph<'_>, defined: &Defined, symbol: SymbolId) -> String {
+fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str, similar: &Similar) -> String {
     let add = "add the object, archive or library (-l) that defines it, or give it an address (--define NAME=ADDR)";
     if graph.symbol(symbol).scope < Scope::Protected {
-        return "the reference is hidden, so only an object of the same link may define it; add that object".into();
-    }
-    match defined.similar(&graph.symbol(symbol).name.to_string()) {
-        Some(close) => format!("did you mean {close}? Else {add}"),
-        None => add.into(),
+        "the reference is hidden, so only an object of the same link may define it; add that object".into()
+    } else if let Some(close) = similar.find(graph, name) {
+        format!("did you mean {close}? Else {add}")
+    } else {
+        add.into()
     }
 }
 
-/// The defined names by what they are without leading underscores and in one case.
-struct Defined(HashMap<String, String>);
+/// Defined names by what they have in common with slips of the pen: made once for all undefined names.
+struct Similar {
+    names: HashMap<String, SymbolId>,
+}
 
-impl Defined {
-    fn new(graph: &LinkGraph<'_>) -> Defined {
-        let visible = graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local && symbol.is_defined());
-        let names = visible.map(|(_, symbol)| symbol.name.to_string()).filter(|name| !name.is_empty());
-        // The first of several alike, so that the advice does not depend on hashes.
-        let mut defined = HashMap::new();
-        names.for_each(|name| _ = defined.entry(plain(&name)).or_insert(name));
-        Defined(defined)
+impl Similar {
+    fn new(graph: &LinkGraph<'_>) -> Similar {
+        let mut names = HashMap::new();
+        for (id, symbol) in graph.symbols() {
+            if symbol.scope != Scope::Local && symbol.is_defined() {
+                names.entry(plain(&symbol.name.to_string())).or_insert(id);
+            }
+        }
+        Similar { names }
     }
 
-    fn similar(&self, name: &str) -> Option<&str> {
-        self.0.get(&plain(name)).map(String::as_str)
+    /// A defined name that differs only in leading underscores or in the case of its letters.
+    fn find(&self, graph: &LinkGraph<'_>, name: &str) -> Option<String> {
+        self.names.get(&plain(name)).map(|&id| graph.symbol(id).name.to_string())
     }
 }
 

@@ -208,10 +208,17 @@ fn command_line<'a>(graph: &mut LinkGraph<'a>, options: &'a LinkOptions) -> Vec<
         Roots::Exported => &[],
     };
     let roots = named.iter().map(|name| object.add_symbol(Symbol::undefined(name.as_bytes(), id))).collect();
+    // Visible names are roots, and aliases are visible.
+    let mut aliases = Vec::new();
     for (new, old) in &options.aliases {
-        object.add_symbol(Symbol { linkage: crate::graph::Linkage::Weak, ..Symbol::undefined(new.as_bytes(), id) });
+        let alias = Symbol { linkage: crate::graph::Linkage::Weak, ..Symbol::undefined(new.as_bytes(), id) };
+        let alias = object.add_symbol(alias);
         object.add_symbol(Symbol::undefined(old.as_bytes(), id));
+        if options.roots == Roots::Exported {
+            aliases.push(alias);
+        }
     }
+    aliases.into_iter().for_each(|alias| graph.retain(alias));
     roots
 }
 

@@ -6,7 +6,7 @@
 use super::options::{LinkOptions, Roots};
 use super::resolve::is_discarded;
 use crate::error::LinkError;
-use crate::graph::{BlockId, LinkGraph, Residence, Role, Scope, SectionId, SymbolId, Value};
+use crate::graph::{BlockId, GroupId, LinkGraph, Residence, Role, Scope, SectionId, SymbolId, Value};
 
 /// Marks what is live; the canonical symbols that live code needs and the batch does not define, in symbol order.
 pub(super) fn prune(
@@ -78,7 +78,8 @@ pub(super) fn prune(
             marker.mark(kept);
         }
         if let Some(group) = graph.section(section).group {
-            for &member in &members[group.index()] {
+            let first = members.partition_point(|member| member.0 < group);
+            for &(_, member) in members[first..].iter().take_while(|member| member.0 == group) {
                 graph.section(member).blocks.clone().for_each(|block| marker.mark(BlockId(block)));
             }
         }
@@ -119,16 +120,11 @@ impl Marker {
     }
 }
 
-/// The sections of each group.
-fn group_members(graph: &LinkGraph<'_>) -> Vec<Vec<SectionId>> {
-    let mut members = vec![Vec::new(); graph.groups.len()];
-    for (id, section) in graph.sections() {
-        if let Some(group) = section.group
-            && section.is_loaded()
-        {
-            members[group.index()].push(id);
-        }
-    }
+/// The loaded sections that belong to groups, sorted by group.
+fn group_members(graph: &LinkGraph<'_>) -> Vec<(GroupId, SectionId)> {
+    let loaded = graph.sections().filter(|(_, section)| section.is_loaded());
+    let mut members: Vec<_> = loaded.filter_map(|(id, section)| Some((section.group?, id))).collect();
+    members.sort_unstable();
     members
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Names<'a> {
     table: HashTable<u32>,
     /// The entry of each symbol; `NO_ENTRY` for local ones.
     entry_of: Vec<u32>,
+    /// Entries that became needed since archives were last searched.
+    wanted: Vec<u32>,
 }
 
 impl<'a> Names<'a> {
@@ -89,7 +91,11 @@ impl<'a> Names<'a> {
             let entry = &mut self.entries[entry_index as usize];
             match symbol.is_defined() {
                 true => entry.defined = true,
-                false => entry.needed |= symbol.linkage == Linkage::Strong,
+                false if symbol.linkage == Linkage::Strong && !entry.needed => {
+                    entry.needed = true;
+                    self.wanted.push(entry_index);
+                }
+                false => {}
             }
             self.entry_of.push(entry_index);
         }
@@ -111,10 +117,12 @@ impl<'a> Names<'a> {
         loop {
             let mut sources: Vec<Source<'a>> = Vec::new();
             let mut errors = Vec::new();
-            for entry in &self.entries {
-                let (true, false, Some((archive, member))) = (entry.needed, entry.defined, entry.lazy) else {
-                    continue;
-                };
+            // In the order in which names were met, whatever the order of archives.
+            let mut wanted = std::mem::take(&mut self.wanted);
+            wanted.sort_unstable();
+            for index in wanted {
+                let entry = &self.entries[index as usize];
+                let (false, Some((archive, member))) = (entry.defined, entry.lazy) else { continue };
                 let taken = &mut archives[archive as usize].taken[member as usize];
                 if !std::mem::replace(taken, true) {
                     match reader.member(&archives[archive as usize], member as usize) {
@@ -150,11 +158,14 @@ impl<'a> Names<'a> {
         self.provide_commons(graph, synthetic);
         LinkErrors::check(errors)?;
         graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
-        for (index, &entry) in self.entry_of.iter().enumerate() {
-            let Some(entry) = self.entries.get(entry as usize) else { continue };
+        for (index, &number) in self.entry_of.iter().enumerate() {
+            let Some(entry) = self.entries.get(number as usize) else { continue };
             let Some(winner) = entry.definition.or(entry.reference) else { continue };
             graph.canonical[index] = winner;
-            graph.symbols[winner.index()].scope = entry.scope;
+            if self.entry_of[winner.index()] == number {
+                // Not for an alias, whose visibility is not that of what it names.
+                graph.symbols[winner.index()].scope = entry.scope;
+            }
             if winner.index() != index {
                 let definition = graph.symbols[winner.index()].clone();
                 let symbol = &mut graph.symbols[index];
@@ -175,6 +186,8 @@ impl<'a> Names<'a> {
             let rank = rank(graph, id);
             if rank == 0 {
                 entry.reference.get_or_insert(id);
+                // Code that came with a definition, even a weak one, does not expect null.
+                entry.needed |= symbol.is_defined();
                 continue;
             }
             let Some(best) = entry.definition else {
@@ -218,8 +231,16 @@ impl<'a> Names<'a> {
     fn alias(&mut self, graph: &mut LinkGraph<'a>, options: &LinkOptions, errors: &mut Vec<LinkError>) {
         for (new, old) in &options.aliases {
             let Some(new_index) = self.find(&Name::new(new.as_bytes())) else { continue };
-            let old_entry = self.find(&Name::new(old.as_bytes())).map(|index| &self.entries[index]);
-            let target = old_entry.and_then(|entry| entry.definition.or(entry.reference));
+            // What an alias names may be an alias too.
+            let next = |name: &String| options.aliases.iter().find(|alias| alias.0 == *name).map(|alias| &alias.1);
+            let chain = std::iter::successors(Some(old), |name| next(name));
+            let Some(last) = chain.clone().take(options.aliases.len()).last().filter(|last| next(last).is_none())
+            else {
+                errors.push(LinkError::Request(format!("--alias {new}={old} leads to no name but aliases")));
+                continue;
+            };
+            let last_entry = self.find(&Name::new(last.as_bytes())).map(|index| &self.entries[index]);
+            let target = last_entry.and_then(|entry| entry.definition.or(entry.reference));
             let entry = &mut self.entries[new_index];
             match (entry.definition, target) {
                 (Some(definition), _) => errors.push(LinkError::Duplicate {
@@ -366,6 +387,20 @@ pub(super) fn is_discarded(graph: &LinkGraph<'_>, group: Option<GroupId>) -> boo
     group.is_some_and(|group| graph.groups[group.index()].discarded_for.is_some())
 }
 
+/// Whether two sections hold the same bytes, written out or not.
+fn same_content(graph: &LinkGraph<'_>, first: Option<SectionId>, second: Option<SectionId>) -> bool {
+    let blocks = |section: Option<SectionId>| section.into_iter().flat_map(|section| graph.blocks_of(section));
+    let is_zero = |section| blocks(section).all(|(_, block)| matches!(block.content, Content::Zero(_)));
+    let size = |section| blocks(section).map(|(_, block)| block.size()).sum::<u64>();
+    let bytes = |section| {
+        blocks(section).flat_map(|(_, block)| {
+            let zeros = if let Content::Zero(size) = block.content { size } else { 0 };
+            block.content.bytes().iter().copied().chain(std::iter::repeat_n(0, zeros as usize))
+        })
+    };
+    size(first) == size(second) && (is_zero(first) && is_zero(second) || bytes(first).eq(bytes(second)))
+}
+
 /// Keeps one copy of each COMDAT group, and checks the others against its selection rule.
 fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
     let mut errors = Vec::new();
@@ -383,17 +418,17 @@ fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
             }
             hashbrown::hash_map::Entry::Occupied(first) => *first.get(),
         };
-        let contents = |group: GroupId| -> Option<&Content<'_>> {
-            let leader = graph.groups[group.index()].leader?;
-            graph.blocks_of(leader).next().map(|(_, block)| &block.content)
+        let leader = |group: GroupId| graph.groups[group.index()].leader;
+        let size = |group| {
+            leader(group).map_or(0, |leader| graph.blocks_of(leader).map(|(_, block)| block.size()).sum::<u64>())
         };
-        let size = |group| contents(group).map_or(0, |content| content.bytes().len() as u64);
+        let unique = [selection, graph.groups[first.index()].selection].contains(&Selection::NoDuplicates);
         let differs = match selection {
-            Selection::NoDuplicates => Some("may have only one copy".to_string()),
+            _ if unique => Some("may have only one copy".to_string()),
             Selection::SameSize if size(first) != size(id) => {
                 Some(format!("copies must have one size, but have {:#x} and {:#x}", size(first), size(id)))
             }
-            Selection::ExactMatch if contents(first).map(Content::bytes) != contents(id).map(Content::bytes) => {
+            Selection::ExactMatch if !same_content(graph, leader(first), leader(id)) => {
                 Some("copies must be equal, but their bytes differ".to_string())
             }
             _ => None,

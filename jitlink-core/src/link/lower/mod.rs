@@ -7,6 +7,7 @@
 //! It runs when memory is reserved and nothing is laid out yet: what counts as near is the region in which the batch will lie,
 //! so no decision depends on where in it a block ends up, and no second round is needed.
 
+mod demand;
 mod far;
 mod tables;
 mod thunks;
@@ -19,8 +20,10 @@ use super::synthetic::Synthetic;
 use crate::addr::{Addr, AddrRange};
 use crate::arch::{CodeSite, StubKind};
 use crate::error::LinkError;
-use crate::graph::{BlockId, Edge, LinkGraph, Linkage, Protection, Scope, Symbol, SymbolId, SymbolKind, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Linkage, Protection, Scope, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
+pub(super) use demand::{Demand, demand};
+use demand::{RowClass, filters};
 use tables::Tables;
 pub(super) use tables::provide_got;
 
@@ -33,106 +36,6 @@ pub(super) struct Lowered {
     pub(super) slots: Vec<(SymbolId, SymbolId)>,
     /// Stubs in order: what each is for, its own symbol, its kind.
     pub(super) stubs: Vec<(SymbolId, SymbolId, StubKind)>,
-}
-
-/// Where the batch may lie, given the narrow absolute references that it holds; and how many bytes slots, stubs and
-/// out-of-line code can take at most.
-pub(super) struct Demand {
-    pub(super) range: AddrRange,
-    pub(super) code: u64,
-    pub(super) slots: u64,
-    /// The relocation that limits the range, for errors.
-    pub(super) limited_by: Option<(BlockId, usize)>,
-}
-
-/// Which rows, and which symbols, make an edge worth a look: all others mean a plain address inside the batch.
-fn filters(graph: &LinkGraph<'_>, classes: &[RowClass], updatable: bool) -> (Vec<bool>, Vec<bool>) {
-    let short_calls = graph.target.arch.info().direct_call_reach().is_some();
-    let by_row = graph.rows.rows().iter().zip(classes);
-    let row = |(row, class): (&Reloc, &RowClass)| {
-        updatable || class.matters || short_calls && row.subject() == Subject::Callee
-    };
-    let symbol = |symbol: &Symbol<'_>| {
-        let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
-        special || !matches!(symbol.value, Value::Block { .. })
-    };
-    (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
-}
-
-/// How much out-of-line code one reference can take at most.
-const OUTLINE_BYTES: u64 = 128;
-
-/// Looks over all live edges for what they will need.
-pub(super) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand {
-    let mut demand = Demand { range: AddrRange::ALL, code: 0, slots: 0, limited_by: None };
-    let stub = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
-    let stub_bytes = stub.map(|stub| stub.code().len() as u64 + stub.align()).max().unwrap_or(0);
-    let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
-    let (looks_at_row, looks_at_symbol) = filters(graph, &classes, updatable);
-    let mut counted = vec![0u8; graph.symbols.len()];
-    for (id, block) in graph.blocks() {
-        if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
-            continue;
-        }
-        for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
-            if !looks_at_row[usize::from(edge.row)] && !looks_at_symbol[edge.target.index()] {
-                continue;
-            }
-            let class = &classes[usize::from(edge.row)];
-            let symbol = &graph.symbols[edge.target.index()];
-            let inside = !matches!(symbol.value, Value::Absolute(_));
-            if let (true, Some(range)) = (inside, class.absolute)
-                && let Some(both) = demand.range.intersect(&range)
-                && both != demand.range
-            {
-                (demand.range, demand.limited_by) = (both, Some((id, index)));
-            }
-            let seen = &mut counted[graph.canonical(edge.target).index()];
-            if edge.subject == Subject::GotSlot && *seen & 1 == 0 {
-                (demand.slots, *seen) = (demand.slots + 8, *seen | 1);
-            }
-            if edge.subject == Subject::Callee && (!inside || updatable) && *seen & 2 == 0 {
-                (demand.slots, demand.code, *seen) = (demand.slots + 8, demand.code + stub_bytes, *seen | 2);
-            }
-            if edge.subject == Subject::Symbol && (!inside || updatable) && class.narrow {
-                (demand.slots, demand.code) = (demand.slots + 8, demand.code + OUTLINE_BYTES + stub_bytes);
-            }
-        }
-    }
-    demand
-}
-
-/// What a row means for lowering.
-struct RowClass {
-    /// Targets inside the batch need a look too.
-    matters: bool,
-    /// The value may not fit.
-    narrow: bool,
-    /// Where a target must lie for the value to fit, for absolute rows.
-    absolute: Option<AddrRange>,
-}
-
-impl RowClass {
-    fn of(row: &Reloc) -> RowClass {
-        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee);
-        let limits = row.limits();
-        // Fields of 8 and 16 bits hold constants in practice; no placement could make addresses fit them.
-        let wide = row.field().value_bits() >= 24;
-        let absolute = match (row.base(), limits) {
-            (Base::Zero, Some((_, max)))
-                if wide && row.formula().is_none() && (plain || row.subject() == Subject::GotSlot) =>
-            {
-                Some(AddrRange { start: Addr(0), last: Addr(max as u64) })
-            }
-            _ => None,
-        };
-        let direct = plain && row.refusal().is_none();
-        RowClass {
-            matters: !direct || absolute.is_some() || row.base() == Base::Got,
-            narrow: limits.is_some(),
-            absolute,
-        }
-    }
 }
 
 /// Lowers all edges of live, loaded blocks. All errors are collected.
@@ -148,100 +51,131 @@ pub(super) fn lower(
         let (arch, bytes) = (graph.target.arch.info().name(), graph.target.pointer_bytes);
         return Err(vec![LinkError::Request(format!("{arch} has no relocation row for pointers of {bytes} bytes"))]);
     };
-    let mut tables = Tables::new(graph, pointer_row, options.updatable);
+    let tables = Tables::new(graph, pointer_row, options.updatable);
+    let updatable = options.updatable;
+    let mut lowering = Lowering { graph, synthetic, tables, classes, region, updatable, far: Vec::new() };
     let mut errors = Vec::new();
-    let mut far = Vec::new();
-    for block_index in 0..graph.blocks.len() {
-        let id = BlockId::new(block_index);
-        if !graph.live[block_index] {
-            continue;
-        }
-        let section = &graph.sections[graph.blocks[block_index].section.index()];
-        if !section.is_loaded() {
+    for block in (0..lowering.graph.blocks.len()).map(BlockId::new) {
+        let section = lowering.graph.section(lowering.graph.block(block).section);
+        if !lowering.graph.live[block.index()] || !section.is_loaded() {
             continue;
         }
         let is_code = section.protection == Protection::ReadExecute;
-        for index in graph.blocks[block_index].edge_range() {
-            let edge = graph.edges[index];
-            if !looks_at_row[usize::from(edge.row)]
-                && !looks_at_symbol.get(edge.target.index()).copied().unwrap_or(false)
-            {
-                continue;
-            }
-            let target = &graph.symbols[edge.target.index()];
-            let fixed = match target.value {
-                Value::Absolute(address) => Some(Addr(address)),
-                _ => None,
-            };
-            let class = &classes[usize::from(edge.row)];
-            if target.kind == SymbolKind::Indirect && fixed.is_none() && edge.subject != Subject::Nothing {
-                let what = "indirect functions (STT_GNU_IFUNC) are not supported".into();
-                errors.push(unsupported(graph, id, &edge, what, "build without ifunc and target_clones attributes"));
-                continue;
-            }
-            let row = *graph.rows.row(edge.row);
-            if let Some(why) = row.refusal() {
-                errors.push(unsupported(
-                    graph,
-                    id,
-                    &edge,
-                    why.into(),
-                    "compile for static linking: relocatable objects only",
-                ));
-                continue;
-            }
-            match edge.subject {
-                Subject::Symbol | Subject::Callee => {
-                    if is_thread_local(target.kind) {
-                        errors.push(thread_local(graph, id, &edge));
-                        continue;
-                    }
-                    let is_call = edge.subject == Subject::Callee;
-                    let slotted = options.updatable && is_call && is_replaceable(graph, edge.target);
-                    if slotted || is_call && fixed.is_some_and(|at| !reaches(&row, region, at, edge.addend)) {
-                        let stub = tables.stub(graph, synthetic, graph.canonical(edge.target));
-                        graph.edges[index].target = stub;
-                    } else if let Some(at) = fixed
-                        && class.narrow
-                        && !reaches(&row, region, at, edge.addend)
-                    {
-                        // Edges move when code is moved out of line, so that waits until all are seen.
-                        far.push((id, index as u32, is_code));
-                    }
-                    graph.edges[index].subject = Subject::Symbol;
-                }
-                Subject::GotSlot => {
-                    let near = fixed.is_none() && !(options.updatable && is_replaceable(graph, edge.target));
-                    let relaxed = match row.is_relaxable() && near && is_code {
-                        true => relax(graph, id, edge, &row),
-                        false => None,
-                    };
-                    graph.edges[index] = relaxed.unwrap_or_else(|| {
-                        let slot = tables.slot(graph, synthetic, graph.canonical(edge.target));
-                        Edge { target: slot, subject: Subject::Symbol, ..edge }
-                    });
-                }
-                Subject::GotBase => {
-                    tables.need_got(graph, synthetic);
-                }
-                Subject::Nothing | Subject::Size => {}
-                Subject::SectionIndex => {
-                    let what = "a section's number has no meaning in memory".into();
-                    errors.push(unsupported(graph, id, &edge, what, "link for a format that numbers its sections"));
-                }
-                _ => errors.push(thread_local(graph, id, &edge)),
-            }
-            if row.base() == Base::Got {
-                tables.need_got(graph, synthetic);
+        for index in lowering.graph.block(block).edge_range() {
+            let edge = &lowering.graph.edges[index];
+            // Symbols that lowering itself made are plain addresses.
+            let looks_at_symbol = looks_at_symbol.get(edge.target.index()).copied().unwrap_or(false);
+            if looks_at_symbol || looks_at_row[usize::from(edge.row)] {
+                errors.extend(lowering.edge(block, index, is_code).err());
             }
         }
     }
+    let Lowering { graph, synthetic, mut tables, far, .. } = lowering;
     far::lower(graph, synthetic, &mut tables, far, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     Ok(tables.finish(graph, synthetic))
 }
+
+/// The state of the phase.
+struct Lowering<'l, 'a> {
+    graph: &'l mut LinkGraph<'a>,
+    synthetic: &'l mut Synthetic,
+    tables: Tables,
+    classes: Vec<RowClass>,
+    /// Where the batch will lie.
+    region: AddrRange,
+    updatable: bool,
+    /// Direct references out of reach: block, index of the edge, whether the block is code. Edges change when code is moved out
+    /// of line, so that waits until all are seen.
+    far: Vec<(BlockId, u32, bool)>,
+}
+
+impl Lowering<'_, '_> {
+    fn edge(&mut self, block: BlockId, index: usize, is_code: bool) -> Result<(), LinkError> {
+        let edge = self.graph.edges[index];
+        let row = *self.graph.rows.row(edge.row);
+        self.check_supported(block, &edge, &row)?;
+        match edge.subject {
+            Subject::Symbol | Subject::Callee => self.direct(block, index, &row, is_code),
+            Subject::GotSlot => self.got_slot(block, index, &row, is_code),
+            _ => {}
+        }
+        if edge.subject == Subject::GotBase || row.base() == Base::Got {
+            self.tables.need_got(self.graph, self.synthetic);
+        }
+        Ok(())
+    }
+
+    /// Refuses by name what cannot be served.
+    fn check_supported(&self, block: BlockId, edge: &Edge, row: &Reloc) -> Result<(), LinkError> {
+        let kind = self.graph.symbol(edge.target).kind;
+        let (what, advice) = if let Some(why) = row.refusal() {
+            (why, "compile for static linking: relocatable objects only")
+        } else {
+            match edge.subject {
+                Subject::Nothing | Subject::GotBase | Subject::Size => return Ok(()),
+                Subject::Symbol | Subject::Callee | Subject::GotSlot => match kind {
+                    SymbolKind::Indirect if self.fixed(edge).is_none() => (
+                        "indirect functions (STT_GNU_IFUNC) are not supported",
+                        "build without ifunc and target_clones attributes",
+                    ),
+                    SymbolKind::ThreadLocal => THREAD_LOCAL,
+                    _ => return Ok(()),
+                },
+                Subject::SectionIndex => {
+                    ("a section's number has no meaning in memory", "link for a format that numbers its sections")
+                }
+                _ => THREAD_LOCAL,
+            }
+        };
+        Err(unsupported(self.graph, block, edge, what.into(), advice))
+    }
+
+    /// The target's address, where it is outside the batch.
+    fn fixed(&self, edge: &Edge) -> Option<Addr> {
+        match self.graph.symbol(edge.target).value {
+            Value::Absolute(address) => Some(Addr(address)),
+            _ => None,
+        }
+    }
+
+    /// A plain address or a call: a stub for calls that cannot reach or may be replaced.
+    fn direct(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
+        let edge = self.graph.edges[index];
+        let class = &self.classes[usize::from(edge.row)];
+        let is_near = |at: Addr| reaches(row, self.region, at, edge.addend);
+        let is_far = class.narrow && self.fixed(&edge).is_some_and(|at| !is_near(at));
+        let is_call = edge.subject == Subject::Callee;
+        let is_slotted = self.updatable && is_call && is_replaceable(self.graph, edge.target);
+        if is_slotted || is_call && is_far {
+            let target = self.graph.canonical(edge.target);
+            self.graph.edges[index].target = self.tables.stub(self.graph, self.synthetic, target);
+        } else if is_far {
+            self.far.push((block, index as u32, is_code));
+        }
+        self.graph.edges[index].subject = Subject::Symbol;
+    }
+
+    /// A GOT slot, or a shorter form that does without.
+    fn got_slot(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
+        let edge = self.graph.edges[index];
+        let may_move = self.updatable && is_replaceable(self.graph, edge.target);
+        let may_relax = row.is_relaxable() && is_code && !may_move && self.fixed(&edge).is_none();
+        let relaxed = if may_relax { relax(self.graph, block, edge, row) } else { None };
+        self.graph.edges[index] = relaxed.unwrap_or_else(|| {
+            let target = self.graph.canonical(edge.target);
+            let slot = self.tables.slot(self.graph, self.synthetic, target);
+            Edge { target: slot, subject: Subject::Symbol, ..edge }
+        });
+    }
+}
+
+const THREAD_LOCAL: (&str, &str) = (
+    "thread-local storage is not supported",
+    "build without thread-local variables (_Thread_local, __thread, thread_local)",
+);
 
 /// Whether the value fits wherever in the region the place (or the base of the GOT) will be.
 fn reaches(row: &Reloc, region: AddrRange, target: Addr, addend: i64) -> bool {
@@ -273,21 +207,6 @@ fn relax(graph: &LinkGraph<'_>, block: BlockId, edge: Edge, row: &Reloc) -> Opti
     let fits = relaxed.offset as usize + graph.rows.row(relaxed.row).field().bytes() <= site.block.len();
     let (offset, row, addend) = (relaxed.offset, relaxed.row, relaxed.addend);
     fits.then_some(Edge { offset, row, addend, subject: Subject::Symbol, ..edge })
-}
-
-fn is_thread_local(kind: SymbolKind) -> bool {
-    kind == SymbolKind::ThreadLocal
-}
-
-fn thread_local(graph: &LinkGraph<'_>, block: BlockId, edge: &Edge) -> LinkError {
-    let what = "thread-local storage is not supported".to_string();
-    unsupported(
-        graph,
-        block,
-        edge,
-        what,
-        "build without thread-local variables (_Thread_local, __thread, thread_local)",
-    )
 }
 
 fn unsupported(graph: &LinkGraph<'_>, block: BlockId, edge: &Edge, what: String, advice: &str) -> LinkError {

@@ -1,0 +1,106 @@
+//! What a batch will need before it is lowered: where it may lie, and room for what lowering adds.
+
+use crate::addr::{Addr, AddrRange};
+use crate::arch::StubKind;
+use crate::graph::{BlockId, LinkGraph, Symbol, SymbolKind, Value};
+use crate::reloc::{Base, Reloc, Subject};
+
+/// Where the batch may lie, given the narrow absolute references that it holds; and how many bytes slots, stubs and
+/// out-of-line code can take at most.
+pub(in crate::link) struct Demand {
+    pub(in crate::link) range: AddrRange,
+    pub(in crate::link) code: u64,
+    pub(in crate::link) slots: u64,
+    /// The relocation that limits the range, for errors.
+    pub(in crate::link) limited_by: Option<(BlockId, usize)>,
+}
+
+/// Which rows, and which symbols, make an edge worth a look: all others mean a plain address inside the batch.
+pub(super) fn filters(graph: &LinkGraph<'_>, classes: &[RowClass], updatable: bool) -> (Vec<bool>, Vec<bool>) {
+    let short_calls = graph.target.arch.info().direct_call_reach().is_some();
+    let by_row = graph.rows.rows().iter().zip(classes);
+    let row = |(row, class): (&Reloc, &RowClass)| {
+        updatable || class.matters || short_calls && row.subject() == Subject::Callee
+    };
+    let symbol = |symbol: &Symbol<'_>| {
+        let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
+        special || !matches!(symbol.value, Value::Block { .. })
+    };
+    (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
+}
+
+/// How much out-of-line code one reference can take at most.
+const OUTLINE_BYTES: u64 = 128;
+
+/// Looks over all live edges for what they will need.
+pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand {
+    let mut demand = Demand { range: AddrRange::ALL, code: 0, slots: 0, limited_by: None };
+    let stub = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
+    let stub_bytes = stub.map(|stub| stub.code().len() as u64 + stub.align()).max().unwrap_or(0);
+    let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
+    let (looks_at_row, looks_at_symbol) = filters(graph, &classes, updatable);
+    let mut counted = vec![0u8; graph.symbols.len()];
+    for (id, block) in graph.blocks() {
+        if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
+            continue;
+        }
+        for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
+            if !looks_at_row[usize::from(edge.row)] && !looks_at_symbol[edge.target.index()] {
+                continue;
+            }
+            let class = &classes[usize::from(edge.row)];
+            let symbol = &graph.symbols[edge.target.index()];
+            let inside = !matches!(symbol.value, Value::Absolute(_));
+            if let (true, Some(range)) = (inside, class.absolute)
+                && let Some(both) = demand.range.intersect(&range)
+                && both != demand.range
+            {
+                (demand.range, demand.limited_by) = (both, Some((id, index)));
+            }
+            let seen = &mut counted[graph.canonical(edge.target).index()];
+            if edge.subject == Subject::GotSlot && *seen & 1 == 0 {
+                (demand.slots, *seen) = (demand.slots + 8, *seen | 1);
+            }
+            if edge.subject == Subject::Callee && (!inside || updatable) && *seen & 2 == 0 {
+                (demand.slots, demand.code, *seen) = (demand.slots + 8, demand.code + stub_bytes, *seen | 2);
+            }
+            if edge.subject == Subject::Symbol && (!inside || updatable) && class.narrow {
+                (demand.slots, demand.code) = (demand.slots + 8, demand.code + OUTLINE_BYTES + stub_bytes);
+            }
+        }
+    }
+    demand
+}
+
+/// What a row means for lowering.
+pub(super) struct RowClass {
+    /// Targets inside the batch need a look too.
+    pub(super) matters: bool,
+    /// The value may not fit.
+    pub(super) narrow: bool,
+    /// Where a target must lie for the value to fit, for absolute rows.
+    pub(super) absolute: Option<AddrRange>,
+}
+
+impl RowClass {
+    pub(super) fn of(row: &Reloc) -> RowClass {
+        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee);
+        let limits = row.limits();
+        // Fields of 8 and 16 bits hold constants in practice; no placement could make addresses fit them.
+        let wide = row.field().value_bits() >= 24;
+        let absolute = match (row.base(), limits) {
+            (Base::Zero, Some((_, max)))
+                if wide && row.formula().is_none() && (plain || row.subject() == Subject::GotSlot) =>
+            {
+                Some(AddrRange { start: Addr(0), last: Addr(max as u64) })
+            }
+            _ => None,
+        };
+        let direct = plain && row.refusal().is_none();
+        RowClass {
+            matters: !direct || absolute.is_some() || row.base() == Base::Got,
+            narrow: limits.is_some(),
+            absolute,
+        }
+    }
+}
