@@ -79,7 +79,7 @@ impl Memory {
         let mut memory = if self.requests.iter().zip(extent).all(fits) { self } else { self.grow(executor, extent)? };
         let kept = memory.requests.iter().zip(extent).filter(|(request, _)| request.size > 0);
         let sizes: Vec<u64> = kept.map(|(_, (size, _))| *size).collect();
-        memory.reservation.resize(&sizes).map_err(super::executor_error)?;
+        memory.reservation.resize(&sizes).map_err(LinkError::from)?;
         Ok(memory)
     }
 

@@ -26,7 +26,7 @@ pub use pipeline::{Pass, PassContext, Pipeline, Stage};
 
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors};
-use crate::executor::{Action, Executor, ExecutorError, WorkingMemory};
+use crate::executor::{Action, Executor, WorkingMemory};
 use crate::graph::{BlockId, LinkGraph, ObjectBuilder, Symbol, SymbolId, Value};
 use crate::input::Input;
 use crate::registry::Registry;
@@ -165,9 +165,10 @@ impl Batch<'_> {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
         }
-        let allocation = memory.finalize(actions).map_err(executor_error)?;
+        let allocation = memory.finalize(actions).map_err(LinkError::from)?;
         let statistics = &mut clock.statistics;
-        statistics.objects = graph.objects.len();
+        // Those that came from a file.
+        statistics.objects = graph.objects.iter().filter(|object| !object.path.is_empty()).count();
         statistics.blocks = (graph.blocks.len(), graph.live.iter().filter(|&&live| live).count());
         statistics.symbols = graph.symbols.len();
         statistics.relocations = graph.edges.len();
@@ -205,7 +206,7 @@ fn command_line<'a>(graph: &mut LinkGraph<'a>, options: &'a LinkOptions) -> Vec<
     let mut object = ObjectBuilder::new(graph, "(command line)".into(), String::new());
     let id = object.id();
     let named: &[String] = match &options.roots {
-        Roots::Named(names) => names,
+        Roots::Named(names) | Roots::IfDefined(names) => names,
         Roots::Exported => &[],
     };
     let roots = named.iter().map(|name| object.add_symbol(Symbol::undefined(name.as_bytes(), id))).collect();
@@ -244,11 +245,6 @@ fn collected(errors: Vec<LinkError>) -> LinkErrors {
         Err(errors) => errors,
         Ok(()) => LinkError::Request("a phase failed without an error".into()).into(),
     }
-}
-
-fn executor_error(error: ExecutorError) -> LinkError {
-    let advice = if error.advice.is_empty() { String::new() } else { format!(" ({})", error.advice) };
-    LinkError::Executor(format!("{}{advice}", error.reason))
 }
 
 fn run_passes(
