@@ -221,7 +221,7 @@ struct FromExecutor<'e>(&'e dyn jitlink_core::Executor);
 
 impl jitlink_core::link::Resolver for FromExecutor<'_> {
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
-        self.0.lookup(names).map_err(|error| LinkError::Executor(error.to_string()))
+        self.0.lookup(names).map_err(LinkError::from)
     }
 }
 
