@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Links relocatable object files into ready-to-execute memory.
@@ -13,10 +14,15 @@ use std::path::PathBuf;
 Examples:
   cc -c hello.c && jitlink run hello.o             link and run a program
   jitlink run main.o libfoo.a -l m -- --verbose    with an archive, a shared library and arguments
-  jitlink link --no-exec main.o --map map.json     only link, and show what went where
+  jitlink link --no-exec main.o --map map.json     only link, and write what went where
   jitlink targets                                  what this build can link
 
-Arguments may stand in a file: jitlink run @objects.txt")]
+Arguments may stand in a file: jitlink run @objects.txt
+
+Exit status:
+  run   that of the program (killed by a signal, as the program was)
+  1     the link failed; the reasons are on standard error
+  2     the command line makes no sense")]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -25,8 +31,32 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Links objects in this process and runs their main function.
+    ///
+    /// The program gets this process's environment, standard streams and memory. Names that the objects do not define come
+    /// from the C library and from the shared libraries of -l. Standard output is the program's alone: what jitlink itself
+    /// has to say goes to standard error.
+    #[command(after_help = "\
+Examples:
+  jitlink run main.o parse.o                  two objects
+  jitlink run main.o -- one \"two words\"       arguments for the program come after --
+  jitlink run app.o -l stdc++                 C++ needs its library, as with cc
+  jitlink run main.o -L build -l :libfoo.so   a shared library by its file name
+  cc -c -o - hello.c | jitlink run -          an object from standard input
+
+Exit status: that of the program; 1 if the link fails; 2 if the command line makes no sense. A program that crashes is
+reported with the function and object it was in, and its signal ends jitlink too.")]
     Run(Run),
     /// Links objects, and writes what went where.
+    ///
+    /// With --no-exec, nothing touches this process: the result is a map (JSON) and an image (raw bytes), the same on every
+    /// machine. Without it, the objects are placed in this process's memory, but nothing of them runs.
+    #[command(after_help = "\
+Examples:
+  jitlink link --no-exec *.o --map map.json --image image.bin --base 0x80000000
+  jitlink link --no-exec main.o --define puts=0x1000 --map -     the map on standard output
+  jitlink link --no-exec lib.a --whole-archive --unresolved null   look at a library on its own
+
+Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
     Link(Link),
     /// Shows the formats, architectures and relocation tables of this build.
     Targets(Targets),
@@ -55,44 +85,44 @@ pub(crate) enum Unresolved {
 /// Options that every link has.
 #[derive(Args, Debug)]
 pub(crate) struct LinkArgs {
-    /// Object files and archives. An archive gives the members that are needed.
+    /// Object files and archives; - is standard input. An archive gives the members that are needed.
     #[arg(required = true, value_name = "OBJECT")]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// Search a shared library for names that the objects do not define (libNAME.so).
-    #[arg(short = 'l', value_name = "LIB")]
+    /// Search a shared library for names that the objects do not define: libLIB.so, or the file NAME for :NAME.
+    #[arg(short = 'l', value_name = "LIB", help_heading = "Inputs")]
     pub(crate) libraries: Vec<String>,
 
     /// Look for the libraries of -l here first.
-    #[arg(short = 'L', value_name = "DIR")]
+    #[arg(short = 'L', value_name = "DIR", help_heading = "Inputs")]
     pub(crate) library_paths: Vec<PathBuf>,
 
     /// Link all members of the archives, needed or not.
-    #[arg(long)]
+    #[arg(long, help_heading = "Inputs")]
     pub(crate) whole_archive: bool,
 
-    /// Give a name an address.
-    #[arg(long, value_name = "NAME=ADDR", value_parser = parse_define)]
+    /// Give a name an address, unless an object defines it.
+    #[arg(long, value_name = "NAME=ADDR", value_parser = parse_define, help_heading = "Symbols")]
     pub(crate) define: Vec<(String, u64)>,
 
-    /// Give a definition another name.
-    #[arg(long, value_name = "NEW=OLD", value_parser = parse_alias)]
+    /// Give what is called OLD a second name.
+    #[arg(long, value_name = "NEW=OLD", value_parser = parse_alias, help_heading = "Symbols")]
     pub(crate) alias: Vec<(String, String)>,
 
     /// What to do with names that nothing defines.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, help_heading = "Symbols")]
     pub(crate) unresolved: Unresolved,
 
     /// Use this many threads. The result does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
 
-    /// Show how long each phase took.
-    #[arg(long)]
+    /// Write how long each phase took to standard error.
+    #[arg(long, help_heading = "Output")]
     pub(crate) time: bool,
 
-    /// How tables and errors are written. Errors go to standard error.
-    #[arg(long, value_enum, default_value_t)]
+    /// How tables and errors are written.
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     pub(crate) format: Format,
 }
 
@@ -101,17 +131,17 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) link: LinkArgs,
 
-    /// The function to call.
-    #[arg(long, value_name = "NAME", default_value = "main")]
+    /// The function to call, of the type of a C main.
+    #[arg(long, value_name = "NAME", default_value = "main", help_heading = "Symbols")]
     pub(crate) entry: String,
 
     /// Place the program in this much reserved address space (64M, 2G).
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Memory")]
     pub(crate) arena_size: Option<u64>,
 
     /// Arguments for the program, after --.
     #[arg(last = true, value_name = "ARGS")]
-    pub(crate) arguments: Vec<String>,
+    pub(crate) arguments: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]
@@ -123,37 +153,39 @@ pub(crate) struct Link {
     #[arg(long)]
     pub(crate) no_exec: bool,
 
-    /// Keep only what this name needs. Without it, every definition that others can see is kept.
-    #[arg(long, value_name = "NAME")]
+    /// Keep only what this name needs (may be repeated). Without it, every definition that others can see is kept.
+    #[arg(long, value_name = "NAME", help_heading = "Symbols")]
     pub(crate) entry: Vec<String>,
 
-    /// Go on without an --entry that nothing defines.
-    #[arg(long, requires = "entry")]
+    /// Go on without an --entry that nothing defines; without all of them as if none was given.
+    #[arg(long, help_heading = "Symbols")]
     pub(crate) allow_undefined_entry: bool,
 
     /// Write what went where as JSON (- for standard output).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) map: Option<PathBuf>,
 
     /// Write the linked memory as raw bytes (- for standard output).
-    #[arg(long, value_name = "FILE", requires = "no_exec")]
+    #[arg(long, value_name = "FILE", requires = "no_exec", help_heading = "Output")]
     pub(crate) image: Option<PathBuf>,
+
+    /// Link debug sections too.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) keep_debug: bool,
 
     /// Place the first segment here.
     #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0x10000000", requires = "no_exec")]
+    #[arg(help_heading = "Memory")]
     pub(crate) base: u64,
 
-    /// Place everything within this much memory from the base.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G")]
+    /// Place everything within this much memory, from the base on.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
     pub(crate) arena_size: u64,
 
     /// Round segments up to pages of this size.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "4K", requires = "no_exec")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", requires = "no_exec")]
+    #[arg(help_heading = "Memory")]
     pub(crate) page_size: u64,
-
-    /// Link debug sections too.
-    #[arg(long)]
-    pub(crate) keep_debug: bool,
 }
 
 #[derive(Args, Debug)]
@@ -164,10 +196,9 @@ pub(crate) struct Targets {
 }
 
 fn parse_define(text: &str) -> Result<(String, u64), String> {
-    let (name, address) = text.split_once('=').ok_or("expected NAME=ADDR, as in --define table=0x8000")?;
-    match name.is_empty() {
-        true => Err("the name is empty".into()),
-        false => Ok((name.to_string(), parse_address(address)?)),
+    match text.split_once('=') {
+        Some((name, address)) if !name.is_empty() => Ok((name.to_string(), parse_address(address)?)),
+        _ => Err("expected NAME=ADDR, as in --define table=0x8000".into()),
     }
 }
 
@@ -179,21 +210,65 @@ fn parse_alias(text: &str) -> Result<(String, String), String> {
 }
 
 fn parse_address(text: &str) -> Result<u64, String> {
-    let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(&digits.replace('_', ""), 16),
-        None => text.parse(),
+    let plain = text.replace('_', "");
+    let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
+        // A sign would be accepted here.
+        Some(digits) if digits.starts_with('+') => None,
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => plain.parse().ok(),
     };
-    parsed.map_err(|_| format!("{text} is no address; write it as 0x1000 or 4096"))
+    parsed.ok_or_else(|| format!("{text} is no address; write it as 0x1000 or 4096"))
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.trim_end_matches(['B', 'b']).char_indices().last() {
-        Some((at, 'K' | 'k')) => (&text[..at], 10),
-        Some((at, 'M' | 'm')) => (&text[..at], 20),
-        Some((at, 'G' | 'g')) => (&text[..at], 30),
-        Some((at, 'T' | 't')) => (&text[..at], 40),
-        _ => (text, 0),
+    let plain = text.strip_suffix(['B', 'b']).unwrap_or(text);
+    let (digits, shift) = match plain.char_indices().last() {
+        // The last digit of a hexadecimal number is no unit.
+        _ if text.starts_with("0x") || text.starts_with("0X") => (text, 0),
+        Some((at, 'K' | 'k')) => (&plain[..at], 10),
+        Some((at, 'M' | 'm')) => (&plain[..at], 20),
+        Some((at, 'G' | 'g')) => (&plain[..at], 30),
+        Some((at, 'T' | 't')) => (&plain[..at], 40),
+        _ => (plain, 0),
     };
     let size = parse_address(digits).map_err(|_| format!("{text} is no size; write it as 4096, 64K, 16M or 1G"))?;
-    size.checked_shl(shift).filter(|scaled| scaled >> shift == size).ok_or_else(|| format!("{text} is too large"))
+    let scaled = size.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))?;
+    if scaled == 0 { Err("it must be at least one byte".into()) } else { Ok(scaled) }
+}
+
+fn parse_page_size(text: &str) -> Result<u64, String> {
+    let size = parse_size(text)?;
+    if size.is_power_of_two() { Ok(size) } else { Err(format!("{text} is not a power of two")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert_eq!(parse_size("0x4B"), Ok(0x4b));
+        assert_eq!(parse_size("64K"), Ok(64 << 10));
+        assert_eq!(parse_size("2GB"), Ok(2 << 30));
+        assert_eq!(parse_size("16777216T"), Err("16777216T is too large".into()));
+        for nonsense in ["", "K", "-1", "1X", "0x", "0", "0x+1", "1.5G"] {
+            assert!(parse_size(nonsense).is_err(), "{nonsense}");
+        }
+        assert!(parse_page_size("3K").is_err());
+    }
+
+    #[test]
+    fn names_take_addresses_and_names() {
+        assert_eq!(parse_define("a=b=0x10"), Err("b=0x10 is no address; write it as 0x1000 or 4096".into()));
+        assert_eq!(parse_define("table=0x8000_0000"), Ok(("table".into(), 0x8000_0000)));
+        assert_eq!(parse_alias("new=old"), Ok(("new".into(), "old".into())));
+        assert!(parse_define("=1").is_err() && parse_alias("new=").is_err());
+    }
 }

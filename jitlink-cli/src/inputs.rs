@@ -3,6 +3,11 @@
 use crate::args::{LinkArgs, Unresolved};
 use jitlink::{Addr, Input, LinkError, LinkErrors, LinkOptions, Roots};
 use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+
+/// What errors and maps call the object that came in on standard input.
+const STANDARD_INPUT: &str = "(standard input)";
 
 /// Replaces `@FILE` by the words in the file, split as a shell splits them. What follows `--` is left alone.
 pub(crate) fn expand_response_files(arguments: Vec<OsString>) -> Result<Vec<OsString>, LinkErrors> {
@@ -27,8 +32,15 @@ pub(crate) fn expand_response_files(arguments: Vec<OsString>) -> Result<Vec<OsSt
 pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
     let mut errors = Vec::new();
     let mut inputs = Vec::with_capacity(args.inputs.len());
+    let mut standard_input = 0;
     for path in &args.inputs {
-        match Input::open(path) {
+        let is_standard_input = path.as_os_str() == "-";
+        standard_input += usize::from(is_standard_input);
+        if standard_input > 1 && is_standard_input {
+            errors.push(LinkError::Request("standard input can be read only once: give - once".into()));
+            continue;
+        }
+        match if is_standard_input { read_standard_input() } else { open_file(path) } {
             Ok(input) if args.whole_archive => inputs.push(input.whole_archive()),
             Ok(input) => inputs.push(input),
             Err(error) => errors.push(error),
@@ -38,10 +50,28 @@ pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
     Ok(inputs)
 }
 
+fn open_file(path: &Path) -> Result<Input, LinkError> {
+    Input::open(path).map_err(|error| match error {
+        // The number says less than the words before it.
+        LinkError::Io { path, reason } => {
+            let words = reason.split_once(" (os error").map_or(reason.as_str(), |(words, _)| words);
+            LinkError::Io { path, reason: words.to_string() }
+        }
+        other => other,
+    })
+}
+
+fn read_standard_input() -> Result<Input, LinkError> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut bytes);
+    read.map_err(|error| LinkError::Io { path: STANDARD_INPUT.into(), reason: error.to_string() })?;
+    Ok(Input::from_bytes(STANDARD_INPUT, bytes))
+}
+
 /// The options that every link has.
-pub(crate) fn options(args: &LinkArgs, entries: &[String]) -> LinkOptions {
+pub(crate) fn options(args: &LinkArgs, roots: Roots) -> LinkOptions {
     LinkOptions {
-        roots: if entries.is_empty() { Roots::Exported } else { Roots::Named(entries.to_vec()) },
+        roots,
         unresolved: match args.unresolved {
             Unresolved::Error => jitlink::Unresolved::Error,
             Unresolved::Null => jitlink::Unresolved::Null,

@@ -1,11 +1,14 @@
 //! The `jitlink` command.
 //!
-//! One module a subcommand; `report` writes errors and tables for people and for tools.
+//! One module a subcommand; `report` writes errors and tables for people and for tools, `advice` says what to do about errors.
 
+mod advice;
 mod args;
+mod image;
 mod inputs;
 mod link;
 mod map;
+mod program;
 mod progress;
 mod report;
 mod run;
@@ -19,7 +22,7 @@ fn main() -> ExitCode {
     let arguments = match inputs::expand_response_files(std::env::args_os().collect()) {
         Ok(arguments) => arguments,
         Err(error) => {
-            report::failure(&error, args::Format::Text);
+            report::failure(&error, args::Format::Text, &[]);
             return ExitCode::from(2);
         }
     };

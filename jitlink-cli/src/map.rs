@@ -1,21 +1,21 @@
-//! The link map as JSON, and the image as bytes.
+//! The link map as JSON, and the summary of a link for people.
 
+use crate::image::Layout;
 use jitlink::core::graph::{Protection, Scope};
 use jitlink::core::link::MapObject;
-use jitlink::{Addr, Module, Segment};
+use jitlink::{Addr, Module};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::Path;
 
-/// The map of a module. `image_offset` gives where a segment stands in the image file.
-pub(crate) fn to_json(module: &Module, image_offset: impl Fn(&Segment) -> u64) -> Value {
+/// The map of a module. Only what is linked without execution has places in an image.
+pub(crate) fn to_json(module: &Module, layout: Option<&Layout>) -> Value {
     let target = module.target();
     let segments = module.segments().iter().map(|segment| {
         json!({
             "address": hex(segment.address),
             "size": segment.size,
             "protection": segment.protection.name(),
-            "image_offset": image_offset(segment),
+            "image_offset": layout.and_then(|layout| layout.offset(segment.address)),
         })
     });
     let map = module.map();
@@ -36,10 +36,8 @@ pub(crate) fn to_json(module: &Module, image_offset: impl Fn(&Segment) -> u64) -
 }
 
 fn object(object: &MapObject) -> Value {
-    let name =
-        Path::new(&object.name).file_name().map_or(object.name.clone(), |name| name.to_string_lossy().into_owned());
     json!({
-        "name": name,
+        "name": file_name(&object.name),
         "path": object.path,
         "sections": object.sections.iter().map(|section| json!({
             "name": section.name,
@@ -65,6 +63,13 @@ fn object(object: &MapObject) -> Value {
     })
 }
 
+/// A file's name without its folders; `libx.a(member.o)` for a member, whose own name may have folders.
+fn file_name(name: &str) -> &str {
+    let file = name.split('(').next().filter(|file| !file.is_empty()).unwrap_or(name);
+    let start = file.rfind('/').map_or(0, |slash| slash + 1);
+    &name[start..]
+}
+
 fn hex(address: Addr) -> String {
     format!("{address}")
 }
@@ -80,4 +85,17 @@ pub(crate) fn write_summary(out: &mut impl Write, module: &Module) -> std::io::R
         writeln!(out, "{} {:>10} bytes  {}  {name}", segment.address, segment.size, segment.protection.name())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn names_lose_their_folders() {
+        assert_eq!(file_name("a.o"), "a.o");
+        assert_eq!(file_name("build/x/a.o"), "a.o");
+        assert_eq!(file_name("lib/libthin.a(../obj/a.o)"), "libthin.a(../obj/a.o)");
+        assert_eq!(file_name("(jitlink)"), "(jitlink)");
+    }
 }

@@ -1,5 +1,6 @@
 //! Errors and tables, for people and for tools.
 
+use crate::advice::advice;
 use crate::args::Format;
 use jitlink::{LinkError, LinkErrors, Statistics};
 use serde_json::{Value, json};
@@ -9,39 +10,48 @@ use std::process::ExitCode;
 /// Errors that are shown one by one; the rest is counted.
 const SHOWN: usize = 50;
 
-/// Writes errors to standard error, and gives the exit code of a failed link.
-pub(crate) fn failure(errors: &LinkErrors, format: Format) -> ExitCode {
+/// Writes errors to standard error, and gives the exit code of a failed link. `entries` are the names that were asked for.
+pub(crate) fn failure(errors: &LinkErrors, format: Format, entries: &[String]) -> ExitCode {
     let mut out = std::io::stderr().lock();
     let written = match format {
-        Format::Json => writeln!(out, "{}", json!({ "errors": errors.iter().map(json_error).collect::<Vec<_>>() })),
-        Format::Text => write_errors(&mut out, errors),
+        Format::Json => {
+            let errors: Vec<Value> = errors.iter().map(|error| json_error(error, entries)).collect();
+            writeln!(out, "{}", json!({ "errors": errors }))
+        }
+        Format::Text => write_errors(&mut out, errors, entries),
     };
     // Nobody is left to tell if standard error is closed.
     drop(written);
     ExitCode::from(1)
 }
 
-fn write_errors(out: &mut std::io::StderrLock<'_>, errors: &LinkErrors) -> std::io::Result<()> {
-    let (red, cyan, reset) = match out.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+/// Whether standard error is to be coloured: on a terminal, unless <https://no-color.org> says no.
+fn coloured(out: &impl IsTerminal) -> bool {
+    out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn write_errors(out: &mut std::io::StderrLock<'_>, errors: &LinkErrors, entries: &[String]) -> std::io::Result<()> {
+    let (red, cyan, reset) = match coloured(out) {
         true => ("\x1b[1;31m", "\x1b[36m", "\x1b[0m"),
         false => ("", "", ""),
     };
-    let mut last_advice = String::new();
-    for error in errors.iter().take(SHOWN) {
+    // The same advice for several errors in a row stands once, after the last of them.
+    let shown: Vec<(&LinkError, String)> =
+        errors.iter().take(SHOWN).map(|error| (error, advice(error, entries))).collect();
+    for (index, (error, advice)) in shown.iter().enumerate() {
         writeln!(out, "{red}error{reset}[{}]: {error}", error.code())?;
-        let advice = error.advice();
-        if !advice.is_empty() && advice != last_advice {
+        let repeated = shown.get(index + 1).is_some_and(|(_, next)| next == advice);
+        if !advice.is_empty() && !repeated {
             writeln!(out, "  {cyan}help{reset}: {advice}")?;
         }
-        last_advice = advice;
     }
     if errors.len() > SHOWN {
-        writeln!(out, "… and {} more errors", errors.len() - SHOWN)?;
+        writeln!(out, "… and {} more errors (--format json shows all)", errors.len() - SHOWN)?;
     }
     Ok(())
 }
 
-fn json_error(error: &LinkError) -> Value {
+fn json_error(error: &LinkError, entries: &[String]) -> Value {
     let site = error.site().map(|site| {
         json!({
             "object": site.object,
@@ -52,7 +62,7 @@ fn json_error(error: &LinkError) -> Value {
         })
     });
     let mut value =
-        json!({ "code": error.code(), "message": error.to_string(), "advice": error.advice(), "site": site });
+        json!({ "code": error.code(), "message": error.to_string(), "advice": advice(error, entries), "site": site });
     match error {
         LinkError::OutOfRange { value: number, min, max, place, target, .. } => {
             value["value"] = json!(number.to_string());

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub(crate) fn run(args: &Targets) -> ExitCode {
     let registry = match Registry::global() {
         Ok(registry) => registry,
-        Err(error) => return report::failure(&error.into(), args.format),
+        Err(error) => return report::failure(&error.into(), args.format, &[]),
     };
     let mut out = std::io::stdout().lock();
     let written = match args.format {

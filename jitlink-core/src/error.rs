@@ -4,6 +4,7 @@
 //! from them.
 
 use crate::addr::{Addr, AddrRange};
+use crate::executor::ExecutorError;
 use std::fmt;
 
 /// Where in the input something is wrong: `a.o: .text+0x1c: R_X86_64_PLT32 against puts`.
@@ -23,11 +24,12 @@ pub struct Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.object)?;
-        if self.section.is_empty() {
-            write!(f, " offset {:#x}", self.offset)?;
-        } else {
-            write!(f, " {}+{:#x}", self.section, self.offset)?;
+        f.write_str(&self.object)?;
+        match (self.section.is_empty(), self.offset) {
+            // The file as a whole.
+            (true, 0) => {}
+            (true, offset) => write!(f, ": offset {offset:#x}")?,
+            (false, offset) => write!(f, ": {}+{offset:#x}", self.section)?,
         }
         if !self.reloc.is_empty() {
             write!(f, ": {}", self.reloc)?;
@@ -52,11 +54,11 @@ pub enum LinkError {
         reason: String,
     },
     /// No registered format recognises the file.
-    #[error("{path}: no backend recognises this file (it starts with {magic}); registered formats: {formats}")]
+    #[error("{path}: no backend recognises this file ({}); registered formats: {formats}", beginning(.magic))]
     Unrecognized {
         /// The file.
         path: String,
-        /// Its first bytes in hex.
+        /// Its first bytes in hex; empty for an empty file.
         magic: String,
         /// The names of the registered formats.
         formats: String,
@@ -190,7 +192,7 @@ pub enum LinkError {
         align: u64,
     },
     /// The batch needs addresses that the executor cannot give.
-    #[error("no memory within {range:?} for {size:#x} bytes: {reason}")]
+    #[error("no memory{} for {size:#x} bytes: {reason}", within(.range))]
     NoMemory {
         /// Where the memory must lie.
         range: AddrRange,
@@ -212,8 +214,13 @@ pub enum LinkError {
         limit: u64,
     },
     /// The executor failed.
-    #[error("{0}")]
-    Executor(String),
+    #[error("{reason}")]
+    Executor {
+        /// What was tried and what the system said.
+        reason: String,
+        /// What the user can do.
+        advice: String,
+    },
     /// A pass of the user failed.
     #[error("pass {pass}: {reason}")]
     Pass {
@@ -240,6 +247,14 @@ fn sites(references: &[Site], total: usize) -> String {
         text.push_str(&format!(", and {} more", total - references.len()));
     }
     text
+}
+
+fn beginning(magic: &str) -> String {
+    if magic.is_empty() { "it is empty".into() } else { format!("it starts with {magic}") }
+}
+
+fn within(range: &AddrRange) -> String {
+    if *range == AddrRange::ALL { String::new() } else { format!(" from {} to {}", range.start, range.last) }
 }
 
 fn distance(place: Addr, target: Addr) -> String {
@@ -276,7 +291,7 @@ impl LinkError {
             LinkError::Misaligned { .. } => "misaligned",
             LinkError::NoMemory { .. } => "no-memory",
             LinkError::TooLarge { .. } => "too-large",
-            LinkError::Executor(_) => "executor",
+            LinkError::Executor { .. } => "executor",
             LinkError::Pass { .. } => "pass",
             LinkError::Request(_) => "request",
         }
@@ -322,8 +337,9 @@ impl LinkError {
             LinkError::Unsupported { advice, .. }
             | LinkError::Undefined { advice, .. }
             | LinkError::OutOfRange { advice, .. }
-            | LinkError::NoMemory { advice, .. } => advice.clone(),
-            LinkError::Executor(_) | LinkError::Pass { .. } | LinkError::Request(_) => String::new(),
+            | LinkError::NoMemory { advice, .. }
+            | LinkError::Executor { advice, .. } => advice.clone(),
+            LinkError::Pass { .. } | LinkError::Request(_) => String::new(),
         }
     }
 }
@@ -369,6 +385,12 @@ impl LinkErrors {
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+impl From<ExecutorError> for LinkError {
+    fn from(error: ExecutorError) -> Self {
+        LinkError::Executor { reason: error.reason, advice: error.advice }
     }
 }
 

@@ -107,11 +107,11 @@ impl ImageExecutor {
         let address = address.filter(fits).ok_or_else(|| {
             ExecutorError::with_advice(
                 format!(
-                    "no room for {:#x} bytes of {} memory: {:#x} bytes from {} are in use to {:#x}",
-                    request.size,
-                    request.protection.name(),
+                    "the arena of {:#x} bytes from {} has no room for {:#x} bytes of {} memory after {:#x}",
                     self.config.arena_size,
                     self.config.base,
+                    request.size,
+                    request.protection.name(),
                     next
                 ),
                 "make the arena larger (--arena-size)",

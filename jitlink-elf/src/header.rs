@@ -245,10 +245,8 @@ fn endian_of<Elf: FileHeader>(name: &str, header: &Elf) -> Result<Elf::Endian, L
 fn refuse_other_types(name: &str, kind: elf::FileType) -> Result<(), LinkError> {
     let (what, advice) = match kind {
         elf::ET_REL => return Ok(()),
-        elf::ET_DYN => {
-            ("a shared library or position-independent executable", "link it as a library: -l NAME with -L FOLDER")
-        }
-        elf::ET_EXEC => ("an executable, which is linked already", "pass the object files (cc -c) that it was made of"),
+        elf::ET_DYN => return Err(refuse_shared(name)),
+        elf::ET_EXEC => ("an executable", "pass the object files (cc -c) that it was made of"),
         elf::ET_CORE => ("a core dump", "pass object files (cc -c)"),
         _ => {
             return Err(LinkError::malformed(
@@ -259,7 +257,21 @@ fn refuse_other_types(name: &str, kind: elf::FileType) -> Result<(), LinkError> 
             ));
         }
     };
-    Err(unsupported(name, "", 0x10, format!("this is {what}, not a relocatable object"), advice))
+    Err(unsupported(name, "", 0, format!("this is {what}, not a relocatable object"), advice))
+}
+
+/// Shared libraries and position-independent executables have one type; what tells them apart for people is the name.
+fn refuse_shared(name: &str) -> LinkError {
+    let (folder, file) = name.rsplit_once('/').unwrap_or((".", name));
+    let (what, advice) = match file.strip_prefix("lib").and_then(|rest| rest.split_once(".so")) {
+        Some((library, "")) => ("a shared library", format!("give it as a library: -L {folder} -l {library}")),
+        _ if file.contains(".so") => ("a shared library", format!("give it as a library: -L {folder} -l :{file}")),
+        _ => (
+            "an executable or a shared library",
+            "pass the object files (cc -c) that it was made of, or give it as a library (-L FOLDER -l :FILE)".into(),
+        ),
+    };
+    unsupported(name, "", 0, format!("this is {what}, not a relocatable object"), &advice)
 }
 
 /// Something that is understood and not supported, with a way out.

@@ -201,7 +201,7 @@ impl Module {
         let memory = lock(&self.shared.memory);
         let allocation =
             memory.allocation.as_ref().ok_or_else(|| LinkError::Request("the module was removed".into()))?;
-        allocation.read(address, bytes).map_err(|error| LinkError::Executor(error.to_string()))
+        allocation.read(address, bytes).map_err(LinkError::from)
     }
 
     /// Runs the module's initialisers, once, and arranges for its finalisers to run when it is removed or the process ends.
@@ -214,13 +214,13 @@ impl Module {
             return Ok(());
         }
         let details = &self.shared.details;
-        let failed = |error: jitlink_core::executor::ExecutorError| LinkError::Executor(error.to_string());
         if !details.finalisers.is_empty() {
             // SAFETY: as this function's caller promises.
-            unsafe { self.shared.executor.run_at_exit(details.handle, &details.finalisers) }.map_err(failed)?;
+            unsafe { self.shared.executor.run_at_exit(details.handle, &details.finalisers) }
+                .map_err(LinkError::from)?;
         }
         // SAFETY: as this function's caller promises; the arrays are the module's own.
-        unsafe { self.shared.executor.run_arrays(&details.initialisers) }.map_err(failed)
+        unsafe { self.shared.executor.run_arrays(&details.initialisers) }.map_err(LinkError::from)
     }
 
     /// Initialises the module, calls `entry` as a C `main`, and returns what it returns.
@@ -232,7 +232,7 @@ impl Module {
         unsafe { self.initialise() }?;
         // SAFETY: as this function's caller promises; `self` keeps the module linked.
         let status = unsafe { self.shared.executor.run_main(entry, arguments) };
-        status.map_err(|error| LinkError::Executor(error.to_string()))
+        status.map_err(LinkError::from)
     }
 
     /// Takes the module out of its library, runs its finalisers if it was initialised, and frees its memory.

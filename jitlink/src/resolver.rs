@@ -41,7 +41,7 @@ impl<'s> SessionResolver<'s> {
         if asked.is_empty() {
             return Ok(());
         }
-        let answers = self.session.executor().lookup(&asked).map_err(|error| LinkError::Executor(error.to_string()))?;
+        let answers = self.session.executor().lookup(&asked).map_err(LinkError::from)?;
         missing.into_iter().zip(answers).for_each(|(index, answer)| found[index] = answer);
         Ok(())
     }

@@ -32,8 +32,7 @@ impl Session {
     /// A session that links to this process, with every backend of the program.
     #[cfg(all(feature = "in-process", target_os = "linux"))]
     pub fn in_process() -> Result<Session, jitlink_core::LinkError> {
-        let executor = jitlink_core::process::ProcessExecutor::new();
-        let executor = executor.map_err(|error| jitlink_core::LinkError::Executor(error.to_string()))?;
+        let executor = jitlink_core::process::ProcessExecutor::new()?;
         Ok(Session::new(Registry::global()?, Arc::new(executor)))
     }
 

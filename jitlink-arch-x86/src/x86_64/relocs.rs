@@ -19,10 +19,11 @@
 //!
 //! **Refused** are types that only a dynamic linker is meant to see; an assembler does not write them into an object.
 
+use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject, reloc};
 
 /// x86-64 in 64-bit ELF (`EM_X86_64`).
-pub const ELF_X86_64: RelocTable = RelocTable::new("elf", 62, 8, "x86-64", &ROWS);
+pub const ELF_X86_64: RelocTable = RelocTable::new("elf", 62, 8, "x86-64", &ROWS).endian(Endian::Little);
 
 use Base::{Got, Place, Zero};
 use Overflow::{Bitfield, Ignore, Signed, Unsigned};

@@ -1,6 +1,6 @@
 //! Names that the batch does not define: given by the caller, by libraries, or by the executor.
 
-use super::options::{LinkOptions, Resolver, Unresolved};
+use super::options::{LinkOptions, Resolver, Roots, Unresolved};
 use crate::error::{LinkError, LinkErrors, Site};
 use crate::graph::{LinkGraph, Linkage, Scope, SymbolId, Value};
 use hashbrown::HashMap;
@@ -38,7 +38,9 @@ pub(super) fn resolve(
         };
         graph.symbols[symbol.index()].value = Value::Absolute(value);
     }
-    LinkErrors::check(undefined(graph, &missing))?;
+    LinkErrors::check(undefined(graph, &missing, options))?;
+    // What is left are roots that need not be there.
+    missing.into_iter().for_each(|symbol| graph.symbols[symbol.index()].value = Value::Absolute(0));
     for index in 0..graph.symbols.len() {
         if !graph.symbols[index].is_defined() {
             graph.symbols[index].value = graph.symbols[graph.canonical[index].index()].value;
@@ -51,7 +53,7 @@ pub(super) fn resolve(
 const SHOWN_REFERENCES: usize = 3;
 
 /// The errors about missing names, each with the first few live places that refer to it.
-fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId]) -> Vec<LinkError> {
+fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions) -> Vec<LinkError> {
     if missing.is_empty() {
         return Vec::new();
     }
@@ -71,22 +73,26 @@ fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId]) -> Vec<LinkError> {
         }
     }
     let similar = Similar::new(graph);
+    let forgiven = matches!(options.roots, Roots::IfDefined(_));
     let error = |(symbol, (references, total)): (SymbolId, (Vec<Site>, usize))| {
+        if total == 0 && forgiven {
+            return None;
+        }
         let name = graph.symbol(symbol).name.to_string();
-        LinkError::Undefined { advice: advice(graph, symbol, &name, &similar), symbol: name, references, total }
+        let advice = advice(graph, symbol, &name, &similar);
+        Some(LinkError::Undefined { advice, symbol: name, references, total })
     };
-    references.into_iter().map(error).collect()
+    references.into_iter().filter_map(error).collect()
 }
 
 fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str, similar: &Similar) -> String {
+    let add = "add the object, archive or library (-l) that defines it, or give it an address (--define NAME=ADDR)";
     if graph.symbol(symbol).scope < Scope::Protected {
         "the reference is hidden, so only an object of the same link may define it; add that object".into()
     } else if let Some(close) = similar.find(graph, name) {
-        format!(
-            "did you mean {close}? Else add the object, archive or library (-l) that defines it, or --define {name}=ADDR"
-        )
+        format!("did you mean {close}? Else {add}")
     } else {
-        format!("add the object, archive or library (-l) that defines it, or --define {name}=ADDR")
+        add.into()
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Roots {
     Exported,
     /// These names.
     Named(Vec<String>),
+    /// Those of these names that something defines; every definition that others can see if that is none of them.
+    IfDefined(Vec<String>),
 }
 
 /// What happens to names that nothing defines.

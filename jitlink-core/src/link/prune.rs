@@ -30,7 +30,12 @@ pub(super) fn prune(
     for &root in roots.iter().chain(&graph.roots) {
         marker.mark_symbol(graph, graph.canonical(root));
     }
-    if options.roots == Roots::Exported {
+    let exported = match options.roots {
+        Roots::Exported => true,
+        Roots::Named(_) => false,
+        Roots::IfDefined(_) => roots.iter().all(|&root| !graph.symbol(graph.canonical(root)).is_defined()),
+    };
+    if exported {
         for (id, symbol) in graph.symbols() {
             if symbol.scope >= Scope::Protected && graph.canonical(id) == id && symbol.is_defined() {
                 marker.mark_symbol(graph, id);

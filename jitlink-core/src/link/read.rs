@@ -190,7 +190,7 @@ impl ObjectReader<'_> {
             let formats: Vec<&str> = self.registry.formats().iter().map(|format| format.name()).collect();
             LinkError::Unrecognized {
                 path: source.name.clone(),
-                magic: if magic.is_empty() { "nothing: it is empty".into() } else { magic.join(" ") },
+                magic: magic.join(" "),
                 formats: if formats.is_empty() { "none".into() } else { formats.join(", ") },
             }
         })

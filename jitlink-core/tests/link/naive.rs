@@ -7,9 +7,9 @@ use crate::kit::text::{Place, Text, TextReloc, TextSection, TextSymbol, parse};
 use jitlink_core::graph::{Linkage, Scope};
 
 /// Objects by name.
-pub struct Program<'a> {
-    pub objects: Vec<(&'a str, Text<'a>)>,
-    pub defines: Vec<(String, u64)>,
+pub(crate) struct Program<'a> {
+    pub(crate) objects: Vec<(&'a str, Text<'a>)>,
+    pub(crate) defines: Vec<(String, u64)>,
 }
 
 /// Where a name leads: address, size, and the start of its section.
@@ -20,7 +20,7 @@ struct Meaning {
 }
 
 impl<'a> Program<'a> {
-    pub fn new(objects: &'a [(String, String)], defines: &[(String, u64)]) -> Program<'a> {
+    pub(crate) fn new(objects: &'a [(String, String)], defines: &[(String, u64)]) -> Program<'a> {
         let parse = |(name, text): &'a (String, String)| {
             (name.as_str(), parse(text).unwrap_or_else(|(line, what)| panic!("{name}:{line}: {what}")))
         };
@@ -28,7 +28,7 @@ impl<'a> Program<'a> {
     }
 
     /// Checks every byte of every live section; how many relocations there were.
-    pub fn check(&self, image: &Image) -> usize {
+    pub(crate) fn check(&self, image: &Image) -> usize {
         let mut count = 0;
         for (object, (name, text)) in self.objects.iter().enumerate() {
             for section in &text.sections {

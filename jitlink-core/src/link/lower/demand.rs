@@ -1,7 +1,7 @@
 //! What a batch will need before it is lowered: where it may lie, and room for what lowering adds.
 
 use crate::addr::{Addr, AddrRange};
-use crate::arch::{StubKind, StubTemplate};
+use crate::arch::StubKind;
 use crate::graph::{Block, BlockId, LinkGraph, Protection, Symbol, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 
@@ -11,8 +11,6 @@ pub(in crate::link) struct Demand {
     pub(in crate::link) range: AddrRange,
     pub(in crate::link) code: u64,
     pub(in crate::link) slots: u64,
-    /// The alignment of stubs and thunks.
-    pub(in crate::link) code_align: u64,
     /// The relocation that limits the range, for errors.
     pub(in crate::link) limited_by: Option<(BlockId, usize)>,
 }
@@ -36,11 +34,10 @@ const OUTLINE_BYTES: u64 = 128;
 
 /// Looks over all live edges for what they will need.
 pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand {
-    let mut demand = Demand { range: AddrRange::ALL, code: 0, slots: 0, code_align: 1, limited_by: None };
-    let templates = || [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
+    let mut demand = Demand { range: AddrRange::ALL, code: 0, slots: 0, limited_by: None };
+    let templates = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
     // A stub, the space to the next, and the space before the first of its block.
-    let stub_bytes = templates().map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
-    demand.code_align = templates().map(StubTemplate::align).max().unwrap_or(1);
+    let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
     let mut calls = 0u64;
     let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
     let (looks_at_row, looks_at_symbol) = filters(graph, &classes, updatable);
