@@ -13,8 +13,8 @@ use hashbrown::HashMap;
 /// The names that others see.
 pub(super) fn exports(graph: &LinkGraph<'_>, names: &Names<'_>, addresses: &Addresses) -> Exports {
     let mut exports = Exports::default();
-    exports.reserve(names.exports().size_hint().1.unwrap_or(0).min(graph.symbols.len()));
-    for (name, id) in names.exports() {
+    exports.reserve(names.exports(graph).size_hint().1.unwrap_or(0).min(graph.symbols.len()));
+    for (name, id) in names.exports(graph) {
         let symbol = graph.symbol(id);
         let here = match symbol.value {
             Value::Block { block, .. } => graph.is_live(block),

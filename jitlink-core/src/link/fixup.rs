@@ -170,12 +170,12 @@ fn fix(context: &Context<'_, '_>, id: BlockId, edge: &Edge, bytes: &mut [u8], un
     apply(row, field, value, endian).map_err(|error| describe(context, id, edge, row, error, place, subject))
 }
 
-/// Where the target's section starts.
+/// Where what is left of the target's section starts.
 fn section_start(context: &Context<'_, '_>, edge: &Edge) -> u64 {
     let graph = context.graph;
     let crate::graph::Value::Block { block, .. } = graph.symbol(edge.target).value else { return 0 };
-    let first = graph.section(graph.block(block).section).blocks.start;
-    context.addresses.blocks[first as usize].0
+    let blocks = graph.blocks_of(graph.block(block).section).map(|(id, _)| id).filter(|&id| graph.is_live(id));
+    blocks.map(|id| context.addresses.blocks[id.index()].0).min().unwrap_or(0)
 }
 
 #[cold]

@@ -30,6 +30,7 @@ use crate::executor::{Action, Executor, WorkingMemory};
 use crate::graph::{BlockId, LinkGraph, ObjectBuilder, Symbol, SymbolId, Value};
 use crate::input::Input;
 use crate::registry::Registry;
+use crate::reloc::Subject;
 use layout::{Addresses, Layout, UNLOADED};
 use memory::Memory;
 use std::time::Instant;
@@ -253,10 +254,38 @@ fn run_passes(
     graph: &mut LinkGraph<'_>,
     context: &mut PassContext<'_>,
 ) -> Result<(), LinkErrors> {
+    let mut errors = Vec::new();
     for (name, pass) in pipeline.at(stage) {
         pass(graph, context).map_err(|reason| LinkError::Pass { pass: name.to_string(), reason })?;
+        match stage {
+            // Symbols that a pass adds stand for themselves.
+            Stage::BeforePrune => {
+                graph.canonical.extend((graph.canonical.len()..graph.symbols.len()).map(SymbolId::new));
+            }
+            Stage::AfterPrune | Stage::AfterLayout | Stage::BeforeFixup => dangling(name, graph, &mut errors),
+            Stage::AfterFixup => {}
+        }
+        LinkErrors::check(std::mem::take(&mut errors))?;
     }
     Ok(())
+}
+
+/// Edges that a pass pointed at what is not there: pruned, or never looked up.
+fn dangling(pass: &str, graph: &LinkGraph<'_>, errors: &mut Vec<LinkError>) {
+    for (block, data) in graph.blocks() {
+        if !graph.is_live(block) || !graph.section(data.section).is_loaded() {
+            continue;
+        }
+        for edge in graph.edges(block).iter().filter(|edge| edge.subject != Subject::Nothing) {
+            let what = match graph.symbol(edge.target).value {
+                Value::Block { block: target, .. } if !graph.is_live(target) => "was pruned",
+                Value::Undefined => "is not defined",
+                _ => continue,
+            };
+            let reason = format!("{}, which {what}; retain it before pruning", graph.site(block, edge));
+            errors.push(LinkError::Pass { pass: pass.into(), reason });
+        }
+    }
 }
 
 fn run_layout_passes(pipeline: &Pipeline, graph: &mut LinkGraph<'_>, addresses: &Addresses) -> Result<(), LinkErrors> {

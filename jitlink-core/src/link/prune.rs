@@ -6,7 +6,7 @@
 use super::options::{LinkOptions, Roots};
 use super::resolve::is_discarded;
 use crate::error::LinkError;
-use crate::graph::{BlockId, GroupId, LinkGraph, Residence, Role, Scope, SectionId, SymbolId, Value};
+use crate::graph::{BlockId, GroupId, LinkGraph, Residence, Role, Scope, Section, SectionId, SymbolId, Value};
 
 /// Marks what is live; the canonical symbols that live code needs and the batch does not define, in symbol order.
 pub(super) fn prune(
@@ -42,7 +42,7 @@ pub(super) fn prune(
             }
         }
     }
-    let mut errors = Vec::new();
+    let mut errors = broken_arrays(graph);
     let mut needed = Vec::new();
     for &root in roots.iter().chain(&graph.roots) {
         if !graph.symbol(root).is_defined() {
@@ -132,4 +132,19 @@ fn discarded_for(graph: &LinkGraph<'_>, block: BlockId) -> Option<String> {
     let group = graph.section(graph.block(block).section).group?;
     let kept = graph.groups[group.index()].discarded_for?;
     Some(graph.object(kept).name.clone())
+}
+
+/// Arrays of function pointers that end in a part of one.
+fn broken_arrays(graph: &LinkGraph<'_>) -> Vec<LinkError> {
+    let pointer = u64::from(graph.target.pointer_bytes);
+    let arrays = graph
+        .sections()
+        .filter(|(_, section)| matches!(section.role, Role::Initialisers(_)) && !is_discarded(graph, section.group));
+    let error = |(id, section): (SectionId, &Section<'_>)| {
+        let (_, block) = graph.blocks_of(id).find(|(_, block)| !block.size().is_multiple_of(pointer))?;
+        let what = format!("an array of pointers of {pointer} bytes has {:#x} bytes", block.size());
+        let object = graph.object(section.object).name.clone();
+        Some(LinkError::malformed(object, section.name_lossy(), block.section_offset, what))
+    };
+    arrays.filter_map(error).collect()
 }

@@ -337,9 +337,14 @@ impl<'a> Names<'a> {
     }
 
     /// Names that others see once the batch is linked, with the symbols that define them.
-    pub(super) fn exports(&self) -> impl Iterator<Item = (Name<'a>, SymbolId)> {
-        let visible = self.entries.iter().filter(|entry| entry.scope >= Scope::Protected);
-        visible.filter_map(|entry| Some((entry.name, entry.definition?)))
+    pub(super) fn exports(&self, graph: &LinkGraph<'_>) -> impl Iterator<Item = (Name<'a>, SymbolId)> {
+        self.entries.iter().enumerate().filter_map(|(number, entry)| {
+            let definition = entry.definition?;
+            // A pass may have changed the symbol's visibility; an alias has its own.
+            let is_alias = self.entry_of.get(definition.index()) != Some(&(number as u32));
+            let scope = if is_alias { entry.scope } else { graph.symbol(definition).scope };
+            (scope >= Scope::Protected).then_some((entry.name, definition))
+        })
     }
 
     /// Names that mean an end of a run of sections by convention.

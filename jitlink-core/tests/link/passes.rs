@@ -12,6 +12,9 @@ section .text.main rx
 label main global
 call first
 ret
+section .data rw
+label pointer global
+rel ABS64 first
 section .text.first rx
 label first global
 tag 1
@@ -49,6 +52,16 @@ fn a_pass_before_pruning_can_hide_a_name() {
     let image = link_ok(&[("a.o", TEXT)], &options);
     assert_eq!((image.export("second"), image.find("second")), (None, None));
     assert!(image.export("first").is_some());
+    // Hidden is hidden even if something of the batch keeps it alive.
+    let mut options = exported();
+    options.pipeline.add(Stage::BeforePrune, "hide", |graph, _| {
+        let first = graph.find_symbol("first").ok_or("no first")?;
+        graph.symbol_mut(first).scope = Scope::Hidden;
+        Ok(())
+    });
+    let image = link_ok(&[("a.o", TEXT)], &options);
+    assert_eq!(image.run("main"), [Tag(1)]);
+    assert_eq!(image.export("first"), None);
 }
 
 #[test]
@@ -72,7 +85,7 @@ fn a_pass_before_pruning_can_add_an_object() {
 }
 
 fn retarget(stage: Stage, from: &'static str, to: &'static str) -> LinkOptions {
-    let mut options = roots(&["main"]);
+    let mut options = roots(&["pointer", "main"]);
     options.pipeline.add(stage, "retarget", move |graph, _| {
         let new = graph.symbols().find(|(_, symbol)| symbol.name.bytes() == to.as_bytes()).ok_or("no target")?.0;
         let old = graph.find_symbol(from).ok_or("no symbol")?;
@@ -109,7 +122,11 @@ fn a_pass_can_change_an_edge_after_pruning_and_after_layout() {
 fn an_edge_that_a_pass_points_at_what_was_pruned_is_an_error() {
     for stage in [Stage::AfterPrune, Stage::AfterLayout, Stage::BeforeFixup] {
         let errors = try_link(&[("a.o", TEXT)], &retarget(stage, "first", "second")).err().expect("an error");
-        assert!(errors.to_string().contains("a.o: .text.main+0x0: CALL against second"), "{stage:?}: {errors}");
+        let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let expected = [".text.main+0x0: CALL", ".data+0x0: ABS64"].map(|place| {
+            format!("pass retarget: a.o: {place} against second, which was pruned; retain it before pruning")
+        });
+        assert_eq!(text, expected, "{stage:?}");
     }
 }
 
