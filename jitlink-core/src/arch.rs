@@ -46,12 +46,22 @@ pub struct ArchInfo {
     trap: &'static [u8],
     got_bias: u64,
     call_reach: Option<u64>,
+    call_bias: i64,
 }
 
 impl ArchInfo {
     /// An architecture with rows of its own, which slots, stubs and relaxed edges use by index.
     pub const fn new(name: &'static str, description: &'static str, rows: &'static [Reloc]) -> ArchInfo {
-        ArchInfo { name, description, rows, pointer_rows: [None, None], trap: &[0], got_bias: 0, call_reach: None }
+        ArchInfo {
+            name,
+            description,
+            rows,
+            pointer_rows: [None, None],
+            trap: &[0],
+            got_bias: 0,
+            call_reach: None,
+            call_bias: 0,
+        }
     }
 
     /// The indices of the rows that store a pointer of four and of eight bytes.
@@ -75,6 +85,13 @@ impl ArchInfo {
     /// How far, in bytes, a direct call reaches either way, where that is less than a batch may span.
     pub const fn call_reach(mut self, reach: u64) -> ArchInfo {
         self.call_reach = Some(reach);
+        self
+    }
+
+    /// The addend of a direct call to its target's first byte, where that is not zero, because the machine counts from elsewhere
+    /// than the field.
+    pub const fn call_bias(mut self, bias: i64) -> ArchInfo {
+        self.call_bias = bias;
         self
     }
 
@@ -110,6 +127,11 @@ impl ArchInfo {
     /// How far the base of the GOT lies after its first slot.
     pub const fn got_base_bias(&self) -> u64 {
         self.got_bias
+    }
+
+    /// The addend of a direct call to its target's first byte.
+    pub const fn call_addend_bias(&self) -> i64 {
+        self.call_bias
     }
 
     /// How far a direct call reaches, where that is less than a batch may span.

@@ -11,6 +11,7 @@ mod fixup;
 mod layout;
 mod linked;
 mod lower;
+mod memory;
 mod merge;
 mod options;
 mod pipeline;
@@ -23,13 +24,14 @@ pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSym
 pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
 
-use crate::addr::{Addr, AddrRange};
+use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors};
-use crate::executor::{Action, Executor, MemoryRequest, Reservation, WorkingMemory};
+use crate::executor::{Action, Executor, WorkingMemory};
 use crate::graph::{BlockId, LinkGraph, ObjectBuilder, Symbol, SymbolId, Value};
 use crate::input::Input;
 use crate::registry::Registry;
-use layout::{Addresses, KINDS, Layout, UNLOADED};
+use layout::{Addresses, Layout, UNLOADED};
+use memory::Memory;
 use std::time::Instant;
 use synthetic::Synthetic;
 
@@ -124,13 +126,13 @@ impl Batch<'_> {
         let eh_frame = eh_frame::combine(&mut graph, &mut synthetic).map_err(collected)?;
         clock.phase("merge");
         let demand = lower::demand(&graph, options.updatable);
-        let mut memory = Memory::reserve(self.executor, &graph, &demand, options.updatable)?;
+        let memory = Memory::reserve(self.executor, &graph, &demand, options.updatable)?;
         let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region, options).map_err(collected)?;
         clock.phase("lower");
 
         // Lay out.
         let layout = lower::insert_thunks(&mut graph, &mut synthetic, &mut lowered.stubs)?;
-        memory.resize(&layout)?;
+        let mut memory = memory.fit(self.executor, &layout)?;
         let addresses = layout::addresses(&graph, &layout, &memory.starts);
         run_layout_passes(&pipeline, &mut graph, &addresses)?;
         clock.phase("lay out");
@@ -163,7 +165,7 @@ impl Batch<'_> {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
         }
-        let allocation = memory.reservation.finalize(actions).map_err(LinkError::from)?;
+        let allocation = memory.finalize(actions).map_err(LinkError::from)?;
         let statistics = &mut clock.statistics;
         // Those that came from a file.
         statistics.objects = graph.objects.iter().filter(|object| !object.path.is_empty()).count();
@@ -293,91 +295,4 @@ fn run_memory_passes(
     let mut bytes = FixedBytes { layout, sizes, memory };
     let mut context = PassContext { block_addresses: Some(&addresses.blocks), memory: Some(&mut bytes) };
     run_passes(pipeline, Stage::AfterFixup, graph, &mut context)
-}
-
-/// The batch's reserved memory.
-struct Memory {
-    reservation: Box<dyn Reservation>,
-    /// Which request each kind of segment became.
-    request_of: [Option<usize>; KINDS.len()],
-    starts: [Addr; KINDS.len()],
-    region: AddrRange,
-    /// The relocation that limits where the batch may lie, for errors.
-    reserved: Vec<u64>,
-}
-
-impl Memory {
-    fn reserve(
-        executor: &dyn Executor,
-        graph: &LinkGraph<'_>,
-        demand: &lower::Demand,
-        writable_slots: bool,
-    ) -> Result<Memory, LinkErrors> {
-        let mut extra = [0; KINDS.len()];
-        extra[0] = demand.code;
-        extra[if writable_slots { 2 } else { 1 }] = demand.slots + 16;
-        let mut requests = layout::estimate(graph, extra)?;
-        let mut request_of = [None; KINDS.len()];
-        let mut next = 0;
-        for (kind, request) in requests.iter().enumerate() {
-            if request.size > 0 {
-                request_of[kind] = Some(next);
-                next += 1;
-            }
-        }
-        requests.retain(|request| request.size > 0);
-        let size = requests.iter().fold(0u64, |sum, request| sum.saturating_add(request.size));
-        let reserved = requests.iter().map(|request| request.size).collect();
-        let request = MemoryRequest { segments: requests, range: demand.range };
-        let reservation = executor.reserve(&request).map_err(|error| {
-            let why = demand.limited_by.map(|(block, index)| {
-                format!("; the range is needed by {}", graph.site(block, &graph.edges(block)[index]))
-            });
-            LinkError::NoMemory {
-                range: demand.range,
-                size,
-                reason: error.reason + &why.unwrap_or_default(),
-                advice: match error.advice.is_empty() {
-                    true => "link less at once, or compile with -fPIC so that any address will do".into(),
-                    false => error.advice,
-                },
-            }
-        })?;
-        let starts = request_of.map(|request| request.map_or(Addr(0), |request| reservation.address(request)));
-        let region = reservation.region();
-        Ok(Memory { reservation, request_of, starts, region, reserved })
-    }
-
-    /// Fixes the final sizes, which the reservation bounds.
-    fn resize(&mut self, layout: &Layout) -> Result<(), LinkErrors> {
-        let mut sizes = vec![0; self.reserved.len()];
-        for (kind, (size, _)) in layout.extent[..KINDS.len()].iter().enumerate() {
-            match self.request_of[kind] {
-                Some(request) if *size <= self.reserved[request] => sizes[request] = *size,
-                None if *size == 0 => {}
-                _ => {
-                    let limit = self.request_of[kind].map_or(0, |request| self.reserved[request]);
-                    return Err(LinkError::TooLarge { what: "what lowering added".into(), value: *size, limit }.into());
-                }
-            }
-        }
-        self.reservation.resize(&sizes).map_err(LinkError::from)?;
-        Ok(())
-    }
-
-    /// The segments that have bytes, with their kinds.
-    fn segments<'m>(&'m self, layout: &'m Layout) -> impl Iterator<Item = (usize, Segment)> + 'm {
-        KINDS.iter().enumerate().filter_map(move |(kind, &(protection, residence))| {
-            let size = layout.extent[kind].0;
-            self.request_of[kind]?;
-            (size > 0).then_some((kind, Segment { address: self.starts[kind], size, protection, residence }))
-        })
-    }
-
-    /// The bytes of each segment, with its kind.
-    fn working(&mut self) -> Vec<(usize, WorkingMemory<'_>)> {
-        let mut kinds: Vec<usize> = (0..KINDS.len()).filter(|&kind| self.request_of[kind].is_some()).collect();
-        kinds.sort_by_key(|&kind| self.request_of[kind]);
-        kinds.into_iter().zip(self.reservation.working_memory()).collect()
-    }
 }

@@ -153,7 +153,7 @@ impl<'a> Names<'a> {
         self.choose(graph, &mut errors);
         self.alias(graph, options, &mut errors);
         self.yield_to_existing(graph, resolver, &mut errors)?;
-        self.boundaries(graph, batch);
+        self.boundaries(graph, batch, &mut errors);
         self.provide(graph, batch, synthetic, options.updatable);
         self.provide_commons(graph, synthetic);
         LinkErrors::check(errors)?;
@@ -343,7 +343,7 @@ impl<'a> Names<'a> {
     }
 
     /// Names that mean an end of a run of sections by convention.
-    fn boundaries(&mut self, graph: &mut LinkGraph<'a>, batch: &BatchTarget) {
+    fn boundaries(&mut self, graph: &mut LinkGraph<'a>, batch: &BatchTarget, errors: &mut Vec<LinkError>) {
         let mut runs: HashMap<&[u8], u32> = HashMap::new();
         for entry in &mut self.entries {
             let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
@@ -353,6 +353,7 @@ impl<'a> Names<'a> {
                     candidate.gathered && candidate.name == section && !is_discarded(graph, candidate.group)
                 };
                 let members: Vec<SectionId> = graph.sections().filter(of_name).map(|(id, _)| id).collect();
+                errors.extend(unite(graph, &members).err());
                 graph.runs.push(members);
                 graph.runs.len() as u32 - 1
             });
@@ -365,6 +366,25 @@ impl<'a> Names<'a> {
             entry.scope = Scope::Hidden;
         }
     }
+}
+
+/// Gives sections that must lie together the protection and the place that all of them can live with.
+fn unite(graph: &mut LinkGraph<'_>, members: &[SectionId]) -> Result<(), LinkError> {
+    let has = |protection| members.iter().find(|&&id| graph.section(id).protection == protection).copied();
+    let (code, data) = (has(Protection::ReadExecute), has(Protection::ReadWrite));
+    if let (Some(code), Some(data)) = (code, data) {
+        let object = |id: SectionId| graph.object(graph.section(id).object).name.clone();
+        let what =
+            format!("it is code, and must lie together with the writable section of its name in {}", object(data));
+        return Err(LinkError::malformed(object(code), graph.section(code).name_lossy(), 0, what));
+    }
+    let protection = code.or(data).map_or(Protection::Read, |id| graph.section(id).protection);
+    let residence = members.iter().map(|&id| graph.section(id).residence).min();
+    for &id in members {
+        let section = &mut graph.sections[id.index()];
+        (section.protection, section.residence) = (protection, residence.unwrap_or(section.residence));
+    }
+    Ok(())
 }
 
 const STRONG: u8 = 3;

@@ -1,9 +1,18 @@
 //! The generic linker, driven by a format and a machine that no crate of this repository knows.
 
+mod archives;
 mod comdat;
+mod far;
 mod kit;
+mod layout;
+mod lower;
 mod merge;
+mod naive;
 mod names;
+mod passes;
+mod properties;
 mod prune;
 mod resolve;
+mod thunks;
 mod unwind;
+mod whole;

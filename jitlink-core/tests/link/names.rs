@@ -181,18 +181,16 @@ rel ABS64 f
 rel REL64 _main
 ";
     let errors = link_err(&[("a.o", uses), ("b.o", MAIN.replace("main", "other").as_str())], &exported());
-    let text: Vec<String> = errors.iter().map(|error| format!("{error}. {}", error.advice())).collect();
-    assert_eq!(
-        text,
-        [
-            "f is not defined; referred to at a.o .text+0x4 (CALL32), a.o .text+0x14 (CALL32), a.o .text+0x1c (REL32), \
-             and 2 more. add the object, archive or library (-l) that defines it, or --define f=ADDR",
-            "G is not defined; referred to at a.o .text+0xc (CALL32). add the object, archive or library (-l) that \
-             defines it, or --define G=ADDR",
-            "_main is not defined; referred to at a.o .text+0x28 (REL64). did you mean main? Else add the object, archive or \
-             library (-l) that defines it, or --define _main=ADDR",
-        ]
-    );
+    let text: Vec<String> = errors.iter().map(|error| error.to_string()).collect();
+    let expected = [
+        "f is not defined; referred to at a.o .text+0x4 (CALL32), a.o .text+0x14 (CALL32), a.o .text+0x1c (REL32), and 2 more",
+        "G is not defined; referred to at a.o .text+0xc (CALL32)",
+        "_main is not defined; referred to at a.o .text+0x28 (REL64)",
+    ];
+    assert_eq!(text, expected);
+    let advice: Vec<String> = errors.iter().map(|error| error.advice()).collect();
+    assert!(advice[0].starts_with("add the object, archive or library"), "{advice:?}");
+    assert!(advice[2].starts_with("did you mean main?"), "{advice:?}");
 }
 
 #[test]
@@ -221,7 +219,7 @@ struct FromExecutor<'e>(&'e dyn jitlink_core::Executor);
 
 impl jitlink_core::link::Resolver for FromExecutor<'_> {
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
-        self.0.lookup(names).map_err(|error| LinkError::Executor(error.to_string()))
+        self.0.lookup(names).map_err(LinkError::from)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::addr::{Addr, AddrRange};
 use crate::arch::StubKind;
-use crate::graph::{BlockId, LinkGraph, Symbol, SymbolKind, Value};
+use crate::graph::{Block, BlockId, LinkGraph, Protection, Symbol, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 
 /// Where the batch may lie, given the narrow absolute references that it holds; and how many bytes slots, stubs and
@@ -35,8 +35,10 @@ const OUTLINE_BYTES: u64 = 128;
 /// Looks over all live edges for what they will need.
 pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand {
     let mut demand = Demand { range: AddrRange::ALL, code: 0, slots: 0, limited_by: None };
-    let stub = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
-    let stub_bytes = stub.map(|stub| stub.code().len() as u64 + stub.align()).max().unwrap_or(0);
+    let templates = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
+    // A stub, the space to the next, and the space before the first of its block.
+    let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
+    let mut calls = 0u64;
     let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
     let (looks_at_row, looks_at_symbol) = filters(graph, &classes, updatable);
     let mut counted = vec![0u8; graph.symbols.len()];
@@ -44,6 +46,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand 
         if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
             continue;
         }
+        let mut is_far = false;
         for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
             if !looks_at_row[usize::from(edge.row)] && !looks_at_symbol[edge.target.index()] {
                 continue;
@@ -66,10 +69,30 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand 
             }
             if edge.subject == Subject::Symbol && (!inside || updatable) && class.narrow {
                 (demand.slots, demand.code) = (demand.slots + 8, demand.code + OUTLINE_BYTES + stub_bytes);
+                is_far = true;
             }
+            calls += u64::from(edge.subject == Subject::Callee);
+        }
+        if is_far && graph.section(block.section).protection != Protection::ReadExecute {
+            // One far type of an unwind table makes all of them indirect.
+            demand.slots += 8 * u64::from(block.edge_count);
         }
     }
+    // Every call may need a thunk of its own.
+    if graph.target.arch.info().direct_call_reach().is_some_and(|reach| code_size(graph) + demand.code >= reach) {
+        demand.code += calls * stub_bytes;
+    }
     demand
+}
+
+/// How much memory the code takes up at most, without what lowering adds.
+fn code_size(graph: &LinkGraph<'_>) -> u64 {
+    let is_code = |block: &Block<'_>| {
+        let section = graph.section(block.section);
+        section.protection == Protection::ReadExecute && section.is_loaded()
+    };
+    let live = graph.blocks().filter(|(id, block)| graph.is_live(*id) && is_code(block));
+    live.fold(0u64, |sum, (_, block)| sum.saturating_add(block.size()).saturating_add(block.align()))
 }
 
 /// What a row means for lowering.

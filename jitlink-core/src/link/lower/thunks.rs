@@ -9,7 +9,7 @@ use super::super::synthetic::Synthetic;
 use crate::arch::StubKind;
 use crate::error::LinkError;
 use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, Residence, Section, SymbolId, Value};
-use crate::reloc::Subject;
+use crate::reloc::{Base, Subject};
 use hashbrown::HashMap;
 
 /// More rounds than any real program needs; what is left out of reach then is an error of fix-up.
@@ -53,8 +53,11 @@ pub(in crate::link) fn insert_thunks(
     }
     let order = order.clone();
     let stride = (template.code().len() as u64).next_multiple_of(template.align());
-    let mut known: HashMap<(BlockId, SymbolId), SymbolId> = HashMap::new();
-    let mut contents: HashMap<BlockId, Vec<SymbolId>> = HashMap::new();
+    let bias = info.call_addend_bias();
+    // Symbols from here on are thunks; where one of them is out of reach, another one will not help.
+    let first_thunk = graph.symbols.len();
+    let mut known: HashMap<(BlockId, SymbolId, i64), SymbolId> = HashMap::new();
+    let mut contents: HashMap<BlockId, Vec<(SymbolId, i64)>> = HashMap::new();
     let mut layout = layout;
     for _ in 0..MAX_ROUNDS {
         let mut changed = false;
@@ -62,7 +65,8 @@ pub(in crate::link) fn insert_thunks(
             for index in graph.block(block).edge_range() {
                 let edge = graph.edges[index];
                 if graph.rows.row(edge.row).subject() != Subject::Callee
-                    || !is_out_of_reach(graph, &layout, block, &edge, reach)
+                    || edge.target.index() >= first_thunk
+                    || !is_out_of_reach(graph, &layout, block, &edge)
                 {
                     continue;
                 }
@@ -72,15 +76,16 @@ pub(in crate::link) fn insert_thunks(
                     let align_log2 = template.align().trailing_zeros() as u8;
                     synthetic.add(graph, section, Content::Owned(Box::default()), align_log2)
                 });
-                let target = graph.canonical(edge.target);
-                let thunk = *known.entry((island, target)).or_insert_with(|| {
+                // A call may go to somewhere inside its target: compilers name local functions by section and offset.
+                let (target, inside) = (graph.canonical(edge.target), edge.addend.wrapping_sub(bias));
+                let thunk = *known.entry((island, target, inside)).or_insert_with(|| {
                     let targets = contents.entry(island).or_default();
                     let thunk = synthetic.symbol(graph, island, targets.len() as u64 * stride);
-                    targets.push(target);
+                    targets.push((target, inside));
                     thunks.push((target, thunk, StubKind::Thunk));
                     thunk
                 });
-                graph.edges[index].target = thunk;
+                (graph.edges[index].target, graph.edges[index].addend) = (thunk, bias);
                 changed = true;
             }
         }
@@ -100,12 +105,12 @@ pub(in crate::link) fn insert_thunks(
     let mut filled: Vec<_> = contents.into_iter().collect();
     filled.sort_unstable_by_key(|(island, _)| *island);
     for (island, targets) in filled {
-        let edges = targets.iter().enumerate().flat_map(|(index, &target)| {
+        let edges = targets.iter().enumerate().flat_map(|(index, &(target, inside))| {
             let start = index as u32 * stride as u32;
             template.fixups().iter().map(move |fixup| Edge {
                 offset: start + fixup.offset,
                 target,
-                addend: fixup.addend,
+                addend: fixup.addend.wrapping_add(inside),
                 row: fixup.row,
                 subject: Subject::Symbol,
             })
@@ -116,12 +121,14 @@ pub(in crate::link) fn insert_thunks(
     Ok(layout)
 }
 
-fn is_out_of_reach(graph: &LinkGraph<'_>, layout: &Layout, block: BlockId, edge: &Edge, reach: u64) -> bool {
+/// Whether the call's field cannot hold the distance.
+fn is_out_of_reach(graph: &LinkGraph<'_>, layout: &Layout, block: BlockId, edge: &Edge) -> bool {
     let Value::Block { block: target, offset } = graph.symbol(edge.target).value else { return false };
     let (Some((NEAR_CODE, to)), Some((NEAR_CODE, from))) = (layout.place(target), layout.place(block)) else {
         return false;
     };
-    let distance = (from + u64::from(edge.offset)).abs_diff(to + offset);
-    // A margin for the field's asymmetry and the addend.
-    distance + 64 > reach
+    let row = graph.rows.row(edge.row);
+    let (Some((min, max)), Base::Place) = (row.limits(), row.base()) else { return false };
+    let target = i128::from(to) + i128::from(offset) + i128::from(edge.addend);
+    !(min..=max).contains(&(target - i128::from(from) - i128::from(edge.offset)))
 }
