@@ -41,10 +41,11 @@ Examples:
   jitlink run main.o -- one \"two words\"       arguments for the program come after --
   jitlink run app.o -l stdc++                 C++ needs its library, as with cc
   jitlink run main.o -L build -l :libfoo.so   a shared library by its file name
-  cc -c -o - hello.c | jitlink run -          an object from standard input
+  cat main.o | jitlink run -                  an object from standard input
 
-Exit status: that of the program; 1 if the link fails; 2 if the command line makes no sense. A program that crashes is
-reported with the function and object it was in, and its signal ends jitlink too.")]
+Exit status: that of the program; 1 if the link fails; 2 if the command line makes
+no sense. A program that crashes is reported with the function and the object that
+it was in, and its signal ends jitlink too.")]
     Run(Run),
     /// Links objects, and writes what went where.
     ///
@@ -52,9 +53,9 @@ reported with the function and object it was in, and its signal ends jitlink too
     /// machine. Without it, the objects are placed in this process's memory, but nothing of them runs.
     #[command(after_help = "\
 Examples:
-  jitlink link --no-exec *.o --map map.json --image image.bin --base 0x80000000
-  jitlink link --no-exec main.o --define puts=0x1000 --map -     the map on standard output
-  jitlink link --no-exec lib.a --whole-archive --unresolved null   look at a library on its own
+  jitlink link --no-exec a.o b.o --map map.json --image image.bin --base 0x80000000
+  jitlink link --no-exec main.o --define puts=0x1000 --map -    the map on standard output
+  jitlink link --no-exec libx.a --whole-archive --unresolved null    a library on its own
 
 Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
     Link(Link),

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Errors that are shown one by one; the rest is counted.
-const SHOWN: usize = 50;
+const SHOWN: usize = 20;
 
 /// Writes errors to standard error, and gives the exit code of a failed link. `entries` are the names that were asked for.
 pub(crate) fn failure(errors: &LinkErrors, format: Format, entries: &[String]) -> ExitCode {

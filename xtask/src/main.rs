@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod code;
 mod conformance;
+mod demo;
 mod fixtures;
 mod process;
 mod setup;
@@ -32,6 +33,12 @@ struct Task {
 
 /// All tasks, in the order in which a newcomer meets them.
 const TASKS: &[Task] = &[
+    Task {
+        name: "demo",
+        run: demo::main,
+        help: "Compile a small C program, link it in memory and run it",
+        options: demo::OPTIONS,
+    },
     Task {
         name: "setup",
         run: setup::main,

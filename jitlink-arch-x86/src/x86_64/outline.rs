@@ -92,16 +92,44 @@ fn memory(found: &Found, registers: &Registers, addend: i64) -> Result<Outlined,
     }
     let scratch = registers.free().ok_or("the instruction uses every register")?;
     out.save(scratch);
-    out.address(scratch, addend);
-    replace_displacement(&mut out, &mut instruction, scratch, SAVED_SHIFT)?;
-    out.instruction(&instruction)?;
+    if let Some(operand) = stack_pointer_operand(&instruction) {
+        // A second register stands for `%rsp` as it was.
+        let copy = registers.free_besides(scratch).ok_or("the instruction uses every register")?;
+        let shift = SAVED_SHIFT + 8;
+        out.push(copy);
+        out.add_constant(copy, Register::RSP, shift)?;
+        instruction.set_op_register(operand, copy);
+        out.address(scratch, addend);
+        replace_displacement(&mut out, &mut instruction, scratch, shift)?;
+        out.instruction(&instruction)?;
+        out.pop(copy);
+    } else {
+        out.address(scratch, addend);
+        replace_displacement(&mut out, &mut instruction, scratch, SAVED_SHIFT)?;
+        out.instruction(&instruction)?;
+    }
     out.restore(scratch);
     Ok(jump_out(found, out))
+}
+
+/// The operand that is `%rsp` itself and is only read: `mov %rsp, sym(%rip)`.
+fn stack_pointer_operand(instruction: &Instruction) -> Option<u32> {
+    let mut factory = InstructionInfoFactory::new();
+    let info = factory.info(instruction);
+    let is_stack_pointer = |&operand: &u32| {
+        instruction.op_kind(operand) == OpKind::Register
+            && instruction.op_register(operand) == Register::RSP
+            && info.op_access(operand) == OpAccess::Read
+    };
+    (0..instruction.op_count()).find(is_stack_pointer)
 }
 
 /// `mov $sym, %edi`, `cmp $sym, %rax`, `movq $sym, 8(%rsp)`, …
 fn immediate(found: &Found, registers: &Registers, addend: i64) -> Result<Outlined, String> {
     let mut instruction = found.instruction;
+    if stack_pointer_operand(&instruction).is_some() {
+        return Err(uses_stack_pointer(&instruction));
+    }
     let mut out = Emitter::default();
     let moves = matches!(instruction.code(), Code::Mov_r32_imm32 | Code::Mov_rm32_imm32 | Code::Mov_rm64_imm32);
     if moves && instruction.op0_kind() == OpKind::Register {
@@ -191,14 +219,17 @@ struct Registers {
 }
 
 impl Registers {
-    /// Fails where `%rsp` is more than the base of a memory operand, which can be corrected.
+    /// Fails where `%rsp` is more than what can be corrected: the base of a memory operand, or an operand that is only read.
     fn of(instruction: &Instruction) -> Result<Registers, String> {
         let mut other = *instruction;
         if other.memory_base() == Register::RSP {
             other.set_memory_base(Register::None);
         }
+        if let Some(operand) = stack_pointer_operand(instruction) {
+            other.set_op_register(operand, Register::RAX);
+        }
         if Registers::all(&other).uses(Register::RSP) {
-            return Err(format!("{} uses %rsp, which the out-of-line code moves", name(instruction)));
+            return Err(uses_stack_pointer(instruction));
         }
         Ok(Registers::all(instruction))
     }
@@ -215,8 +246,14 @@ impl Registers {
 
     /// A register that the instruction does not use. Those that need no prefix come first: `%ah` cannot stand beside one.
     fn free(&self) -> Option<Register> {
+        self.free_besides(Register::None)
+    }
+
+    /// Another one.
+    fn free_besides(&self, taken: Register) -> Option<Register> {
         use Register::{R8, R9, R10, RAX, RBP, RBX, RCX, RDI, RDX, RSI};
-        [RAX, RCX, RDX, RSI, RDI, RBX, RBP, R8, R9, R10].into_iter().find(|register| !self.uses(*register))
+        let mut all = [RAX, RCX, RDX, RSI, RDI, RBX, RBP, R8, R9, R10].into_iter();
+        all.find(|register| *register != taken && !self.uses(*register))
     }
 
     /// The general register that the instruction overwrites in full and does not read.
@@ -229,6 +266,10 @@ impl Registers {
         let mut uses = self.used.iter().filter(|(used, _)| used.full_register() == full);
         uses.all(|(used, access)| *access == OpAccess::Write && used.size() >= 4).then_some(full)
     }
+}
+
+fn uses_stack_pointer(instruction: &Instruction) -> String {
+    format!("{} uses %rsp, which the out-of-line code moves", name(instruction))
 }
 
 fn name(instruction: &Instruction) -> String {

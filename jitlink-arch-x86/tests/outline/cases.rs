@@ -57,6 +57,11 @@ pub(crate) const MOVED: &[Case] = &[
     Case { text: "mov %ah,sym+1(%rip)",                 reloc: "R_X86_64_PC32", field: 2, addend: -3, code: &[0x88, 0x25, 0x00, 0x00, 0x00, 0x00] },
     Case { text: "mov %sil,sym(%rip)",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x40, 0x88, 0x35, 0x00, 0x00, 0x00, 0x00] },
     Case { text: "mov %r15,sym(%rip)",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x4c, 0x89, 0x3d, 0x00, 0x00, 0x00, 0x00] },
+    Case { text: "add %rsp,sym(%rip)",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x48, 0x01, 0x25, 0x00, 0x00, 0x00, 0x00] },
+    Case { text: "mov %rsp,sym(%rip)",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x48, 0x89, 0x25, 0x00, 0x00, 0x00, 0x00] },
+    Case { text: "mov %rsp,sym(,%rdi,8)",               reloc: "R_X86_64_32S", field: 4, addend: 0, code: &[0x48, 0x89, 0x24, 0xfd, 0x00, 0x00, 0x00, 0x00] },
+    Case { text: "mov %rsp,sym(%rsp,%rdi)",             reloc: "R_X86_64_32S", field: 4, addend: 0, code: &[0x48, 0x89, 0xa4, 0x3c, 0x00, 0x00, 0x00, 0x00] },
+    Case { text: "cmp %rsp,sym(%rip)",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x48, 0x39, 0x25, 0x00, 0x00, 0x00, 0x00] },
     Case { text: "movb $0x5a,sym+2(%rip)",              reloc: "R_X86_64_PC32", field: 2, addend: -3, code: &[0xc6, 0x05, 0x00, 0x00, 0x00, 0x00, 0x5a] },
     Case { text: "movw $0x1234,sym(%rip)",              reloc: "R_X86_64_PC32", field: 3, addend: -6, code: &[0x66, 0xc7, 0x05, 0x00, 0x00, 0x00, 0x00, 0x34, 0x12] },
     Case { text: "movl $0x12345678,sym+4(%rip)",        reloc: "R_X86_64_PC32", field: 2, addend: -4, code: &[0xc7, 0x05, 0x00, 0x00, 0x00, 0x00, 0x78, 0x56, 0x34, 0x12] },
@@ -135,7 +140,6 @@ pub(crate) const MOVED: &[Case] = &[
 /// Those that cannot be moved out of line.
 #[rustfmt::skip]
 pub(crate) const REFUSED: &[Case] = &[
-    Case { text: "add %rsp,sym(%rip)",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x48, 0x01, 0x25, 0x00, 0x00, 0x00, 0x00] },
     Case { text: "mov sym(%rip),%rsp",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x48, 0x8b, 0x25, 0x00, 0x00, 0x00, 0x00] },
     Case { text: "mov $sym,%esp",                       reloc: "R_X86_64_32", field: 1, addend: 0, code: &[0xbc, 0x00, 0x00, 0x00, 0x00] },
     Case { text: "lea sym(%rip),%rsp",                  reloc: "R_X86_64_PC32", field: 3, addend: -4, code: &[0x48, 0x8d, 0x25, 0x00, 0x00, 0x00, 0x00] },

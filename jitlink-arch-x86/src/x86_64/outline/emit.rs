@@ -29,11 +29,17 @@ impl Emitter {
 
     /// `pop register; lea 128(%rsp), %rsp`
     pub(super) fn restore(&mut self, register: Register) {
+        self.pop(register);
+        self.code.extend([0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0]);
+    }
+
+    /// `pop register`
+    pub(super) fn pop(&mut self, register: Register) {
         let number = register.number() as u8;
         if number >= 8 {
             self.code.push(0x41);
         }
-        self.code.extend([0x58 | number & 7, 0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0]);
+        self.code.push(0x58 | number & 7);
     }
 
     /// `push register`
@@ -49,6 +55,13 @@ impl Emitter {
     pub(super) fn exchange_with_top(&mut self, register: Register) {
         let number = register.number() as u8;
         self.code.extend([0x48 | (number >> 3) << 2, 0x87, 0x04 | (number & 7) << 3, 0x24]);
+    }
+
+    /// `lea constant(other), register`
+    pub(super) fn add_constant(&mut self, register: Register, other: Register, constant: i64) -> Result<(), String> {
+        let operand = MemoryOperand::with_base_displ_size(other, constant, 1);
+        let sum = Instruction::with2(Code::Lea_r64_m, register, operand).map_err(|error| error.to_string())?;
+        self.instruction(&sum)
     }
 
     /// `lea shift(other, register), register`

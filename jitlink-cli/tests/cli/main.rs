@@ -1,0 +1,35 @@
+//! The `jitlink` command from outside: one module a theme.
+//!
+//! Whatever needs a compiler looks for it when it runs, and says so when it skips itself. On a machine without any, the
+//! objects in `tests/fixtures` still link and run.
+
+mod archives;
+mod errors;
+mod link_map;
+mod support;
+mod targets;
+
+/// What runs linked code runs that of the machine the tests are on.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod native {
+    use super::support;
+
+    mod code_models;
+    mod cxx;
+    mod data_symbols;
+    mod initialisers;
+    mod run;
+    mod rust;
+
+    /// A source in `tests/programs`.
+    fn source(name: &str) -> String {
+        format!("{}/tests/programs/{name}", env!("CARGO_MANIFEST_DIR"))
+    }
+
+    /// What a compiler needs to hear to link objects that it has compiled with `flags` into a reference program.
+    fn link_flags(flags: &str) -> &'static str {
+        // Code for fixed addresses makes no position-independent executable.
+        let is_fixed = flags.contains("-fno-pic") || (flags.contains("-mcmodel") && !flags.contains("-fPIC"));
+        if is_fixed { "-no-pie" } else { "" }
+    }
+}
