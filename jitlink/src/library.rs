@@ -30,6 +30,8 @@ pub(crate) struct LibraryState {
     free: Vec<u32>,
     /// Module and position in its exports, by name.
     names: HashTable<Published>,
+    /// Definitions that gave way to others of their name, and are seen again when those are gone.
+    hidden: HashTable<Published>,
     search: Vec<Library>,
 }
 
@@ -42,20 +44,63 @@ struct Published {
 
 impl LibraryState {
     pub(crate) fn new(name: &str) -> LibraryState {
-        let (modules, free, names) = (Vec::new(), Vec::new(), HashTable::new());
-        LibraryState { name: name.to_string(), modules, free, names, search: Vec::new() }
+        LibraryState {
+            name: name.to_string(),
+            modules: Vec::new(),
+            free: Vec::new(),
+            names: HashTable::new(),
+            hidden: HashTable::new(),
+            search: Vec::new(),
+        }
     }
 
     fn find(&self, name: &Name<'_>) -> Option<(&Arc<ModuleShared>, &Export)> {
-        let resolve = |entry: &Published| {
-            let module = self.modules.get(entry.module as usize)?.as_ref()?;
-            let (text, export) = module.exports.at(entry.export as usize)?;
-            Some((module, text, export))
-        };
-        let same = |entry: &Published| resolve(entry).is_some_and(|(_, text, _)| text.as_bytes() == name.bytes());
-        let (module, _, export) = resolve(self.names.find(name.hash(), same)?)?;
+        let found = self.names.find(name.hash(), is_named(&self.modules, name.bytes()))?;
+        let (module, _, export) = resolve(&self.modules, found)?;
         Some((module, export))
     }
+
+    /// Makes an entry the one that its name means; the one that was there before steps back.
+    fn replace(&mut self, name: &Name<'_>, entry: Published) {
+        let same = is_named(&self.modules, name.bytes());
+        if let Ok(before) = self.names.find_entry(name.hash(), same) {
+            let (before, _) = before.remove();
+            self.hidden.insert_unique(before.hash, before, |entry| entry.hash);
+        }
+        self.names.insert_unique(entry.hash, entry, |entry| entry.hash);
+    }
+
+    /// Takes an entry of a module out, and shows the one that it stood before, the module of the lowest number first.
+    fn take_out(&mut self, slot: u32, name: &Name<'_>) {
+        let same = is_named(&self.modules, name.bytes());
+        let own = |entry: &Published| entry.module == slot && same(entry);
+        if let Ok(entry) = self.hidden.find_entry(name.hash(), own) {
+            entry.remove();
+        }
+        let Ok(entry) = self.names.find_entry(name.hash(), own) else { return };
+        entry.remove();
+        let waiting = self.hidden.iter_hash(name.hash()).filter(|entry| same(entry)).map(|entry| entry.module).min();
+        let Some(next) = waiting else { return };
+        if let Ok(entry) = self.hidden.find_entry(name.hash(), |entry| entry.module == next && same(entry)) {
+            let (entry, _) = entry.remove();
+            self.names.insert_unique(entry.hash, entry, |entry| entry.hash);
+        }
+    }
+}
+
+/// The module, the name and the definition of an entry.
+fn resolve<'m>(
+    modules: &'m [Option<Arc<ModuleShared>>],
+    entry: &Published,
+) -> Option<(&'m Arc<ModuleShared>, &'m str, &'m Export)> {
+    let module = modules.get(entry.module as usize)?.as_ref()?;
+    let (text, export) = module.exports.at(entry.export as usize)?;
+    Some((module, text, export))
+}
+
+/// Whether an entry has this name: equal hashes alone say nothing.
+fn is_named<'m>(modules: &'m [Option<Arc<ModuleShared>>], name: &'m [u8]) -> impl Fn(&Published) -> bool + Copy + 'm {
+    move |entry| resolve(modules, entry).is_some_and(|(_, text, _)| text.as_bytes() == name)
 }
 
 impl Library {
@@ -127,6 +172,11 @@ impl Library {
         Some(SymbolHandle::new(module.clone(), *export))
     }
 
+    /// Forgets which libraries are searched, so that libraries that search each other do not keep each other.
+    pub(crate) fn search_nothing(&self) {
+        self.write().search.clear();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.read().names.is_empty()
     }
@@ -156,18 +206,13 @@ impl Library {
         for (position, (name, export)) in module.exports.iter().enumerate() {
             let name = Name::new(name.as_bytes());
             let taken = state.find(&name).map(|(_, known)| known.weak);
-            match taken {
-                Some(true) if !export.weak => {
-                    let hides = |entry: &Published| entry.hash == name.hash();
-                    if let Ok(entry) = state.names.find_entry(name.hash(), hides) {
-                        entry.remove();
-                    }
-                }
-                Some(_) => continue,
-                None => {}
-            }
             let entry = Published { module: slot, export: position as u32, hash: name.hash() };
-            state.names.insert_unique(entry.hash, entry, |entry| entry.hash);
+            let hash = |entry: &Published| entry.hash;
+            match taken {
+                None => drop(state.names.insert_unique(entry.hash, entry, hash)),
+                Some(true) if !export.weak => state.replace(&name, entry),
+                Some(_) => drop(state.hidden.insert_unique(entry.hash, entry, hash)),
+            }
         }
         Ok(())
     }
@@ -176,11 +221,8 @@ impl Library {
     pub(crate) fn withdraw(&self, module: &Arc<ModuleShared>) -> Result<(), RemoveError> {
         let mut state = self.write();
         let slot = module.may_be_removed()?;
-        for (_, export) in module.exports.iter() {
-            let own = |entry: &Published| entry.module == slot;
-            if let Ok(entry) = state.names.find_entry(export.hash(), own) {
-                entry.remove();
-            }
+        for (name, _) in module.exports.iter() {
+            state.take_out(slot, &Name::new(name.as_bytes()));
         }
         state.modules[slot as usize] = None;
         state.free.push(slot);

@@ -122,7 +122,8 @@ impl ModuleShared {
 
     /// Runs what the module has registered for its end, if its code ever ran.
     fn finish(&self) -> Result<(), String> {
-        if !self.initialised.swap(false, Ordering::AcqRel) {
+        // A module without memory has no handle: null would stand for the whole program.
+        if !self.initialised.swap(false, Ordering::AcqRel) || self.details.handle == Addr(0) {
             return Ok(());
         }
         // SAFETY: whoever initialised the module vouched for its code, finalisers included, and that none of it runs any more

@@ -3,7 +3,7 @@
 use crate::library::Library;
 use crate::module::SymbolHandle;
 use crate::session::Session;
-use jitlink_core::graph::Name;
+use jitlink_core::graph::{Linkage, Name};
 use jitlink_core::link::{Existing, Resolver};
 use jitlink_core::{Addr, LinkError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,13 +64,15 @@ impl Resolver for SessionResolver<'_> {
         Ok(found)
     }
 
-    fn existing(&self, name: &Name<'_>) -> Option<Existing> {
+    fn existing(&self, name: &Name<'_>, linkage: Linkage) -> Option<Existing> {
         if self.is_empty {
             return None;
         }
         let handle = self.library.find_own(name)?;
         let existing = Existing { address: handle.address(), weak: handle.is_weak() };
-        self.depend(handle);
+        if linkage != Linkage::Strong {
+            self.depend(handle);
+        }
         Some(existing)
     }
 

@@ -22,6 +22,13 @@ pub(crate) struct SessionShared {
     state: RwLock<SessionState>,
 }
 
+impl Drop for SessionShared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.libraries.iter().for_each(Library::search_nothing);
+    }
+}
+
 #[derive(Default)]
 struct SessionState {
     libraries: Vec<Library>,

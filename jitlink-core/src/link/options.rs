@@ -3,7 +3,7 @@
 use super::Pipeline;
 use crate::addr::Addr;
 use crate::error::LinkError;
-use crate::graph::Name;
+use crate::graph::{Linkage, Name};
 
 /// How a batch is linked.
 #[derive(Clone, Debug, Default)]
@@ -56,9 +56,9 @@ pub trait Resolver: Sync {
     /// with every name that live code needs.
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError>;
 
-    /// A definition that stands already where the batch's definitions will be published. It wins over weak ones of the batch,
-    /// and clashes with strong ones if it is strong.
-    fn existing(&self, _name: &Name<'_>) -> Option<Existing> {
+    /// A definition that stands already where the batch's definition, of the given linkage, will be published. It wins over one
+    /// that is not strong, and clashes with a strong one if it is strong.
+    fn existing(&self, _name: &Name<'_>, _linkage: Linkage) -> Option<Existing> {
         None
     }
 

@@ -263,10 +263,20 @@ impl<'a> Names<'a> {
         let mut unique = Vec::new();
         for (index, entry) in self.entries.iter().enumerate() {
             let Some(definition) = entry.definition.filter(|_| entry.scope >= Scope::Protected) else { continue };
-            let linkage = graph.symbol(definition).linkage;
-            match resolver.existing(&entry.name) {
+            let symbol = graph.symbol(definition);
+            let linkage = match symbol.value {
+                // One variable, whoever provides its memory.
+                Value::Common { .. } => Linkage::Weak,
+                _ => symbol.linkage,
+            };
+            if linkage == Linkage::Weak && entry.scope == Scope::Protected {
+                // The batch means its own, whatever others see.
+                continue;
+            }
+            match resolver.existing(&entry.name, linkage) {
                 Some(Existing { address, weak: _ }) if linkage != Linkage::Strong => {
-                    graph.symbols[definition.index()].value = Value::Absolute(address.0);
+                    let symbol = &mut graph.symbols[definition.index()];
+                    (symbol.value, symbol.linkage) = (Value::Absolute(address.0), linkage);
                 }
                 Some(Existing { weak: false, .. }) => errors.push(LinkError::Duplicate {
                     symbol: entry.name.to_string(),

@@ -2,6 +2,7 @@
 //!
 //! Everything here uses the public interface alone, as a backend outside this repository does.
 #![allow(dead_code, reason = "each test program uses its part")]
+#![allow(unused_imports, reason = "each test program uses its part")]
 #![allow(unreachable_pub, reason = "shared between test programs, which export nothing")]
 
 pub mod arch;
