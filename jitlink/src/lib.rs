@@ -3,23 +3,63 @@
 //! A [`Session`] owns an executor (where linked code lives) and a registry (which formats and architectures there are). It
 //! holds [`Library`]s, which are namespaces; a library holds [`Module`]s, each of which is what one link added.
 //!
-//! ```no_run
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+#![cfg_attr(
+    all(feature = "elf", feature = "x86", feature = "in-process", target_arch = "x86_64", target_os = "linux"),
+    doc = "```"
+)]
+#![cfg_attr(
+    not(all(feature = "elf", feature = "x86", feature = "in-process", target_arch = "x86_64", target_os = "linux")),
+    doc = "```ignore"
+)]
 //! use jitlink::{Input, LinkOptions, Session};
 //!
+//! // add.o is what a compiler made of `int add(int left, int right) { return left + right; }`.
 //! let session = Session::in_process()?;
-//! let module = session.link(&[Input::open("add.o")?], &LinkOptions::default())?;
+//! let module = session.link(&[Input::open("tests/fixtures/add.o")?], &LinkOptions::default())?;
 //! let add = module.lookup("add").ok_or("add.o does not define add")?;
-//! // SAFETY: add.o was compiled from `int add(int, int)`, and `add` keeps its module linked.
-//! let add_function: extern "C" fn(i32, i32) -> i32 = unsafe { std::mem::transmute(add.address().0 as usize) };
-//! assert_eq!(add_function(2, 3), 5);
-//! # Ok(()) }
+//! // SAFETY: the function has this type, and `add` keeps its module linked.
+//! let function: extern "C" fn(i32, i32) -> i32 = unsafe { std::mem::transmute(add.address().0 as *const ()) };
+//! assert_eq!(function(2, 3), 5);
+//! drop(add);
+//! module.remove()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What a link is
+//!
+//! All inputs of one [`Session::link`] become one graph, one layout and one allocation. Names that they do not define are looked
+//! up in the libraries of the session, then among the names that [`Session::define`] gave it, then in the executor: for this
+//! process, in the program and in its shared libraries. Archives give the members that are needed. All that is wrong with a
+//! link is reported at once, as [`LinkErrors`]; a link that fails changes nothing.
+//!
+//! Linking runs nothing. [`Module::initialise`] runs the initialisers, [`Module::run_main`] a whole program; both are unsafe,
+//! because only the caller can know what the code does.
+//!
+//! A module stays linked until [`Module::remove`], which refuses while other modules or [`SymbolHandle`]s refer to it.
+//!
+//! # Without running anything
+//!
+//! [`ImageExecutor`] computes addresses and bytes for any architecture, on any host:
+//!
+#![cfg_attr(all(feature = "elf", feature = "x86"), doc = "```")]
+#![cfg_attr(not(all(feature = "elf", feature = "x86")), doc = "```ignore")]
+//! use jitlink::{Addr, ImageConfig, ImageExecutor, Input, LinkOptions, Registry, Session};
+//! use std::sync::Arc;
+//!
+//! let config = ImageConfig { base: Addr(0x40_0000), ..ImageConfig::default() };
+//! let image = Arc::new(ImageExecutor::new(config)?);
+//! let session = Session::new(Registry::global()?, image.clone());
+//! let module = session.link(&[Input::open("tests/fixtures/add.o")?], &LinkOptions::default())?;
+//! assert_eq!(module.exports().get("add").map(|add| add.address), Some(Addr(0x40_0000)));
+//! assert_eq!(image.segments()[0].bytes(), [0x8d, 0x04, 0x37, 0xc3]); // lea (%rdi,%rsi), %eax; ret
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Backends
 //!
-//! Each backend is a crate of its own behind a Cargo feature of this one: `elf` and `x86` are on by default. A backend of your
-//! own needs no feature here: depend on its crate, name it in your program (`use my_backend as _;`), and it is there.
+//! Each backend is a crate of its own behind a Cargo feature of this one: `elf` and `x86` are on by default, and `in-process`,
+//! with which linked code runs in this process. A backend of your own needs no feature here: depend on its crate, name it in
+//! your program (`use my_backend as _;`), and it is in [`Registry::global`]. [`core`] is what it builds on.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod error;
@@ -43,3 +83,8 @@ pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, 
 pub use library::Library;
 pub use module::{Module, SymbolHandle};
 pub use session::Session;
+
+/// The examples of the repository's front page.
+#[cfg(all(doctest, feature = "elf", feature = "x86", feature = "in-process"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -114,7 +114,7 @@ fn members_that_are_not_needed_are_not_even_read() {
     let broken = "toy le64\nsection .text rx\nlabel g global\nnonsense\n";
     let library = archive(&[("f.o", &function("f", 1, "")), ("g.o", broken)], Some(&[("f", 0), ("g", 1)]));
     let library = Input::from_bytes("lib.a", library);
-    assert!(link(&[("main.o", &function("main", 0, "call f"))], &[library.clone()], &exported()).is_ok());
+    assert!(link(&[("main.o", &function("main", 0, "call f"))], std::slice::from_ref(&library), &exported()).is_ok());
     let errors = link(&[("main.o", &function("main", 0, "call g"))], &[library], &exported()).err().unwrap();
     assert!(errors.to_string().starts_with("lib.a(g.o): line"), "{errors}");
 }

@@ -245,17 +245,31 @@ impl<'a> Text<'a> {
             endian.write(&mut block.bytes[at..], u64::from(code) << 24 | low);
         };
         let operand = match word {
-            "tag" => return Ok(operation(TAG, number(rest[0])?)),
-            "ret" => return Ok(operation(RET, 0)),
-            "calloaded" => return Ok(operation(CALL_LOADED, 0)),
-            "zero" => return Ok(block.zeros += number(rest[0])?),
+            "tag" => {
+                operation(TAG, number(rest[0])?);
+                return Ok(());
+            }
+            "ret" => {
+                operation(RET, 0);
+                return Ok(());
+            }
+            "calloaded" => {
+                operation(CALL_LOADED, 0);
+                return Ok(());
+            }
+            "zero" => {
+                block.zeros += number(rest[0])?;
+                return Ok(());
+            }
             "fill" => {
                 let count = number(rest[0])? as usize;
-                return Ok(block.bytes.extend(std::iter::repeat_n(0x55, count)));
+                block.bytes.extend(std::iter::repeat_n(0x55, count));
+                return Ok(());
             }
             "ascii" => {
                 let text = line.split_once(' ').map_or("", |(_, text)| text);
-                return Ok(block.bytes.extend(text.replace("\\0", "\0").bytes()));
+                block.bytes.extend(text.replace("\\0", "\0").bytes());
+                return Ok(());
             }
             "hex" => {
                 for byte in rest {
