@@ -15,7 +15,10 @@ jitlink::core::register!(
     Plugin::Relocs(RelocTable::new("toy", 77, 8, "toy-outside", &kit::arch::ROWS)),
 );
 
-fn names() -> (Vec<&'static str>, Vec<&'static str>, Vec<(&'static str, u32, u8, &'static str)>) {
+/// Format, machine, size of a pointer, architecture.
+type Table = (&'static str, u32, u8, &'static str);
+
+fn names() -> (Vec<&'static str>, Vec<&'static str>, Vec<Table>) {
     let registry = Registry::global().expect("no duplicates");
     let formats = registry.formats().iter().map(|format| format.name()).collect();
     let archs = registry.archs().iter().map(|arch| arch.info().name()).collect();

@@ -72,7 +72,7 @@ fn the_end_of_a_session_frees_all_modules_even_if_libraries_search_each_other() 
     let (a, b) = (session.library("a"), session.library("b"));
     a.search(&b);
     b.search(&a);
-    add(&a, "f.o", &function("f", "global", &["g"]).replace("ret\nret", "ret")).err().expect("g is not there yet");
+    add(&a, "f.o", &function("f", "global", &["g"]).replace("ret\nret", "ret")).expect_err("g is not there yet");
     add(&b, "g.o", &function("g", "global", &[])).unwrap();
     add(&a, "f.o", &function("f", "global", &["g"])).unwrap();
     assert!(!executor.segments().is_empty());
