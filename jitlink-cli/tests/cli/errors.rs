@@ -48,12 +48,19 @@ fn definitions_twice() {
 
 #[test]
 fn thread_local_storage_and_indirect_functions_are_refused_by_name() {
-    let folder = Folder::with(&["thread_local.o", "indirect.o"]);
+    let folder = Folder::with(&["thread_local.o", "thread_local_elsewhere.o", "indirect.o"]);
     check(
         &folder,
         "link --no-exec thread_local.o",
         "\
 error[unsupported]: thread_local.o: .text+0x4: R_X86_64_TPOFF32 against slot: thread-local storage is not supported
+  help: build without thread-local variables (_Thread_local, __thread, thread_local)",
+    );
+    check(
+        &folder,
+        "link --no-exec thread_local_elsewhere.o",
+        "\
+error[unsupported]: thread_local_elsewhere.o: .text+0x3: R_X86_64_GOTTPOFF against slot: thread-local storage is not supported
   help: build without thread-local variables (_Thread_local, __thread, thread_local)",
     );
     check(

@@ -2,7 +2,7 @@
 
 use super::options::{LinkOptions, Resolver, Roots, Unresolved};
 use crate::error::{LinkError, LinkErrors, Site};
-use crate::graph::{LinkGraph, Linkage, Scope, SymbolId, Value};
+use crate::graph::{LinkGraph, Linkage, Scope, SymbolId, SymbolKind, Value};
 use hashbrown::HashMap;
 use indexmap::IndexMap;
 
@@ -31,6 +31,8 @@ pub(super) fn resolve(
         let value = match address {
             Some(address) => address.0,
             None if weak || options.unresolved == Unresolved::Null => 0,
+            // Lowering refuses these by name and place; that nothing defines them as well would lead astray.
+            None if graph.symbol(symbol).kind == SymbolKind::ThreadLocal => 0,
             None => {
                 missing.push(symbol);
                 continue;
