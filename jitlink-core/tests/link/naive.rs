@@ -178,7 +178,8 @@ fn follow(image: &Image, mut address: u64) -> u64 {
         let is_linkers = linkers
             .flat_map(|object| &object.sections)
             .any(|section| (section.address.0..section.address.0 + section.size).contains(&address));
-        if !is_linkers {
+        // Common symbols are the linker's own too, but nothing jumps on from data.
+        if !is_linkers || !image.is_code(address) {
             return address;
         }
         let distance = |at: u64| at.wrapping_add_signed(image.signed(at, 4));
