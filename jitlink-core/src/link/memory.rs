@@ -36,7 +36,7 @@ impl Memory {
         writable_slots: bool,
     ) -> Result<Memory, LinkErrors> {
         let mut extra = [0; KINDS.len()];
-        extra[0] = demand.code;
+        (extra[0], extra[3]) = (demand.code, demand.far_code);
         extra[if writable_slots { 2 } else { 1 }] = demand.slots;
         let requests = layout::estimate(graph, extra)?;
         let limited_by = demand.limited_by.map_or_else(String::new, |(block, index)| {

@@ -1,5 +1,6 @@
 //! Slots, stubs and shorter forms.
 
+use crate::kit::arch::LOAD;
 use crate::kit::{Event::*, Image, exported, link_err, link_ok};
 use jitlink_core::graph::Protection;
 use jitlink_core::link::LinkOptions;
@@ -40,6 +41,21 @@ fn a_slot_has_the_size_of_a_pointer() {
     let image = link_ok(&[("a.o", text)], &exported());
     assert_eq!(section(&image, ".got").1, 8);
     assert_eq!(image.run("main"), [Loaded(image.address("main")), Loaded(0)]);
+}
+
+#[test]
+fn calls_and_loads_between_near_and_far_sections_assume_no_distance() {
+    let far = "section .ltext rx far\nlabel distant global\ncall32 near\ncall32 distant2\nret\n\
+               section .ltext.2 rx far\nlabel distant2 global\ntag 7\nret\n";
+    let near = text("label main global\ncall32 distant\nloadx distant\nret\nlabel near global\ntag 5\nret\n");
+    let image = link_ok(&[("a.o", &near), ("b.o", &format!("toy le64\n{far}"))], &exported());
+    let main = image.address("main");
+    assert_eq!(image.number(main + 8, 4) >> 24, u64::from(LOAD), "a load of what lies apart keeps its slot");
+    let stubs: Vec<_> = image.map().objects.iter().filter(|object| object.name == "(jitlink)").collect();
+    let tables = stubs.iter().flat_map(|object| &object.sections).filter(|section| section.name == ".plt").count();
+    assert_eq!(tables, 2, "near code and far code each have stubs within reach");
+    assert_eq!(image.linked.statistics.stubs, 2, "what lies in the same far section is called directly");
+    assert_eq!(image.run("main"), [Tag(5), Tag(7), Loaded(image.address("distant"))]);
 }
 
 #[test]

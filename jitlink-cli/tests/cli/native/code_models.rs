@@ -49,3 +49,19 @@ fn objects_of_different_models_and_compilers_are_one_program() {
     let reference = folder.reference(&gcc, "main.o more.o switch.o -no-pie -lm", "");
     assert_eq!(outcome.visible(), reference.visible(), "{}", outcome.stderr);
 }
+
+#[test]
+fn small_code_reaches_what_the_large_models_place_apart() {
+    for names in C_COMPILERS {
+        let Some(cc) = find(names) else { continue };
+        for model in ["-mcmodel=medium", "-mcmodel=large"] {
+            for small in ["-fPIC", "-fPIE", "-fno-pic"] {
+                let folder = Folder::new();
+                folder.tool(&cc, &format!("-O2 -fPIC {model} -c {} -o data.o", super::source("far_data.c")));
+                folder.tool(&cc, &format!("-O2 {small} -c {} -o main.o", super::source("far_main.c")));
+                let outcome = folder.jitlink("run main.o data.o");
+                assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "42 3 1\n"), "{small}: {}", outcome.stderr);
+            }
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! What a batch will need before it is lowered: where it may lie, and room for what lowering adds.
 
+use super::{is_apart, residence};
 use crate::addr::{Addr, AddrRange};
 use crate::arch::StubKind;
-use crate::graph::{Block, BlockId, LinkGraph, Protection, Symbol, SymbolKind, Value};
+use crate::graph::{Block, BlockId, LinkGraph, Protection, Residence, Symbol, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 
 /// Where the batch may lie, given the narrow absolute references that it holds; and how many bytes slots, stubs and
@@ -10,6 +11,8 @@ use crate::reloc::{Base, Reloc, Subject};
 pub(in crate::link) struct Demand {
     pub(in crate::link) range: AddrRange,
     pub(in crate::link) code: u64,
+    /// As `code`, for what stands with far code.
+    pub(in crate::link) far_code: u64,
     pub(in crate::link) slots: u64,
     /// The relocation that limits the range, for errors.
     pub(in crate::link) limited_by: Option<(BlockId, usize)>,
@@ -24,7 +27,11 @@ pub(super) fn filters(graph: &LinkGraph<'_>, classes: &[RowClass], updatable: bo
     };
     let symbol = |symbol: &Symbol<'_>| {
         let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
-        special || !matches!(symbol.value, Value::Block { .. })
+        special
+            || match symbol.value {
+                Value::Block { block, .. } => residence(graph, block) != Residence::Near,
+                _ => true,
+            }
     };
     (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
 }
@@ -34,7 +41,7 @@ const OUTLINE_BYTES: u64 = 128;
 
 /// Looks over all live edges for what they will need.
 pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand {
-    let mut demand = Demand { range: AddrRange::ALL, code: 0, slots: 0, limited_by: None };
+    let mut demand = Demand { range: AddrRange::ALL, code: 0, far_code: 0, slots: 0, limited_by: None };
     let templates = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
     // A stub, the space to the next, and the space before the first of its block.
     let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
@@ -47,8 +54,10 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand 
             continue;
         }
         let mut is_far = false;
+        let from = residence(graph, id);
         for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
-            if !looks_at_row[usize::from(edge.row)] && !looks_at_symbol[edge.target.index()] {
+            let looked_at = looks_at_row[usize::from(edge.row)] || looks_at_symbol[edge.target.index()];
+            if from == Residence::Near && !looked_at {
                 continue;
             }
             let class = &classes[usize::from(edge.row)];
@@ -60,14 +69,18 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand 
             {
                 (demand.range, demand.limited_by) = (both, Some((id, index)));
             }
+            let may_be_far = !inside || updatable || is_apart(graph, edge.target, from);
+            if from != Residence::Near && may_be_far {
+                demand.far_code += stub_bytes + OUTLINE_BYTES;
+            }
             let seen = &mut counted[graph.canonical(edge.target).index()];
             if edge.subject == Subject::GotSlot && *seen & 1 == 0 {
                 (demand.slots, *seen) = (demand.slots + 8, *seen | 1);
             }
-            if edge.subject == Subject::Callee && (!inside || updatable) && *seen & 2 == 0 {
+            if edge.subject == Subject::Callee && may_be_far && *seen & 2 == 0 {
                 (demand.slots, demand.code, *seen) = (demand.slots + 8, demand.code + stub_bytes, *seen | 2);
             }
-            if edge.subject == Subject::Symbol && (!inside || updatable) && class.narrow {
+            if edge.subject == Subject::Symbol && may_be_far && class.narrow {
                 (demand.slots, demand.code) = (demand.slots + 8, demand.code + OUTLINE_BYTES + stub_bytes);
                 is_far = true;
             }

@@ -2,8 +2,8 @@
 
 use super::super::synthetic::Synthetic;
 use super::tables::Tables;
-use super::unsupported;
 use super::unwind_tables::UnwindTables;
+use super::{residence, unsupported};
 use crate::addr::Addr;
 use crate::arch::{CodeSite, Outlined};
 use crate::error::LinkError;
@@ -41,12 +41,16 @@ pub(super) fn lower(
         let known = &starts[&block];
         let start = known[..known.partition_point(|&start| start <= edge.offset)].last().copied().unwrap_or(0);
         let row = *graph.rows.row(edge.row);
-        let Value::Absolute(target) = graph.symbol(edge.target).value else { continue };
+        // Unknown for what lies in the batch, but apart from its short references.
+        let target = match graph.symbol(edge.target).value {
+            Value::Absolute(address) => Some(Addr(address)),
+            _ => None,
+        };
         let arch = graph.target.arch;
-        let site =
-            CodeSite { block: graph.block(block).content.bytes(), start, edge, row: &row, target: Some(Addr(target)) };
+        let site = CodeSite { block: graph.block(block).content.bytes(), start, edge, row: &row, target };
         if is_code && arch.is_branch(&site) {
-            graph.edges[index as usize].target = tables.stub(graph, synthetic, graph.canonical(edge.target));
+            let (called, from) = (graph.canonical(edge.target), residence(graph, block));
+            graph.edges[index as usize].target = tables.stub(graph, synthetic, called, from);
             continue;
         }
         let applied = match is_code {
@@ -54,7 +58,9 @@ pub(super) fn lower(
             false => unwind_tables.make_indirect(graph, synthetic, tables, block, index as usize),
         };
         if let Err(why) = applied {
-            let what = format!("the target at {} is out of reach of this field: {why}", Addr(target));
+            let at =
+                target.map_or_else(|| "in a section of the large code model".into(), |target| format!("at {target}"));
+            let what = format!("the target {at} is out of reach of this field: {why}");
             errors.push(unsupported(graph, block, &edge, what, ADVICE));
         }
     }
@@ -82,7 +88,7 @@ fn move_out(
     place.copy_from_slice(&outlined.patch);
 
     let mut section = Section::new(b".outlined", synthetic.object(graph));
-    section.protection = Protection::ReadExecute;
+    (section.protection, section.residence) = (Protection::ReadExecute, residence(graph, block));
     let code = synthetic.add(graph, section, Content::Owned(outlined.code.into()), 0);
     let entry = synthetic.symbol(graph, code, 0);
     let home = synthetic.symbol(graph, block, 0);

@@ -20,7 +20,7 @@ use super::synthetic::Synthetic;
 use crate::addr::{Addr, AddrRange};
 use crate::arch::{CodeSite, StubKind};
 use crate::error::LinkError;
-use crate::graph::{BlockId, Edge, LinkGraph, Linkage, Protection, Scope, SymbolId, SymbolKind, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Linkage, Protection, Residence, Scope, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 pub(super) use demand::{Demand, demand};
 use demand::{RowClass, filters};
@@ -60,12 +60,12 @@ pub(super) fn lower(
         if !lowering.graph.live[block.index()] || !section.is_loaded() {
             continue;
         }
-        let is_code = section.protection == Protection::ReadExecute;
+        let (is_code, is_far) = (section.protection == Protection::ReadExecute, section.residence != Residence::Near);
         for index in lowering.graph.block(block).edge_range() {
             let edge = &lowering.graph.edges[index];
             // Symbols that lowering itself made are plain addresses.
             let looks_at_symbol = looks_at_symbol.get(edge.target.index()).copied().unwrap_or(false);
-            if looks_at_symbol || looks_at_row[usize::from(edge.row)] {
+            if is_far || looks_at_symbol || looks_at_row[usize::from(edge.row)] {
                 errors.extend(lowering.edge(block, index, is_code).err());
             }
         }
@@ -145,13 +145,19 @@ impl Lowering<'_, '_> {
     fn direct(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
         let edge = self.graph.edges[index];
         let class = &self.classes[usize::from(edge.row)];
-        let is_near = |at: Addr| reaches(row, self.region, at, edge.addend);
-        let is_far = class.narrow && self.fixed(&edge).is_some_and(|at| !is_near(at));
+        let from = residence(self.graph, block);
+        let is_near = |at: Addr| from == Residence::Near && reaches(row, self.region, at, edge.addend);
+        let is_far = class.narrow
+            && match self.fixed(&edge) {
+                Some(at) => !is_near(at),
+                // Absolute references limit where all of the batch may lie; relative ones do not cross.
+                None => row.base() != Base::Zero && is_apart(self.graph, edge.target, from),
+            };
         let is_call = edge.subject == Subject::Callee;
         let is_slotted = self.updatable && is_call && is_replaceable(self.graph, edge.target);
         if is_slotted || is_call && is_far {
             let target = self.graph.canonical(edge.target);
-            self.graph.edges[index].target = self.tables.stub(self.graph, self.synthetic, target);
+            self.graph.edges[index].target = self.tables.stub(self.graph, self.synthetic, target, from);
         } else if is_far {
             self.far.push((block, index as u32, is_code));
         }
@@ -162,7 +168,8 @@ impl Lowering<'_, '_> {
     fn got_slot(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
         let edge = self.graph.edges[index];
         let may_move = self.updatable && is_replaceable(self.graph, edge.target);
-        let may_relax = row.is_relaxable() && is_code && !may_move && self.fixed(&edge).is_none();
+        let is_near = self.fixed(&edge).is_none() && !is_apart(self.graph, edge.target, residence(self.graph, block));
+        let may_relax = row.is_relaxable() && is_code && !may_move && is_near;
         let relaxed = if may_relax { relax(self.graph, block, edge, row) } else { None };
         self.graph.edges[index] = relaxed.unwrap_or_else(|| {
             let target = self.graph.canonical(edge.target);
@@ -192,6 +199,20 @@ fn reaches(row: &Reloc, region: AddrRange, target: Addr, addend: i64) -> bool {
             fits(value - i128::from(region.start.0)) && fits(value - i128::from(region.last.0))
         }
         _ => true,
+    }
+}
+
+/// Where a block is placed.
+fn residence(graph: &LinkGraph<'_>, block: BlockId) -> Residence {
+    graph.section(graph.block(block).section).residence
+}
+
+/// Whether a symbol of the batch lies apart from what has the given residence: sections of the large code models may be
+/// anywhere, from near ones and from each other's kinds.
+fn is_apart(graph: &LinkGraph<'_>, symbol: SymbolId, from: Residence) -> bool {
+    match graph.symbol(symbol).value {
+        Value::Block { block, .. } => residence(graph, block) != from,
+        _ => false,
     }
 }
 

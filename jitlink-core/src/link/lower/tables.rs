@@ -2,9 +2,10 @@
 
 use super::super::synthetic::Synthetic;
 use super::Lowered;
-use crate::arch::StubKind;
-use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, Section, SymbolId};
+use crate::arch::{StubKind, StubTemplate};
+use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, Residence, Section, SymbolId};
 use crate::reloc::Subject;
+use hashbrown::HashMap;
 
 const NONE: u32 = u32::MAX;
 
@@ -12,9 +13,11 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Tables {
     /// Slot of each symbol, by position.
     slot_of: Vec<u32>,
-    stub_of: Vec<u32>,
     got: Option<BlockId>,
-    stubs: Option<BlockId>,
+    /// Stubs for near code, which jump through slots.
+    near: StubTable,
+    /// Stubs for code that may lie far from the slots.
+    far: StubTable,
     lowered: Lowered,
     /// Slots can be changed while the program runs.
     writable: bool,
@@ -27,9 +30,9 @@ impl Tables {
         Tables {
             pointer_row,
             slot_of: vec![NONE; symbols],
-            stub_of: vec![NONE; symbols],
             got: graph.got.filter(|&got| graph.is_live(got)),
-            stubs: None,
+            near: StubTable::new(StubKind::Plt, Residence::Near),
+            far: StubTable::new(StubKind::Thunk, Residence::Far),
             lowered: Lowered::default(),
             writable,
         }
@@ -58,58 +61,35 @@ impl Tables {
         slot
     }
 
-    /// The symbol of the stub that calls a symbol wherever it is.
-    pub(super) fn stub(&mut self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, target: SymbolId) -> SymbolId {
-        let known = self.stub_of[target.index()];
-        if known != NONE {
-            return self.lowered.stubs[known as usize].1;
-        }
-        let Some(template) = graph.target.arch.stub(StubKind::Plt) else {
+    /// The symbol of the stub that calls a symbol wherever it is, for code with the given residence.
+    pub(super) fn stub(
+        &mut self,
+        graph: &mut LinkGraph<'_>,
+        synthetic: &mut Synthetic,
+        target: SymbolId,
+        from: Residence,
+    ) -> SymbolId {
+        let kind = if from == Residence::Near { self.near.kind } else { self.far.kind };
+        let Some(template) = graph.target.arch.stub(kind) else {
             // Without a stub the edge stays direct, and fix-up reports what it cannot reach.
             return target;
         };
         if template.fixups().iter().any(|fixup| graph.rows.row(fixup.row).subject() == Subject::GotSlot) {
             self.slot(graph, synthetic, target);
         }
-        let stubs = *self.stubs.get_or_insert_with(|| {
-            let mut section = Section::new(b".plt", synthetic.object(graph));
-            section.protection = Protection::ReadExecute;
-            let align_log2 = template.align().trailing_zeros() as u8;
-            synthetic.add(graph, section, Content::Owned(Box::default()), align_log2)
-        });
-        let index = self.lowered.stubs.len();
-        let stub = synthetic.symbol(graph, stubs, index as u64 * stride(template));
-        self.stub_of[target.index()] = index as u32;
-        self.lowered.stubs.push((target, stub, StubKind::Plt));
-        stub
+        let table = if from == Residence::Near { &mut self.near } else { &mut self.far };
+        table.stub(graph, synthetic, target, template)
     }
 
     /// Gives the blocks their bytes and edges.
     pub(super) fn finish(mut self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> Lowered {
         let pointer = usize::from(graph.target.pointer_bytes);
-        if let Some(stubs) = self.stubs
-            && let Some(template) = graph.target.arch.stub(StubKind::Plt)
-        {
-            let stride = stride(template);
-            let mut code = Vec::with_capacity(self.lowered.stubs.len() * stride as usize);
-            let mut edges = Vec::new();
-            for (index, &(target, ..)) in self.lowered.stubs.iter().enumerate() {
-                let start = index * stride as usize;
-                code.extend_from_slice(template.code());
-                let trap = graph.target.arch.info().trap_bytes().iter().cycle();
-                code.extend(trap.take(start + stride as usize - code.len()));
-                for fixup in template.fixups() {
-                    let subject = graph.rows.row(fixup.row).subject();
-                    let target = match subject {
-                        Subject::GotSlot => self.lowered.slots[self.slot_of[target.index()] as usize].1,
-                        _ => target,
-                    };
-                    let (offset, addend) = (start as u32 + fixup.offset, fixup.addend);
-                    edges.push(Edge { offset, target, addend, row: fixup.row, subject: Subject::Symbol });
-                }
-            }
-            graph.blocks[stubs.index()].content = Content::Owned(code.into());
-            synthetic.set_edges(graph, stubs, edges);
+        let slot = |target: SymbolId| self.lowered.slots[self.slot_of[target.index()] as usize].1;
+        for table in [&self.near, &self.far] {
+            table.finish(graph, synthetic, slot);
+        }
+        for table in [self.near, self.far] {
+            self.lowered.stubs.extend(table.stubs.into_iter().map(|(target, stub)| (target, stub, table.kind)));
         }
         if let Some(got) = self.got {
             let row = self.pointer_row;
@@ -129,6 +109,68 @@ impl Tables {
     }
 }
 
+/// Stubs of one kind, in one block.
+struct StubTable {
+    kind: StubKind,
+    residence: Residence,
+    /// Stub of each symbol.
+    stub_of: HashMap<SymbolId, SymbolId>,
+    /// What each stub is for, and its own symbol, in order.
+    stubs: Vec<(SymbolId, SymbolId)>,
+    block: Option<BlockId>,
+}
+
+impl StubTable {
+    fn new(kind: StubKind, residence: Residence) -> StubTable {
+        StubTable { kind, residence, stub_of: HashMap::new(), stubs: Vec::new(), block: None }
+    }
+
+    fn stub(
+        &mut self,
+        graph: &mut LinkGraph<'_>,
+        synthetic: &mut Synthetic,
+        target: SymbolId,
+        template: &StubTemplate,
+    ) -> SymbolId {
+        if let Some(&stub) = self.stub_of.get(&target) {
+            return stub;
+        }
+        let block = *self.block.get_or_insert_with(|| {
+            let mut section = Section::new(b".plt", synthetic.object(graph));
+            (section.protection, section.residence) = (Protection::ReadExecute, self.residence);
+            let align_log2 = template.align().trailing_zeros() as u8;
+            synthetic.add(graph, section, Content::Owned(Box::default()), align_log2)
+        });
+        let stub = synthetic.symbol(graph, block, self.stubs.len() as u64 * stride(template));
+        self.stub_of.insert(target, stub);
+        self.stubs.push((target, stub));
+        stub
+    }
+
+    fn finish(&self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, slot: impl Fn(SymbolId) -> SymbolId) {
+        let (Some(block), Some(template)) = (self.block, graph.target.arch.stub(self.kind)) else { return };
+        let stride = stride(template);
+        let mut code = Vec::with_capacity(self.stubs.len() * stride as usize);
+        let mut edges = Vec::new();
+        for (index, &(target, _)) in self.stubs.iter().enumerate() {
+            let start = index * stride as usize;
+            code.extend_from_slice(template.code());
+            let trap = graph.target.arch.info().trap_bytes().iter().cycle();
+            code.extend(trap.take(start + stride as usize - code.len()));
+            for fixup in template.fixups() {
+                let target = match graph.rows.row(fixup.row).subject() {
+                    Subject::GotSlot => slot(target),
+                    _ => target,
+                };
+                let (offset, addend) = (start as u32 + fixup.offset, fixup.addend);
+                edges.push(Edge { offset, target, addend, row: fixup.row, subject: Subject::Symbol });
+            }
+        }
+        graph.blocks[block.index()].content = Content::Owned(code.into());
+        synthetic.set_edges(graph, block, edges);
+    }
+}
+
 /// The batch's GOT block, made if it has none; empty until slots are known.
 pub(in crate::link) fn provide_got(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, writable: bool) -> BlockId {
     if let Some(got) = graph.got {
@@ -145,6 +187,6 @@ pub(in crate::link) fn provide_got(graph: &mut LinkGraph<'_>, synthetic: &mut Sy
 }
 
 /// The distance between neighbouring stubs.
-fn stride(template: &crate::arch::StubTemplate) -> u64 {
+fn stride(template: &StubTemplate) -> u64 {
     (template.code().len() as u64).next_multiple_of(template.align())
 }
