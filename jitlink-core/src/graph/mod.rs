@@ -28,6 +28,7 @@ use crate::addr::Addr;
 use crate::arch::Target;
 use crate::error::{LinkError, Site};
 use crate::reloc::RowTable;
+use hashbrown::HashSet;
 use std::ops::Range;
 
 /// One input object of a batch.
@@ -64,6 +65,8 @@ pub struct LinkGraph<'a> {
     pub(crate) anchors: Vec<(u8, Vec<Addr>)>,
     /// The block whose address identifies the module, once something refers to it.
     pub(crate) handle: Option<BlockId>,
+    /// Canonical symbols that something outside the batch defines; set by the look-up phase.
+    pub(crate) external: HashSet<SymbolId>,
     /// The GOT, once something needs it.
     pub(crate) got: Option<BlockId>,
     /// Sections without memory are read too.
@@ -90,6 +93,7 @@ impl<'a> LinkGraph<'a> {
             runs: Vec::new(),
             anchors: Vec::new(),
             handle: None,
+            external: HashSet::new(),
             got: None,
             keep_debug: false,
             roots: Vec::new(),

@@ -17,7 +17,10 @@ pub(super) fn resolve(
     let mut asked: Vec<SymbolId> = Vec::new();
     for &symbol in needed {
         match defines.get(graph.symbol(symbol).name.bytes()) {
-            Some(&address) => graph.symbols[symbol.index()].value = Value::Absolute(address),
+            Some(&address) => {
+                graph.symbols[symbol.index()].value = Value::Absolute(address);
+                graph.external.insert(symbol);
+            }
             None => asked.push(symbol),
         }
     }
@@ -29,7 +32,10 @@ pub(super) fn resolve(
     for (symbol, address) in visible.into_iter().zip(found).chain(hidden.into_iter().map(|symbol| (symbol, None))) {
         let weak = graph.symbol(symbol).linkage != Linkage::Strong;
         let value = match address {
-            Some(address) => address.0,
+            Some(address) => {
+                graph.external.insert(symbol);
+                address.0
+            }
             None if weak || options.unresolved == Unresolved::Null => 0,
             // Lowering refuses these by name and place; that nothing defines them as well would lead astray.
             None if graph.symbol(symbol).kind == SymbolKind::ThreadLocal => 0,

@@ -221,3 +221,11 @@ fn updatable_links_of_many_functions_have_room_for_all_slots_and_stubs() {
     let (got, _) = section(&image, ".got");
     assert!(image.protection(got) == Some(Protection::ReadWrite));
 }
+
+#[test]
+fn the_size_of_what_is_outside_the_batch_is_refused_rather_than_guessed() {
+    let object = "toy le64\nundef far\nsection .data rw\nlabel d global\nrel SIZE far\n";
+    let options = LinkOptions { defines: vec![("far".into(), jitlink_core::Addr(0x1000))], ..exported() };
+    let errors = link_err(&[("a.o", object)], &options);
+    assert!(errors.to_string().contains("a.o: .data+0x0: SIZE against far: the size of a symbol outside"), "{errors}");
+}

@@ -128,7 +128,7 @@ fn line(is_code: bool, draws: &[ObjectDraw], number: usize, (row, kind, which, a
     }
     let (row, sign) = ROWS[row % ROWS.len()];
     let target = match (row, *kind) {
-        ("SECREL", 3 | 4) | ("IMAGE", 4) => format!("local{section}"),
+        ("SECREL", 3 | 4) | ("IMAGE" | "SIZE", 4) => format!("local{section}"),
         ("ABS64" | "ABS32", 4) if which.index(2) == 1 => "missing".into(),
         ("ABS64" | "REL32", 3) if which.index(2) == 1 => "local_abs".into(),
         _ => target,

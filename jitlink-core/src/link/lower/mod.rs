@@ -115,6 +115,10 @@ impl Lowering<'_, '_> {
             (why, "compile for static linking: relocatable objects only")
         } else {
             match edge.subject {
+                Subject::Size if self.graph.external.contains(&self.graph.canonical(edge.target)) => (
+                    "the size of a symbol outside the batch is not known",
+                    "link the object that defines it with this one",
+                ),
                 Subject::Nothing | Subject::GotBase | Subject::Size => return Ok(()),
                 Subject::Symbol | Subject::Callee | Subject::GotSlot => match kind {
                     SymbolKind::Indirect if self.fixed(edge).is_none() => (
