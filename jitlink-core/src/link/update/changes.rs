@@ -308,14 +308,14 @@ impl Baseline {
     /// Takes over what an update changed. The update's memory is the module's allocation of the number that
     /// [`Baseline::next_allocation`] gave.
     ///
-    /// With `shared`, others may hold addresses of names that the update removed: their code is kept.
-    pub fn apply(&mut self, changes: Changes, shared: bool) {
+    /// With `held`, others may hold addresses of names that the update removed: all that it replaced is kept for them.
+    pub fn apply(&mut self, changes: Changes, held: bool) {
         let allocation = self.next_allocation();
         match self.live.get_mut(allocation) {
             Some(free) => *free = Some(changes.live),
             None => self.live.push(Some(changes.live)),
         }
-        let keeps_removed = shared && !changes.removed_names.is_empty();
+        let keeps_removed = held && !changes.removed_names.is_empty();
         let mut less = |index: usize, count: usize| {
             if let Some(Some(live)) = self.live.get_mut(index).filter(|_| !keeps_removed) {
                 *live = live.saturating_sub(count);
