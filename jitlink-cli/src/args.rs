@@ -42,6 +42,7 @@ Examples:
   jitlink run app.o -l stdc++                 C++ needs its library, as with cc
   jitlink run main.o -L build -l :libfoo.so   a shared library by its file name
   cat main.o | jitlink run -                  an object from standard input
+  jitlink run --watch server.o                changes to server.o go into the running program
 
 Exit status: that of the program; 1 if the link fails; 2 if the command line makes
 no sense. A program that crashes is reported with the function and the object that
@@ -135,6 +136,15 @@ pub(crate) struct Run {
     /// The function to call, of the type of a C main.
     #[arg(long, value_name = "NAME", default_value = "main", help_heading = "Symbols")]
     pub(crate) entry: String,
+
+    /// Link objects again when they change, into the running program.
+    ///
+    /// Functions that changed are replaced, each at once; whoever calls them next gets the new code. Variables keep their places
+    /// and values: an object whose variables changed is refused with the reason, and the program goes on as it was. Functions
+    /// must keep their types, and what they share its layout. Compile with -ffunction-sections -fdata-sections, so that each
+    /// function and variable counts by itself.
+    #[arg(long)]
+    pub(crate) watch: bool,
 
     /// Place the program in this much reserved address space (64M, 2G).
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Memory")]

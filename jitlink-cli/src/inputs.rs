@@ -61,6 +61,13 @@ fn open_file(path: &Path) -> Result<Input, LinkError> {
     })
 }
 
+/// Reads a file that may be written to while it is in use.
+pub(crate) fn read_file(path: &Path) -> Result<Input, LinkError> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| LinkError::Io { path: name.clone(), reason: error.to_string() })?;
+    Ok(Input::from_bytes(name, bytes))
+}
+
 fn read_standard_input() -> Result<Input, LinkError> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut bytes);

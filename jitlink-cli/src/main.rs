@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod run;
 mod targets;
+mod watch;
 
 use args::{Command, Options};
 use clap::Parser;

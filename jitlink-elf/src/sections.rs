@@ -262,6 +262,8 @@ impl<'a, Elf: FileHeader> Reader<'_, '_, 'a, Elf> {
         section.residence = residence;
         section.protection = match () {
             () if self.has(elf::SHF_EXECINSTR) => Protection::ReadExecute,
+            // Writable for dynamic linkers alone; here it is relocated before the program sees it.
+            () if conventions::is_relro(self.name) && section.is_loaded() => Protection::Read,
             () if self.has(elf::SHF_WRITE) => Protection::ReadWrite,
             () => Protection::Read,
         };

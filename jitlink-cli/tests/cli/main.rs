@@ -20,6 +20,7 @@ mod native {
     mod initialisers;
     mod run;
     mod rust;
+    mod watch;
 
     /// A source in `tests/programs`.
     fn source(name: &str) -> String {
