@@ -1,4 +1,7 @@
 //! A sign of life for work that takes more than a second, on a terminal only.
+//!
+//! It is drawn on standard error, one line that is cleared before anything else is written: drop it before the command's own
+//! output, and before the program that was linked starts. Where standard error is no terminal nothing is ever written.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -13,9 +16,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts waiting.
+    /// Starts waiting. `what` says what is going on: `linking 3 files`.
     pub(crate) fn start(what: String) -> Progress {
-        if !std::io::stderr().is_terminal() {
+        if !is_wanted() {
             return Progress { done: None, thread: None };
         }
         let (done, waiting) = mpsc::channel();
@@ -35,6 +38,11 @@ impl Progress {
         });
         Progress { done: Some(done), thread: Some(thread) }
     }
+}
+
+/// Whether somebody looks, at a terminal that can clear a line.
+fn is_wanted() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 impl Drop for Progress {

@@ -27,16 +27,17 @@ struct Linked {
 }
 
 fn link(args: &Run) -> Result<Linked, LinkErrors> {
+    let progress = Progress::start(inputs::linking(&args.link));
     let inputs = inputs::open(&args.link)?;
     let options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
     let name = args.link.inputs.first().map(|path| path.as_os_str());
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
-    let progress = Progress::start(format!("linking {} files", inputs.len()));
     let executor = executor(&args.link, args.arena_size)?;
     executor.set_arguments(&arguments);
     let module = Session::new(Registry::global()?, executor).link(&inputs, &options)?;
+    // The terminal is the program's from here on.
     drop(progress);
     match module.roots().first().copied().flatten() {
         Some(entry) => Ok(Linked { module, entry, arguments }),
