@@ -106,8 +106,11 @@ impl Evaluation<'_> {
         let mut buffer = [0; 8];
         let word = &mut buffer[..bytes];
         if !self.view.memory.read(Addr(at), word) {
-            let count = if bytes == 1 { "the byte".to_string() } else { format!("the {bytes} bytes") };
-            let fault = Fault::new(self.span, format!("{count} at {at:#x} are not in linked memory"));
+            let message = match bytes {
+                1 => format!("the byte at {at:#x} is not in linked memory"),
+                _ => format!("the {bytes} bytes at {at:#x} are not in linked memory"),
+            };
+            let fault = Fault::new(self.span, message);
             let spans = self.view.memory.spans();
             let spans: Vec<String> =
                 spans.iter().take(4).map(|(start, size)| format!("{start} to {}", *start + *size)).collect();

@@ -31,6 +31,7 @@ pub(crate) fn expand_response_files(arguments: Vec<OsString>) -> Result<Vec<OsSt
 /// What progress says about a link.
 pub(crate) fn linking(args: &LinkArgs) -> String {
     match args.inputs.as_slice() {
+        [input] if input.as_os_str() == "-" => "linking standard input".into(),
         [input] => format!("linking {}", input.display()),
         inputs => format!("linking {} files", inputs.len()),
     }

@@ -112,8 +112,9 @@ fn clean(text: &str) -> String {
 fn break_line(line: &str, page: &mut String) {
     let mut width = 0;
     for (index, word) in line.split(' ').enumerate() {
-        // A line that begins with a dot or an apostrophe would be a request.
-        let may_break = index > 0 && !word.is_empty() && !word.starts_with(['.', '\'', '\\']);
+        // A line that begins with a dot or an apostrophe (a string of its own, `\*(Aq`) would be a request.
+        let is_request = word.starts_with(['.', '\'']) || word.starts_with(r"\*");
+        let may_break = index > 0 && !word.is_empty() && !is_request;
         if may_break && width + 1 + word.len() > WIDTH {
             page.push('\n');
             width = 0;

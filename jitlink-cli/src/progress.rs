@@ -9,6 +9,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// How long work may take without a sign of life.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Shows a spinner from one second on, until it is dropped.
 pub(crate) struct Progress {
     done: Option<mpsc::Sender<()>>,
@@ -23,10 +26,10 @@ impl Progress {
         }
         let (done, waiting) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            if waiting.recv_timeout(Duration::from_secs(1)) != Err(mpsc::RecvTimeoutError::Timeout) {
+            if waiting.recv_timeout(SILENCE) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_elapsed(SILENCE);
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
                 bar.set_style(style);
             }

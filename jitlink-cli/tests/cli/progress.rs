@@ -62,9 +62,9 @@ fn what_takes_long_shows_that_it_is_alive() {
     let object = folder.read("library.o");
     let cases = [
         ("check rules - --unresolved null", "checking rules", "1 rule passed"),
-        ("link --no-exec - --unresolved null", "linking -", "0x10000000 "),
-        ("link --no-exec - --unresolved null --map -", "linking -", "{"),
-        ("link --no-exec - --entry nowhere", "linking -", "error[undefined]"),
+        ("link --no-exec - --unresolved null", "linking standard input", "0x10000000 "),
+        ("link --no-exec - --unresolved null --map -", "linking standard input", "{"),
+        ("link --no-exec - --entry nowhere", "linking standard input (1s)", "error"),
     ];
     for (words, progress, output) in cases {
         let (mut child, mut person) = start(&folder, words, "xterm");
