@@ -4,9 +4,11 @@
 //! To test another row, add a line to a file there, or a file.
 
 use jitlink_arch_x86::{ELF_X86_64, X86_64};
-use jitlink_check::{Checker, Rules};
-use jitlink_core::Input;
+use jitlink_check::{Checker, Rules, Verdict, View};
+use jitlink_core::image::ImageExecutor;
+use jitlink_core::link::{LinkOptions, NoSymbols, link};
 use jitlink_core::registry::{Plugin, Registry};
+use jitlink_core::{Endian, Input};
 use jitlink_elf::ElfFormat;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,6 +67,23 @@ fn rules_beside_the_assembly_hold() {
             assert_eq!(report.counts(), (rules.count(), 0, 0));
         }
     }
+}
+
+#[test]
+fn segments_of_an_image_can_be_asked_too() {
+    let Some(clang) = find(ASSEMBLERS[0].0) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (source, object) = (folder.path().join("word.s"), folder.path().join("word.o"));
+    let text = ".data\n.globl word\nword: .quad word + 1\n# jitlink-check: u64(.) == word + 1 && !exists(got(word))\n";
+    std::fs::write(&source, text).unwrap();
+    assert!(Command::new(clang).args(ASSEMBLERS[0].1).arg(&source).arg("-o").arg(&object).status().unwrap().success());
+    let image = ImageExecutor::new(Default::default()).unwrap();
+    let options = LinkOptions { map: true, ..LinkOptions::default() };
+    let linked = link(&registry(), &image, &[Input::open(&object).unwrap()], &NoSymbols, &options).unwrap();
+    let segments = image.segments();
+    let view = View { map: linked.map.as_ref().unwrap(), endian: Endian::Little, memory: &segments };
+    let outcomes = Rules::parse("word.s", text).unwrap().evaluate(&view);
+    assert!(matches!(outcomes[0].verdict, Verdict::Passed), "{}", outcomes[0]);
 }
 
 #[test]
