@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -15,13 +15,14 @@ Examples:
   cc -c hello.c && jitlink run hello.o             link and run a program
   jitlink run main.o libfoo.a -l m -- --verbose    with an archive, a shared library and arguments
   jitlink link --no-exec main.o --map map.json     only link, and write what went where
+  jitlink check main.s main.o                      test what a link makes of relocations
   jitlink targets                                  what this build can link
 
 Arguments may stand in a file: jitlink run @objects.txt
 
 Exit status:
   run   that of the program (killed by a signal, as the program was)
-  1     the link failed; the reasons are on standard error
+  1     the link failed, or a rule of a check; the reasons are on standard error
   2     the command line makes no sense")]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -60,8 +61,68 @@ Examples:
 
 Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
     Link(Link),
+    /// Checks rules about linked memory that stand beside the assembly.
+    ///
+    /// RULES is any text file, normally the assembly source of the objects. Its lines with a comment that begins with
+    /// jitlink-check: are rules: conditions about symbols, sections, GOT slots, stubs and the bytes that the link wrote. The
+    /// objects are linked as by link --no-exec, with everything in them unless --entry says otherwise; nothing runs. What fails
+    /// is shown with both of its sides and all of its parts.
+    #[command(after_help = "\
+Rules:
+  # jitlink-check: i32(call + 1) == target - (call + 5)    a call's field, as the psABI says
+  # jitlink-check: u64(got(data)) == data                  the slot holds the address
+  # jitlink-check: exists(stub(far)) && !exists(got(near)) what was made, and what was not
+  # jitlink-check: u32(. + 4)[25:0] << 2 == size(table)    . is the label above; some bits
+  # jitlink-check-link: --define far=0x7f0000000000        the rules below are about another link
+  # jitlink-check-error[out-of-range]: R_X86_64_8          it has to fail, with this
+
+Values:
+  NAME, .                     the address of a symbol, of the label above
+  size(NAME)                  the size of a symbol
+  section(S)                  where a section starts; also section_end, section_size
+  got(NAME), stub(NAME)       the address of its GOT slot, of its stub; stub(NAME, plt)
+  u8(A) … u64(A), i8(A) …     what is in memory there; u32le, u32be in a given order
+  V[15:0], V[7]               some bits of a value
+  NAME in a.o                 where several objects have one: got(NAME in a.o)
+
+Numbers are exact, in 128 bits. Operators are + - * / % << >> & | ^ ~, == != < <= > >=,
+&& || !, and bind as in Rust. A rule that ends in \\ goes on in the next marked line.
+
+Examples:
+  cc -c reloc.s && jitlink check reloc.s reloc.o
+  jitlink check rules.txt a.o libb.a --define puts=0x7f0000000000 --base 0x400000
+
+Exit status: 0; 1 if a rule does not hold or cannot be evaluated, or the link fails;
+2 if the command line makes no sense.")]
+    Check(Check),
     /// Shows the formats, architectures and relocation tables of this build.
     Targets(Targets),
+    /// Writes a script that completes this command's words in a shell.
+    #[command(after_help = "\
+Examples:
+  jitlink completions bash > ~/.local/share/bash-completion/completions/jitlink
+  jitlink completions zsh > ~/.zfunc/_jitlink    where fpath has ~/.zfunc
+  jitlink completions fish > ~/.config/fish/completions/jitlink.fish
+  source <(jitlink completions bash)             only in this shell")]
+    Completions(Completions),
+    /// Writes the manual pages.
+    #[command(after_help = "\
+Examples:
+  jitlink man | man -l -                         read the manual now
+  jitlink man run | man -l -                     that of a subcommand
+  jitlink man --out ~/.local/share/man/man1      install all pages")]
+    Man(Man),
+}
+
+/// The command line as users see it.
+pub(crate) fn command() -> clap::Command {
+    Options::command().mut_subcommand("check", |check| {
+        // Nothing runs, so no library is searched.
+        check.mut_args(|arg| {
+            let is_for_running = matches!(arg.get_id().as_str(), "libraries" | "library_paths");
+            if is_for_running { arg.hide(true) } else { arg }
+        })
+    })
 }
 
 /// How tables and errors are written.
@@ -200,6 +261,50 @@ pub(crate) struct Link {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// The file with the rules; normally the assembly source of the objects.
+    #[arg(value_name = "RULES")]
+    pub(crate) rules: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+
+    /// Keep only what this name needs (may be repeated). Without it, everything in the objects is kept.
+    #[arg(long, value_name = "NAME", help_heading = "Symbols")]
+    pub(crate) entry: Vec<String>,
+
+    /// Place the first segment here.
+    #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0x10000000", help_heading = "Memory")]
+    pub(crate) base: u64,
+
+    /// Place everything within this much memory, from the base on.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
+    pub(crate) arena_size: u64,
+
+    /// Round segments up to pages of this size.
+    #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]
+    pub(crate) page_size: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The subcommand that the page is about; without it, the command as a whole.
+    #[arg(value_name = "COMMAND", conflicts_with = "out")]
+    pub(crate) page: Option<String>,
+
+    /// Write the pages of the command and of all its subcommands into this folder, which is made if there is none.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Targets {
     /// How the table is written.
     #[arg(long, value_enum, default_value_t)]
@@ -255,11 +360,10 @@ fn parse_page_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Options::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -28,6 +28,15 @@ pub(crate) fn expand_response_files(arguments: Vec<OsString>) -> Result<Vec<OsSt
     Ok(expanded)
 }
 
+/// What progress says about a link.
+pub(crate) fn linking(args: &LinkArgs) -> String {
+    match args.inputs.as_slice() {
+        [input] if input.as_os_str() == "-" => "linking standard input".into(),
+        [input] => format!("linking {}", input.display()),
+        inputs => format!("linking {} files", inputs.len()),
+    }
+}
+
 /// Opens the inputs; reports all that cannot be opened.
 pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
     let mut errors = Vec::new();

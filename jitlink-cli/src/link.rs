@@ -31,13 +31,17 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     let wants_json = args.link.format == Format::Json;
     options.map = args.map.is_some() || wants_json;
     options.keep_debug = args.keep_debug;
+    // Wrong options end the process, so they are found before progress has a line to clear.
+    let image = args.no_exec.then(|| Arc::new(image_executor(args)));
+    let mut progress = Some(Progress::start(inputs::linking(&args.link)));
     let inputs = inputs::open(&args.link)?;
-    let progress = Progress::start(format!("linking {} files", inputs.len()));
-    let (module, layout) = if args.no_exec {
-        let image = Arc::new(image_executor(args));
+    let (module, layout) = if let Some(image) = image {
         let module = Session::new(Registry::global()?, image.clone()).link(&inputs, &options)?;
         let layout = image::Layout::of(image.segments());
         if let Some(path) = &args.image {
+            if is_standard_output(path) {
+                progress = None;
+            }
             image::write(path, &layout)?;
         }
         (module, Some(layout))
@@ -70,7 +74,7 @@ fn image_executor(args: &Link) -> ImageExecutor {
 }
 
 /// Ends this process as one whose command line makes no sense.
-fn usage(message: &str) -> ! {
+pub(crate) fn usage(message: &str) -> ! {
     Options::command().error(ErrorKind::ValueValidation, message).exit()
 }
 

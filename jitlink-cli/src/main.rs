@@ -4,9 +4,12 @@
 
 mod advice;
 mod args;
+mod check;
+mod completions;
 mod image;
 mod inputs;
 mod link;
+mod man;
 mod map;
 mod program;
 mod progress;
@@ -16,7 +19,7 @@ mod targets;
 mod watch;
 
 use args::{Command, Options};
-use clap::Parser;
+use clap::FromArgMatches;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -27,9 +30,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Options::parse_from(arguments).command {
+    let matches = args::command().get_matches_from(arguments);
+    match Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
         Command::Run(run) => run::run(&run),
         Command::Link(link) => link::run(&link),
+        Command::Check(check) => check::run(&check),
         Command::Targets(targets) => targets::run(&targets),
+        Command::Completions(completions) => completions::run(&completions),
+        Command::Man(man) => man::run(&man),
     }
 }

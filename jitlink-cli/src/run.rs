@@ -32,6 +32,7 @@ struct Linked {
 }
 
 fn link(args: &Run) -> Result<Linked, LinkErrors> {
+    let progress = Progress::start(inputs::linking(&args.link));
     let inputs = inputs::open(&args.link)?;
     let mut options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
     options.updatable = args.watch;
@@ -39,11 +40,11 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
-    let progress = Progress::start(format!("linking {} files", inputs.len()));
     let executor = executor(&args.link, args.arena_size)?;
     executor.set_arguments(&arguments);
     let session = Session::new(Registry::global()?, executor);
     let module = session.link(&inputs, &options)?;
+    // The terminal is the program's from here on.
     drop(progress);
     match module.roots().first().copied().flatten() {
         Some(entry) => Ok(Linked { _session: session, module, entry, arguments }),

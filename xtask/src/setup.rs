@@ -32,6 +32,14 @@ const TOOLS: &[Tool] = &[
         needed_for: "the benchmark's other side",
     },
     Tool { names: &["llvm-mc", "llvm-mc-22"], packages: &["llvm-22", "llvm"], needed_for: "objects with CREL and APX" },
+    Tool {
+        names: &["x86_64-linux-gnu-as"],
+        packages: &["binutils-x86-64-linux-gnu"],
+        needed_for: "relocations that GNU as writes",
+    },
+    Tool { names: &["bash"], packages: &["bash"], needed_for: "completions" },
+    Tool { names: &["groff"], packages: &["groff"], needed_for: "manual pages" },
+    Tool { names: &["mandoc"], packages: &["mandoc"], needed_for: "manual pages" },
 ];
 
 /// The C library's headers and start files: a compiler alone may come without them.

@@ -4,8 +4,11 @@
 //! objects in `tests/fixtures` still link and run.
 
 mod archives;
+mod check;
 mod errors;
 mod link_map;
+mod manual;
+mod progress;
 mod support;
 mod targets;
 
