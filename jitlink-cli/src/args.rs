@@ -56,6 +56,8 @@ Examples:
   jitlink link --no-exec a.o b.o --map map.json --image image.bin --base 0x80000000
   jitlink link --no-exec main.o --define puts=0x1000 --map -    the map on standard output
   jitlink link --no-exec libx.a --whole-archive --unresolved null    a library on its own
+  jitlink link -r a.o b.o libx.a -o all.o                one object of several, for any linker
+  jitlink link -r a.o b.o --entry start -o part.o        of which only what start needs
 
 Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
     Link(Link),
@@ -157,6 +159,16 @@ pub(crate) struct Link {
     /// Keep only what this name needs (may be repeated). Without it, every definition that others can see is kept.
     #[arg(long, value_name = "NAME", help_heading = "Symbols")]
     pub(crate) entry: Vec<String>,
+
+    /// Write one relocatable object made of all, instead of linking to memory. Names that nothing defines stay references;
+    /// without --entry, everything is kept.
+    #[arg(short = 'r', long, requires = "output", help_heading = "Output")]
+    #[arg(conflicts_with_all = ["map", "image", "libraries", "unresolved", "base", "arena_size", "page_size", "time"])]
+    pub(crate) relocatable: bool,
+
+    /// Where -r writes the object (- for standard output).
+    #[arg(short = 'o', long, value_name = "FILE", requires = "relocatable", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
 
     /// Go on without an --entry that nothing defines; without all of them as if none was given.
     #[arg(long, help_heading = "Symbols")]

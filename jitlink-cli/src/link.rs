@@ -5,7 +5,7 @@ use crate::progress::Progress;
 use crate::{image, inputs, map, report, run};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use jitlink::{Addr, ImageConfig, ImageExecutor, LinkError, LinkErrors, Module, Registry, Roots, Session};
+use jitlink::{Addr, ImageConfig, ImageExecutor, Input, LinkError, LinkErrors, LinkOptions, Module, Registry, Roots, Session};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,6 +32,9 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     options.map = args.map.is_some() || wants_json;
     options.keep_debug = args.keep_debug;
     let inputs = inputs::open(&args.link)?;
+    if let Some(path) = &args.output {
+        return write_relocatable(path, &inputs, &options);
+    }
     let progress = Progress::start(format!("linking {} files", inputs.len()));
     let (module, layout) = if args.no_exec {
         let image = Arc::new(image_executor(args));
@@ -58,6 +61,18 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
         };
     }
     Ok(())
+}
+
+/// Writes one relocatable object.
+fn write_relocatable(path: &Path, inputs: &[Input], options: &LinkOptions) -> Result<(), LinkErrors> {
+    let progress = Progress::start(format!("combining {} files", inputs.len()));
+    let bytes = jitlink::core::link::relocatable(&Registry::global()?, inputs, options)?;
+    drop(progress);
+    let written = match is_standard_output(path) {
+        true => std::io::stdout().lock().write_all(&bytes),
+        false => std::fs::write(path, bytes),
+    };
+    written.map_err(|error| cannot_write(path, &error).into())
 }
 
 /// The executor that only computes. Values that contradict each other are wrong use of the command line.

@@ -13,6 +13,7 @@ use crate::compression;
 use crate::conventions;
 use crate::header::File;
 use crate::relocations::RelocationSections;
+use crate::write::origin::SectionOrigin;
 use jitlink_core::LinkError;
 use jitlink_core::graph::{
     BlockId, Content, GroupId, Merge, ObjectBuilder, Protection, Residence, Role, Section, SectionId,
@@ -269,6 +270,7 @@ impl<'a, Elf: FileHeader> Reader<'_, '_, 'a, Elf> {
         section.retain = self.has(elf::SHF_GNU_RETAIN) || matches!(section.role, Role::Initialisers(_));
         section.gathered = section.is_loaded() && conventions::is_c_identifier(self.name);
         section.group = group;
+        section.origin = SectionOrigin { kind: self.kind(), flags: self.flags() }.pack();
         if section.role == Role::Ordinary || section.role == Role::Debug {
             section.merge = bytes.filter(|_| !has_relocations).and_then(|bytes| self.merge(bytes));
         }

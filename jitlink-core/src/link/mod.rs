@@ -17,12 +17,14 @@ mod options;
 mod pipeline;
 mod prune;
 mod read;
+mod relocatable;
 mod resolve;
 mod synthetic;
 
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
 pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
+pub use relocatable::relocatable;
 
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors};
