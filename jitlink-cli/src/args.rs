@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bundle::args::{Bundle, Replay};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,6 +62,32 @@ Examples:
 
 Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
     Link(Link),
+    /// Records everything that decides a link in one file, for bug reports.
+    ///
+    /// A bundle holds the objects and archives, the options, the addresses of names that the objects do not define, and what
+    /// came out: the linked memory, or the errors. It is a plain tar archive, and the same for the same link on every machine:
+    /// it holds no paths, times or users. jitlink replay links it again anywhere.
+    #[command(after_help = "\
+Examples:
+  jitlink bundle -o case.jitbundle main.o libfoo.a -l m     names of libraries get their addresses of now
+  jitlink bundle -o case.jitbundle --no-exec a.o b.o        as jitlink link --no-exec
+  tar tvf case.jitbundle                                    what is in it
+
+A link that fails is recorded too, with its errors.
+
+Exit status: 0 if the bundle was written; 1 if it was not; 2 if the command line makes no sense.")]
+    Bundle(Bundle),
+    /// Links what a bundle holds again, and compares the result with the one that was recorded.
+    ///
+    /// Nothing of the bundle is unpacked or run. Where the result is not the same, the first difference is shown.
+    #[command(after_help = "\
+Examples:
+  jitlink replay case.jitbundle                                  is it still the same?
+  jitlink replay case.jitbundle --map map.json --image image.bin    and what is where
+
+Exit status: 0 if the result is the one that was recorded, even if that is an error; 1 if it is not, or
+if the bundle is damaged; 2 if the command line makes no sense.")]
+    Replay(Replay),
     /// Shows the formats, architectures and relocation tables of this build.
     Targets(Targets),
 }
@@ -222,7 +249,7 @@ fn parse_alias(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_address(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_address(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
     let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
         // A sign would be accepted here.
@@ -233,7 +260,7 @@ fn parse_address(text: &str) -> Result<u64, String> {
     parsed.ok_or_else(|| format!("{text} is no address; write it as 0x1000 or 4096"))
 }
 
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let plain = text.strip_suffix(['B', 'b']).unwrap_or(text);
     let (digits, shift) = match plain.char_indices().last() {
         // The last digit of a hexadecimal number is no unit.
@@ -249,7 +276,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
     if scaled == 0 { Err("it must be at least one byte".into()) } else { Ok(scaled) }
 }
 
-fn parse_page_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_page_size(text: &str) -> Result<u64, String> {
     let size = parse_size(text)?;
     if size.is_power_of_two() { Ok(size) } else { Err(format!("{text} is not a power of two")) }
 }

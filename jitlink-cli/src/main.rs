@@ -4,6 +4,7 @@
 
 mod advice;
 mod args;
+mod bundle;
 mod image;
 mod inputs;
 mod link;
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
     match Options::parse_from(arguments).command {
         Command::Run(run) => run::run(&run),
         Command::Link(link) => link::run(&link),
+        Command::Bundle(bundle) => bundle::run(&bundle),
+        Command::Replay(replay) => bundle::replay::run(&replay),
         Command::Targets(targets) => targets::run(&targets),
     }
 }
