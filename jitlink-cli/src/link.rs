@@ -5,7 +5,9 @@ use crate::progress::Progress;
 use crate::{image, inputs, map, report, run};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use jitlink::{Addr, ImageConfig, ImageExecutor, Input, LinkError, LinkErrors, LinkOptions, Module, Registry, Roots, Session};
+use jitlink::{
+    Addr, ImageConfig, ImageExecutor, Input, LinkError, LinkErrors, LinkOptions, Module, Registry, Roots, Session,
+};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;

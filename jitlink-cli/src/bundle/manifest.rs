@@ -112,22 +112,33 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Why a manifest is not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is no manifest, or a wrong one.
+    Wrong(String),
+    /// It is one of another version.
+    Version(String),
+}
+
 /// Reads a manifest. What it is, and of which version, is looked at first.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Refusal> {
     #[derive(Deserialize)]
     struct Head {
         format: String,
         version: u64,
     }
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| format!("{NAME}: {error}"))?;
+    let wrong = |error: serde_json::Error| Refusal::Wrong(format!("{NAME}: {error}"));
+    let head: Head = serde_json::from_slice(bytes).map_err(wrong)?;
     if head.format != FORMAT {
-        return Err(format!("{NAME} is that of {:?}, not of a {FORMAT}", head.format));
+        return Err(Refusal::Wrong(format!("{NAME} is that of {:?}, not of a {FORMAT}", head.format)));
     }
     if head.version != u64::from(VERSION) {
         let version = head.version;
-        return Err(format!("the bundle is of version {version}, and this jitlink reads version {VERSION} only"));
+        let what = format!("the bundle is of version {version}, and this jitlink reads version {VERSION} only");
+        return Err(Refusal::Version(what));
     }
-    serde_json::from_slice(bytes).map_err(|error| format!("{NAME}: {error}"))
+    serde_json::from_slice(bytes).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -154,9 +165,11 @@ mod tests {
         let error = |text: &str| parse(text.as_bytes()).unwrap_err();
         assert_eq!(
             error(r#"{"format": "jitlink bundle", "version": 2, "news": true}"#),
-            "the bundle is of version 2, and this jitlink reads version 1 only"
+            Refusal::Version("the bundle is of version 2, and this jitlink reads version 1 only".into())
         );
-        assert_eq!(error(r#"{"format": "x", "version": 1}"#), "manifest.json is that of \"x\", not of a jitlink bundle");
-        assert!(error("[").starts_with("manifest.json: "));
+        let other = "manifest.json is that of \"x\", not of a jitlink bundle";
+        assert_eq!(error(r#"{"format": "x", "version": 1}"#), Refusal::Wrong(other.into()));
+        assert!(matches!(error("["), Refusal::Wrong(what) if what.starts_with("manifest.json: ")));
+        assert!(matches!(error(&"[".repeat(100_000)), Refusal::Wrong(_)));
     }
 }

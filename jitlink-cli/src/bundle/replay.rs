@@ -3,12 +3,12 @@
 use super::args::Replay;
 use super::case::{Case, Outcome};
 use super::container::{self, Files};
-use super::manifest::{self, Expected, Manifest, SegmentEntry, Stored};
+use super::manifest::{self, Expected, Manifest, Refusal, SegmentEntry, Stored};
 use super::thin;
 use crate::progress::Progress;
 use crate::{image, inputs, link, report};
 use jitlink::core::image::ImageSegment;
-use jitlink::{Input, LinkError, LinkErrors};
+use jitlink::{Input, LinkError, LinkErrors, Site};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
@@ -31,13 +31,17 @@ fn replay(args: &Replay) -> Result<String, LinkErrors> {
         link::usage("only one of --map and --image can go to standard output");
     }
     let bundle = inputs::open_one(&args.bundle)?;
-    let wrong = |what: String| {
-        let advice = "ask for the bundle again, or record it with the jitlink that is to replay it";
-        LinkErrors::from(LinkError::Executor { reason: format!("{}: {what}", bundle.name()), advice: advice.into() })
-    };
+    let wrong = |what: String| LinkError::malformed(bundle.name(), "", 0, what);
     let files = container::read(bundle.bytes()).map_err(wrong)?;
     let manifest = files.get(manifest::NAME).ok_or_else(|| wrong(format!("it has no {}", manifest::NAME)))?;
-    let manifest = manifest::parse(manifest).map_err(wrong)?;
+    let manifest = manifest::parse(manifest).map_err(|refusal| match refusal {
+        Refusal::Wrong(what) => wrong(what),
+        Refusal::Version(what) => {
+            let site = Box::new(Site { object: bundle.name().into(), ..Site::default() });
+            let advice = "replay it with the jitlink that recorded it, or record the link again with this one".into();
+            LinkError::Unsupported { site, what, advice }
+        }
+    })?;
     check(&manifest, &files).map_err(wrong)?;
     let case = case(&manifest, &files).map_err(wrong)?;
     let progress = Progress::start(format!("linking {} files", case.inputs.len()));
@@ -53,14 +57,13 @@ fn replay(args: &Replay) -> Result<String, LinkErrors> {
             link::write_map_to(path, module, Some(&layout))?;
         }
     }
-    let same = compare(&manifest.result, &files, &outcome);
-    same.map_err(|difference| {
+    compare(&manifest.result, &files, &outcome).map_err(|difference| {
         let ours = env!("CARGO_PKG_VERSION");
-        let advice = match manifest.jitlink == ours {
-            true => "the same version recorded it: this is a bug, report it with the bundle".to_string(),
+        let whose = match manifest.jitlink == ours {
+            true => "this version recorded it".to_string(),
             false => format!("jitlink {} recorded it, this is jitlink {ours}", manifest.jitlink),
         };
-        LinkError::Executor { reason: format!("{}: the result differs: {difference}", bundle.name()), advice }.into()
+        LinkError::Request(format!("{}: the result differs: {difference} ({whose})", bundle.name())).into()
     })
 }
 

@@ -63,7 +63,9 @@ fn combine(
     let prunes = match &options.roots {
         Roots::Exported => false,
         Roots::Named(_) => {
-            LinkErrors::check(roots.iter().filter(|root| !is_defined(root)).map(|&root| missing(&graph, root)).collect())?;
+            LinkErrors::check(
+                roots.iter().filter(|root| !is_defined(root)).map(|&root| missing(&graph, root)).collect(),
+            )?;
             true
         }
         Roots::IfDefined(_) => roots.iter().any(is_defined),
@@ -72,6 +74,7 @@ fn combine(
     marked(&mut graph, options, &roots).map_err(collected)?;
     eh_frame::combine_to(&mut graph, &mut Synthetic::default(), Ending::Open).map_err(collected)?;
     let names = written(&graph, names.visible(&graph), prunes);
+    LinkErrors::check(names.iter().filter_map(|name| alias_of_nothing(&graph, name)).collect())?;
     batch.format.write(&Relocatable { header, graph: &graph, names })
 }
 
@@ -92,9 +95,7 @@ fn written<'a>(graph: &LinkGraph<'a>, mut names: Vec<VisibleName<'a>>, prunes: b
     }
     names.retain(|name| match graph.symbol(name.symbol).value {
         Value::Block { block, .. } => graph.is_live(block) || is_unwind(graph, name.symbol),
-        Value::Undefined if asks(name.symbol) => {
-            referenced[name.symbol.index()] && referred_to[name.symbol.index()]
-        }
+        Value::Undefined if asks(name.symbol) => referenced[name.symbol.index()] && referred_to[name.symbol.index()],
         _ => referenced[name.symbol.index()],
     });
     names
@@ -104,6 +105,13 @@ fn written<'a>(graph: &LinkGraph<'a>, mut names: Vec<VisibleName<'a>>, prunes: b
 fn is_unwind(graph: &LinkGraph<'_>, symbol: SymbolId) -> bool {
     let Value::Block { block, .. } = graph.symbol(symbol).value else { return false };
     graph.section(graph.block(block).section).role == crate::graph::Role::EhFrame
+}
+
+/// A second name for what is not there, which no object can say.
+fn alias_of_nothing(graph: &LinkGraph<'_>, name: &VisibleName<'_>) -> Option<LinkError> {
+    let symbol = graph.symbol(name.symbol);
+    let nothing = !symbol.is_defined() && symbol.name != name.name;
+    nothing.then(|| LinkError::Request(format!("--alias {}={}: nothing here defines {1}", name.name, symbol.name)))
 }
 
 fn missing(graph: &LinkGraph<'_>, root: SymbolId) -> LinkError {

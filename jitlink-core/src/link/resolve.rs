@@ -163,11 +163,7 @@ impl<'a> Names<'a> {
 
     /// Decides every name within the batch as far as an object can that will be linked again: what the linker provides, ends
     /// of runs, and memory for common symbols are left to that link.
-    pub(super) fn settle_within(
-        &mut self,
-        graph: &mut LinkGraph<'a>,
-        options: &LinkOptions,
-    ) -> Result<(), LinkErrors> {
+    pub(super) fn settle_within(&mut self, graph: &mut LinkGraph<'a>, options: &LinkOptions) -> Result<(), LinkErrors> {
         let mut errors = select_groups(graph);
         self.choose(graph, &mut errors);
         self.alias(graph, options, &mut errors);

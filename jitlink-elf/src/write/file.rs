@@ -75,9 +75,7 @@ fn relocation_names(head: &Head, plan: &Plan<'_>, made: &[Option<Made>]) -> Vec<
 
 /// GNU's extensions are announced, as GNU tools do.
 fn os_abi(head: &Head, symbols: &Table<'_>) -> u8 {
-    let extension = |entry: &Entry<'_>| {
-        entry.bind == elf::STB_GNU_UNIQUE || entry.kind == elf::STT_GNU_IFUNC
-    };
+    let extension = |entry: &Entry<'_>| entry.bind == elf::STB_GNU_UNIQUE || entry.kind == elf::STT_GNU_IFUNC;
     match head.os_abi {
         0 if symbols.entries.iter().any(extension) => elf::ELFOSABI_GNU.0,
         known => known,
@@ -174,7 +172,8 @@ impl<'w> File<'_, 'w> {
             let (Some(made), Some(spot)) = (made, &mut layout.sections[index]) else { continue };
             let align = 1 << self.plan.outputs[index].align_log2;
             // The alignment of memory is not the file's: no more of it than any reader can profit from.
-            spot.offset = self.writer.reserve(made.bytes.len() as u64, if made.bytes.is_empty() { 1 } else { align.min(64) });
+            spot.offset =
+                self.writer.reserve(made.bytes.len() as u64, if made.bytes.is_empty() { 1 } else { align.min(64) });
             if let Some(spot) = &mut layout.relocations[index] {
                 spot.offset = self.writer.reserve_relocations(made.relocations.len(), self.head.rela);
             }

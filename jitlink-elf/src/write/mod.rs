@@ -71,7 +71,11 @@ impl Head {
             }
             errors.extend(flags.agree(&input.name, origin.flags, "the processor's flags of the header"));
             if origin.os_abi != 0 {
-                errors.extend(os_abi.agree(&input.name, u32::from(origin.os_abi), "the operating system of the header"));
+                errors.extend(os_abi.agree(
+                    &input.name,
+                    u32::from(origin.os_abi),
+                    "the operating system of the header",
+                ));
             }
         }
         LinkErrors::check(errors)?;
@@ -97,7 +101,7 @@ impl Agreed {
     fn agree(&mut self, object: &str, value: u32, what: &str) -> Option<LinkError> {
         let (first, expected) = self.first.get_or_insert_with(|| (object.to_string(), value));
         (*expected != value).then(|| {
-            let what = format!("{what} is {value:#x} here and {expected:#x} in {first}; one object cannot say both");
+            let what = format!("{what}: {value:#x} here and {expected:#x} in {first}; one object cannot say both");
             unsupported(object, "", what, "compile both for the same variant of the processor and the system")
         })
     }

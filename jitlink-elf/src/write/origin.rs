@@ -119,10 +119,7 @@ impl SectionOrigin {
 
     /// What a number of the graph says.
     pub(crate) fn unpack(packed: u64) -> SectionOrigin {
-        SectionOrigin {
-            kind: SectionType((packed >> 32) as u32),
-            flags: SectionFlags(u64::from(packed as u32)),
-        }
+        SectionOrigin { kind: SectionType((packed >> 32) as u32), flags: SectionFlags(u64::from(packed as u32)) }
     }
 }
 

@@ -4,8 +4,8 @@ use super::origin::SectionOrigin;
 use super::{Head, too_large, unsupported};
 use jitlink_core::format::Relocatable;
 use jitlink_core::graph::{
-    BlockId, Content, Group, GroupId, InitStage, Initialisers, LinkGraph, Merge, Protection, Residence, Role, Section, SectionId,
-    Selection, SymbolKind, Value,
+    BlockId, Content, Group, GroupId, InitStage, Initialisers, LinkGraph, Merge, Protection, Residence, Role, Section,
+    SectionId, Selection, SymbolKind, Value,
 };
 use jitlink_core::reloc::Base;
 use jitlink_core::{LinkError, LinkErrors};
@@ -80,8 +80,14 @@ impl<'g> Plan<'g> {
         for id in used {
             let group = groups[id.index()];
             if !matches!(group.selection, Selection::Any | Selection::All) || group.parent.is_some() {
-                let what = format!("ELF has no selection rule for COMDAT group {}", String::from_utf8_lossy(group.name));
-                errors.push(unsupported(&graph.object(group.object).name, "", what, "leave the object out of this link"));
+                let what =
+                    format!("ELF has no selection rule for COMDAT group {}", String::from_utf8_lossy(group.name));
+                errors.push(unsupported(
+                    &graph.object(group.object).name,
+                    "",
+                    what,
+                    "leave the object out of this link",
+                ));
             }
             plan.groups.push((id, group.name, group.selection != Selection::All));
         }

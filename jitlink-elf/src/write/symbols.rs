@@ -233,7 +233,10 @@ impl<'g> Table<'g> {
                 None => return Err(refused(MOVED, "make the symbol local, or give the object to the link as it is")),
             },
             Value::Boundary { .. } => {
-                return Err(refused("an end of a run of sections, which only a link decides", "leave the name undefined"));
+                return Err(refused(
+                    "an end of a run of sections, which only a link decides",
+                    "leave the name undefined",
+                ));
             }
         };
         let limit = if head.is_64 { u64::MAX } else { u64::from(u32::MAX) };
@@ -283,4 +286,3 @@ fn kind(kind: SymbolKind) -> SymbolType {
         SymbolKind::Indirect => elf::STT_GNU_IFUNC,
     }
 }
-
