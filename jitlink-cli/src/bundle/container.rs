@@ -14,7 +14,9 @@ pub(crate) fn write<'f>(files: impl IntoIterator<Item = (&'f str, &'f [u8])>) ->
         let mut header = Header::new_ustar();
         header.set_entry_type(EntryType::Regular);
         header.set_mode(0o644);
-        (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         header.set_size(bytes.len() as u64);
         builder.append_data(&mut header, name, bytes)?;
     }
@@ -105,7 +107,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_depends_on_nothing_else() {
         let long = format!("inputs/{}", "long".repeat(60));
-        let files = [("manifest.json", b"{}".as_slice()), (long.as_str(), b"\0\xff".as_slice()), ("result/a", b"")];
+        let files =
+            [("manifest.json", b"{}".as_slice()), (long.as_str(), b"\0\xff".as_slice()), ("result/a", b"".as_slice())];
         let bytes = write(files).unwrap();
         assert_eq!(bytes, write(files).unwrap());
         let read = read(&bytes).unwrap();

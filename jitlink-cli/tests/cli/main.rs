@@ -4,8 +4,10 @@
 //! objects in `tests/fixtures` still link and run.
 
 mod archives;
+mod bundle;
 mod errors;
 mod link_map;
+mod relocatable;
 mod support;
 mod targets;
 
@@ -18,6 +20,7 @@ mod native {
     mod cxx;
     mod data_symbols;
     mod initialisers;
+    mod relocatable;
     mod run;
     mod rust;
 
