@@ -38,6 +38,13 @@ const PROCESSOR_FLAGS: [(elf::Machine, u64, Residence); 3] = [
     (elf::EM_AARCH64, 0x2000_0000, Residence::Near),
 ];
 
+/// The flag of a machine's sections that may lie far from the others, if it has one.
+pub(crate) fn far_flag(machine: elf::Machine) -> Option<u64> {
+    let is_far =
+        |(known, _, residence): &&(elf::Machine, u64, Residence)| (*known, *residence) == (machine, Residence::Far);
+    PROCESSOR_FLAGS.iter().find(is_far).map(|(_, flag, _)| *flag)
+}
+
 /// The flags that mean the same on every machine and are understood here.
 const KNOWN_FLAGS: u64 = elf::SHF_WRITE.0
     | elf::SHF_ALLOC.0

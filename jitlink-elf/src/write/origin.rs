@@ -3,14 +3,12 @@
 //! The graph holds one opaque number for each, packed and unpacked here. A zero is what no format has read.
 
 use crate::header::File;
+use crate::symbols::has_other_bits;
 use object::elf::{self, SectionFlags, SectionType};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 
 /// The name of the empty section whose flags say whether code needs an executable stack.
 pub(crate) const STACK_NOTE_NAME: &str = ".note.GNU-stack";
-
-/// Machines whose psABI gives the processor's bits of `st_other` no meaning, so that nobody need look at them.
-const NO_OTHER_BITS: [elf::Machine; 2] = [elf::EM_X86_64, elf::EM_386];
 
 const STACK_NOTE: u64 = 1 << 40;
 const EXECUTABLE_STACK: u64 = 1 << 41;
@@ -54,7 +52,7 @@ impl ObjectOrigin {
                     true => origin.rela = true,
                     false => origin.rel = true,
                 },
-                elf::SHT_SYMTAB if !NO_OTHER_BITS.contains(&elf::Machine(file.machine)) => {
+                elf::SHT_SYMTAB if has_other_bits(elf::Machine(file.machine)) => {
                     let symbols: &[Elf::Sym] = file.table(index).unwrap_or_default();
                     origin.other_bits = symbols.iter().any(|symbol| symbol.st_other().0 & !3 != 0);
                 }
@@ -142,7 +140,7 @@ mod tests {
         for origin in [ObjectOrigin::default(), all, others] {
             assert_eq!(ObjectOrigin::unpack(origin.pack()), origin);
         }
-        let section = SectionOrigin { kind: elf::SHT_X86_64_UNWIND, flags: SectionFlags(0x9000_0002) };
+        let section = SectionOrigin { kind: SectionType(0x7000_0001), flags: SectionFlags(0x9000_0002) };
         assert_eq!(SectionOrigin::unpack(section.pack()), section);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::origin::SectionOrigin;
 use super::{Head, too_large, unsupported};
+use crate::sections::far_flag;
 use jitlink_core::format::Relocatable;
 use jitlink_core::graph::{
     BlockId, Content, Group, GroupId, InitStage, Initialisers, LinkGraph, Merge, Protection, Residence, Role, Section,
@@ -11,9 +12,6 @@ use jitlink_core::reloc::Base;
 use jitlink_core::{LinkError, LinkErrors};
 use object::elf::{self, SectionType};
 use std::collections::HashMap;
-
-/// `SHF_X86_64_LARGE`: the sections of the large code models.
-const LARGE: u64 = 0x1000_0000;
 
 /// Flags that the graph says in its own words, or that speak of this file's own tables.
 const SAID_ELSEWHERE: u64 = elf::SHF_WRITE.0
@@ -68,8 +66,7 @@ impl<'g> Plan<'g> {
         for ordered in [false, true] {
             for (id, section) in graph.sections().filter(|(_, section)| section.ordered_by.is_some() == ordered) {
                 if graph.blocks_of(id).any(|(block, _)| graph.is_live(block)) {
-                    let merge = section.merge.filter(|_| !unclear[id.index()]);
-                    errors.extend(plan.add(graph, head, &groups, &mut last, (id, merge)).err());
+                    errors.extend(plan.add(graph, head, &groups, &mut last, (id, unclear[id.index()])).err());
                 }
             }
         }
@@ -107,7 +104,7 @@ impl<'g> Plan<'g> {
         head: &Head,
         groups: &[&Group<'_>],
         last: &mut HashMap<&'g [u8], usize>,
-        (id, merge): (SectionId, Option<Merge>),
+        (id, unclear): (SectionId, bool),
     ) -> Result<(), LinkError> {
         let section = graph.section(id);
         let ordered_by = match section.ordered_by.map(|other| self.output_of(graph, other)) {
@@ -115,7 +112,7 @@ impl<'g> Plan<'g> {
             Some(None) if !section.is_loaded() => return Ok(()),
             ordered_by => ordered_by.flatten(),
         };
-        let new = output(graph, head, groups, (id, merge), ordered_by);
+        let new = output(graph, head, groups, (id, unclear), ordered_by);
         let blocks = || graph.blocks_of(id).filter(|(block, _)| graph.is_live(*block));
         let align_log2 = blocks().map(|(_, block)| block.align_log2).max().unwrap_or(0);
         let index = match last.get(section.name) {
@@ -166,7 +163,7 @@ fn output<'g>(
     graph: &'g LinkGraph<'_>,
     head: &Head,
     groups: &[&Group<'_>],
-    (id, merge): (SectionId, Option<Merge>),
+    (id, unclear): (SectionId, bool),
     ordered_by: Option<usize>,
 ) -> Output<'g> {
     let section = graph.section(id);
@@ -187,17 +184,17 @@ fn output<'g>(
     set(elf::SHF_LINK_ORDER, ordered_by.is_some());
     let is_array = matches!(section.role, Role::Initialisers(_));
     set(elf::SHF_GNU_RETAIN, section.retain && !is_array);
-    set(elf::SHF_MERGE, merge.is_some());
-    set(elf::SHF_STRINGS, matches!(merge, Some(Merge::Strings(_))));
-    if section.residence == Residence::Far && head.machine == elf::EM_X86_64 {
-        flags |= LARGE;
+    set(elf::SHF_MERGE, section.merge.is_some());
+    set(elf::SHF_STRINGS, matches!(section.merge, Some(Merge::Strings(_))));
+    if let (Residence::Far, Some(far)) = (section.residence, far_flag(head.machine)) {
+        flags |= far;
     }
-    let entry = match merge {
+    let entry = match section.merge {
         Some(Merge::Constants(entry) | Merge::Strings(entry)) => u64::from(entry),
         None if is_array => u64::from(graph.target().pointer_bytes),
         None => 0,
     };
-    let is_open = group.is_none() && !once && kind != elf::SHT_GNU_SFRAME && runs_forwards(section.role);
+    let is_open = group.is_none() && !once && !unclear && kind != elf::SHT_GNU_SFRAME && runs_forwards(section.role);
     Output {
         name: section.name,
         kind,
@@ -245,7 +242,8 @@ fn kind(section: &Section<'_>, origin: SectionType, zeros: bool) -> SectionType 
 }
 
 /// Mergeable sections with references that do not say which entry they mean: those to the section itself that have the
-/// distance to the next instruction in their addends, or that point outside. Such sections are kept as they are.
+/// distance to the next instruction in their addends, or that point outside. Such sections stay by themselves, so that these
+/// references mean what they meant.
 fn unclear(graph: &LinkGraph<'_>) -> Vec<bool> {
     let mut unclear = vec![false; graph.sections().len()];
     for (block, _) in graph.blocks().filter(|(block, _)| graph.is_live(*block)) {

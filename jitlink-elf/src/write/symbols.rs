@@ -2,14 +2,12 @@
 
 use super::sections::Plan;
 use super::{Head, unsupported};
+use crate::symbols::far_common;
 use jitlink_core::format::Relocatable;
 use jitlink_core::graph::{Edge, LinkGraph, Linkage, Residence, Scope, Symbol, SymbolKind, Value};
 use jitlink_core::{LinkError, LinkErrors};
 use object::elf::{self, SymbolBind, SymbolSection, SymbolType, SymbolVisibility};
 use std::collections::HashMap;
-
-/// `SHN_X86_64_LCOMMON`: common symbols of the large code models.
-const LARGE_COMMON: SymbolSection = SymbolSection(0xff02);
 
 /// Where a symbol is, by the positions of sections in the plan.
 #[derive(Clone, Copy)]
@@ -225,8 +223,8 @@ impl<'g> Table<'g> {
             Value::Undefined => (Home::Special(elf::SHN_UNDEF), 0),
             Value::Absolute(value) => (Home::Special(elf::SHN_ABS), value),
             Value::Common { align_log2, residence } => {
-                let far = residence == Residence::Far && head.machine == elf::EM_X86_64;
-                (Home::Special(if far { LARGE_COMMON } else { elf::SHN_COMMON }), 1 << align_log2)
+                let far = far_common(head.machine).filter(|_| residence == Residence::Far);
+                (Home::Special(far.unwrap_or(elf::SHN_COMMON)), 1 << align_log2)
             }
             Value::Block { block, offset } => match plan.place(block) {
                 Some((section, start)) => (Home::Section(section), start + offset),

@@ -223,6 +223,7 @@ fn pair(shape: Shape, kind: u32) -> [Vec<u8>; 2] {
         let mut code = vec![0x90; 13];
         if kind == REL {
             // The second string of the section is meant.
+            code[4..12].fill(0);
             code[8] = if shape.big { 0 } else { 4 };
             code[11] = if shape.big { 4 } else { 0 };
         }
