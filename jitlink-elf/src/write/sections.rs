@@ -64,7 +64,7 @@ impl<'g> Plan<'g> {
         let mut errors = Vec::new();
         // What is ordered by others comes after them, so that it is known what they became.
         for ordered in [false, true] {
-            for (id, section) in graph.sections().filter(|(_, section)| section.ordered_by.is_some() == ordered) {
+            for (id, _) in graph.sections().filter(|(_, section)| section.ordered_by.is_some() == ordered) {
                 if graph.blocks_of(id).any(|(block, _)| graph.is_live(block)) {
                     errors.extend(plan.add(graph, head, &groups, &mut last, (id, unclear[id.index()])).err());
                 }
