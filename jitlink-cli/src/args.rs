@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bundle::args::{Bundle, Replay};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ Examples:
   jitlink link --no-exec a.o b.o --map map.json --image image.bin --base 0x80000000
   jitlink link --no-exec main.o --define puts=0x1000 --map -    the map on standard output
   jitlink link --no-exec libx.a --whole-archive --unresolved null    a library on its own
+  jitlink link -r a.o b.o libx.a -o all.o                one object of several, for any linker
+  jitlink link -r a.o b.o --entry start -o part.o        of which only what start needs
 
 Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
     Link(Link),
@@ -95,6 +98,32 @@ Examples:
 Exit status: 0; 1 if a rule does not hold or cannot be evaluated, or the link fails;
 2 if the command line makes no sense.")]
     Check(Check),
+    /// Records everything that decides a link in one file, for bug reports.
+    ///
+    /// A bundle holds the objects and archives, the options, the addresses of names that the objects do not define, and what
+    /// came out: the linked memory, or the errors. It is a plain tar archive, and the same for the same link on every machine:
+    /// it holds no paths, times or users. jitlink replay links it again anywhere.
+    #[command(after_help = "\
+Examples:
+  jitlink bundle -o case.jitbundle main.o libfoo.a -l m     names of libraries get their addresses of now
+  jitlink bundle -o case.jitbundle --no-exec a.o b.o        as jitlink link --no-exec
+  tar tvf case.jitbundle                                    what is in it
+
+A link that fails is recorded too, with its errors.
+
+Exit status: 0 if the bundle was written; 1 if it was not; 2 if the command line makes no sense.")]
+    Bundle(Bundle),
+    /// Links what a bundle holds again, and compares the result with the one that was recorded.
+    ///
+    /// Nothing of the bundle is unpacked or run. Where the result is not the same, the first difference is shown.
+    #[command(after_help = "\
+Examples:
+  jitlink replay case.jitbundle                                  is it still the same?
+  jitlink replay case.jitbundle --map map.json --image image.bin    and what is where
+
+Exit status: 0 if the result is the one that was recorded, even if that is an error; 1 if it is not, or
+if the bundle is damaged; 2 if the command line makes no sense.")]
+    Replay(Replay),
     /// Shows the formats, architectures and relocation tables of this build.
     Targets(Targets),
     /// Writes a script that completes this command's words in a shell.
@@ -229,6 +258,16 @@ pub(crate) struct Link {
     #[arg(long, value_name = "NAME", help_heading = "Symbols")]
     pub(crate) entry: Vec<String>,
 
+    /// Write one relocatable object made of all, instead of linking to memory. Names that nothing defines stay references;
+    /// without --entry, everything is kept.
+    #[arg(short = 'r', long, requires = "output", help_heading = "Output")]
+    #[arg(conflicts_with_all = ["map", "image", "libraries", "unresolved", "base", "arena_size", "page_size", "time"])]
+    pub(crate) relocatable: bool,
+
+    /// Where -r writes the object (- for standard output).
+    #[arg(short = 'o', long, value_name = "FILE", requires = "relocatable", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+
     /// Go on without an --entry that nothing defines; without all of them as if none was given.
     #[arg(long, help_heading = "Symbols")]
     pub(crate) allow_undefined_entry: bool,
@@ -325,7 +364,7 @@ fn parse_alias(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_address(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_address(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
     let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
         // A sign would be accepted here.
@@ -336,7 +375,7 @@ fn parse_address(text: &str) -> Result<u64, String> {
     parsed.ok_or_else(|| format!("{text} is no address; write it as 0x1000 or 4096"))
 }
 
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let plain = text.strip_suffix(['B', 'b']).unwrap_or(text);
     let (digits, shift) = match plain.char_indices().last() {
         // The last digit of a hexadecimal number is no unit.
@@ -352,7 +391,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
     if scaled == 0 { Err("it must be at least one byte".into()) } else { Ok(scaled) }
 }
 
-fn parse_page_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_page_size(text: &str) -> Result<u64, String> {
     let size = parse_size(text)?;
     if size.is_power_of_two() { Ok(size) } else { Err(format!("{text} is not a power of two")) }
 }

@@ -49,7 +49,7 @@ pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
             errors.push(LinkError::Request("standard input can be read only once: give - once".into()));
             continue;
         }
-        match if is_standard_input { read_standard_input() } else { open_file(path) } {
+        match open_one(path) {
             Ok(input) if args.whole_archive => inputs.push(input.whole_archive()),
             Ok(input) => inputs.push(input),
             Err(error) => errors.push(error),
@@ -57,6 +57,11 @@ pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
     }
     LinkErrors::check(errors)?;
     Ok(inputs)
+}
+
+/// Opens a file, or reads standard input.
+pub(crate) fn open_one(path: &Path) -> Result<Input, LinkError> {
+    if path.as_os_str() == "-" { read_standard_input() } else { open_file(path) }
 }
 
 fn open_file(path: &Path) -> Result<Input, LinkError> {

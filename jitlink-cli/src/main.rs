@@ -4,6 +4,7 @@
 
 mod advice;
 mod args;
+mod bundle;
 mod check;
 mod completions;
 mod image;
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(&run),
         Command::Link(link) => link::run(&link),
         Command::Check(check) => check::run(&check),
+        Command::Bundle(bundle) => bundle::run(&bundle),
+        Command::Replay(replay) => bundle::replay::run(&replay),
         Command::Targets(targets) => targets::run(&targets),
         Command::Completions(completions) => completions::run(&completions),
         Command::Man(man) => man::run(&man),

@@ -4,11 +4,13 @@
 //! objects in `tests/fixtures` still link and run.
 
 mod archives;
+mod bundle;
 mod check;
 mod errors;
 mod link_map;
 mod manual;
 mod progress;
+mod relocatable;
 mod support;
 mod targets;
 
@@ -21,6 +23,7 @@ mod native {
     mod cxx;
     mod data_symbols;
     mod initialisers;
+    mod relocatable;
     mod run;
     mod rust;
     mod watch;

@@ -18,7 +18,7 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
     pub fn new(graph: &'g mut LinkGraph<'a>, name: String, path: String) -> Self {
         let object = ObjectId::new(graph.objects.len());
         let (sections, symbols) = (graph.sections.len() as u32, graph.symbols.len() as u32);
-        graph.objects.push(Object { name, path, sections: sections..sections, symbols: symbols..symbols });
+        graph.objects.push(Object { name, path, origin: 0, sections: sections..sections, symbols: symbols..symbols });
         ObjectBuilder { graph, object }
     }
 
@@ -40,6 +40,11 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
     /// What has been built so far.
     pub fn graph(&self) -> &LinkGraph<'a> {
         self.graph
+    }
+
+    /// Remembers what [`Object::origin`] says.
+    pub fn remember(&mut self, origin: u64) {
+        self.graph.objects[self.object.index()].origin = origin;
     }
 
     /// Whether sections that the program never sees (debug information, notes) are read too.

@@ -38,6 +38,8 @@ pub struct Object {
     pub name: String,
     /// The path or archive path it was read from.
     pub path: String,
+    /// What else the format was told of it, in a form of the format's own: for writing it back.
+    pub origin: u64,
     pub(crate) sections: Range<u32>,
     pub(crate) symbols: Range<u32>,
 }

@@ -29,6 +29,9 @@ pub struct Section<'a> {
     pub sort_key: u32,
     /// Never pruned.
     pub retain: bool,
+    /// What else the format was told of it, in a form of the format's own: for writing the section back. Zero for sections
+    /// that no format read.
+    pub origin: u64,
     pub(crate) blocks: Range<u32>,
 }
 
@@ -47,6 +50,7 @@ impl<'a> Section<'a> {
             gathered: false,
             sort_key: 0,
             retain: false,
+            origin: 0,
             blocks: 0..0,
         }
     }

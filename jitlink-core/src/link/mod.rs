@@ -18,6 +18,7 @@ mod options;
 mod pipeline;
 mod prune;
 mod read;
+mod relocatable;
 mod resolve;
 mod synthetic;
 mod update;
@@ -25,6 +26,7 @@ mod update;
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
 pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
+pub use relocatable::relocatable;
 pub use update::{Baseline, Changes, PointerChange, Update, update};
 
 use crate::addr::Addr;

@@ -14,6 +14,26 @@ pub(super) fn prune(
     options: &LinkOptions,
     roots: &[SymbolId],
 ) -> Result<Vec<SymbolId>, Vec<LinkError>> {
+    mark(graph, options, roots, |section| {
+        section.retain || !section.is_loaded() || matches!(section.role, Role::Initialisers(_))
+    })
+}
+
+/// Marks all but what lost its group, and what only goes with such: unwind records and ordered sections.
+pub(super) fn keep_all(
+    graph: &mut LinkGraph<'_>,
+    options: &LinkOptions,
+    roots: &[SymbolId],
+) -> Result<Vec<SymbolId>, Vec<LinkError>> {
+    mark(graph, options, roots, |section| section.role != Role::EhFrame && section.ordered_by.is_none())
+}
+
+fn mark(
+    graph: &mut LinkGraph<'_>,
+    options: &LinkOptions,
+    roots: &[SymbolId],
+    is_root: impl Fn(&Section<'_>) -> bool,
+) -> Result<Vec<SymbolId>, Vec<LinkError>> {
     let mut marker =
         Marker { live: vec![false; graph.blocks.len()], work: Vec::new(), runs: vec![false; graph.runs.len()] };
     // What stands already counts as seen, and is not placed.
@@ -23,9 +43,7 @@ pub(super) fn prune(
     graph.dependencies.dedup();
 
     for (_, section) in graph.sections() {
-        let unloaded = section.residence == Residence::Unloaded;
-        let kept = section.retain || unloaded || matches!(section.role, Role::Initialisers(_));
-        if kept && !is_discarded(graph, section.group) {
+        if is_root(section) && !is_discarded(graph, section.group) {
             section.blocks.clone().for_each(|block| marker.mark(BlockId(block)));
         }
     }

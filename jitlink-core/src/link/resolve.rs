@@ -9,7 +9,7 @@ use super::options::{Existing, LinkOptions, Resolver};
 use super::read::{BatchTarget, LazyArchive, Reader, Source};
 use super::synthetic::Synthetic;
 use crate::error::{LinkError, LinkErrors};
-use crate::format::{Boundary, BoundaryEnd, Provided};
+use crate::format::{Boundary, BoundaryEnd, Provided, VisibleName};
 use crate::graph::{
     Content, GroupId, LinkGraph, Linkage, Name, ObjectId, Protection, Role, Scope, Section, SectionId, Selection,
     SymbolId, SymbolKind, Value,
@@ -157,6 +157,55 @@ impl<'a> Names<'a> {
         self.provide(graph, batch, synthetic);
         self.provide_commons(graph, synthetic);
         LinkErrors::check(errors)?;
+        self.point(graph);
+        Ok(())
+    }
+
+    /// Decides every name within the batch as far as an object can that will be linked again: what the linker provides, ends
+    /// of runs, and memory for common symbols are left to that link.
+    pub(super) fn settle_within(&mut self, graph: &mut LinkGraph<'a>, options: &LinkOptions) -> Result<(), LinkErrors> {
+        let mut errors = select_groups(graph);
+        self.choose(graph, &mut errors);
+        self.alias(graph, options, &mut errors);
+        LinkErrors::check(errors)?;
+        for (name, address) in &options.defines {
+            let Some(index) = self.find(&Name::new(name.as_bytes())) else { continue };
+            let entry = &mut self.entries[index];
+            if let (None, Some(reference)) = (entry.definition, entry.reference) {
+                graph.symbols[reference.index()].value = Value::Absolute(address.0);
+                entry.definition = Some(reference);
+            }
+        }
+        // Which of the references knew what it refers to does not depend on their order.
+        for (index, &number) in self.entry_of.iter().enumerate() {
+            let kind = graph.symbols[index].kind;
+            if let Some(Entry { definition: None, reference: Some(reference), .. }) = self.entries.get(number as usize)
+                && graph.symbols[reference.index()].kind == SymbolKind::Other
+            {
+                graph.symbols[reference.index()].kind = kind;
+            }
+        }
+        self.point(graph);
+        Ok(())
+    }
+
+    /// Every name that something of the batch defines or refers to, in the order of the symbols that they mean.
+    pub(super) fn visible(&self, graph: &LinkGraph<'_>) -> Vec<VisibleName<'a>> {
+        let mut names: Vec<VisibleName<'a>> = self
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let symbol = entry.definition.or(entry.reference)?;
+                Some(VisibleName { name: entry.name, scope: entry.scope, symbol })
+            })
+            .collect();
+        debug_assert!(names.iter().all(|name| graph.canonical(name.symbol) == name.symbol));
+        names.sort_by_key(|name| name.symbol);
+        names
+    }
+
+    /// Gives all references the values of their definitions.
+    fn point(&self, graph: &mut LinkGraph<'a>) {
         graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
         for (index, &number) in self.entry_of.iter().enumerate() {
             let Some(entry) = self.entries.get(number as usize) else { continue };
@@ -174,7 +223,6 @@ impl<'a> Names<'a> {
                 graph.symbols[index].linkage = Linkage::Strong;
             }
         }
-        Ok(())
     }
 
     fn choose(&mut self, graph: &mut LinkGraph<'a>, errors: &mut Vec<LinkError>) {

@@ -12,6 +12,7 @@ mod names;
 mod passes;
 mod properties;
 mod prune;
+mod relocatable;
 mod resolve;
 mod thunks;
 mod unwind;
