@@ -6,6 +6,7 @@ mod advice;
 mod args;
 mod image;
 mod inputs;
+mod inspect;
 mod link;
 mod map;
 mod program;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     match Options::parse_from(arguments).command {
         Command::Run(run) => run::run(&run),
         Command::Link(link) => link::run(&link),
+        Command::Inspect(inspect) => inspect::run(&inspect),
         Command::Targets(targets) => targets::run(&targets),
     }
 }
