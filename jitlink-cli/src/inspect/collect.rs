@@ -1,8 +1,8 @@
 //! Filling the model while a link runs.
 
 use super::model::{
-    Block, Cause, Change, Counts, Edge, Group, Hex, Member, Model, Object, Place, Reached, Section, Segment, Side, Slot,
-    State, Stub, Symbol, Target, VERSION, residence_name,
+    Block, Cause, Change, Counts, Edge, Group, Hex, Member, Model, Object, Place, Reached, Section, Segment, Side,
+    Slot, State, Stub, Symbol, Target, VERSION, residence_name,
 };
 use super::words;
 use jitlink::Stage;

@@ -2,7 +2,8 @@
 //!
 //! Graphviz gives up on some thousands of nodes, so large graphs are drawn by section or by object, and say so.
 
-use super::model::{Model, State};
+use super::model::{Model, Place, State};
+use super::words::count;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -60,12 +61,17 @@ fn node(model: &Model, grain: Grain, block: u32) -> String {
 fn nodes(out: &mut impl Write, model: &Model, grain: Grain) -> std::io::Result<()> {
     let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (index, block) in model.blocks.iter().enumerate() {
+        // Every object has empty sections that nothing is about.
+        let is_empty = block.size == 0 && block.edges.0 == block.edges.1 && model.symbols_in(index as u32).is_empty();
+        if is_empty && is_gone(model, index as u32) {
+            continue;
+        }
         members.entry(model.sections[block.section as usize].object).or_default().push(index as u32);
     }
     for (object, blocks) in members {
         let name = &model.objects[object as usize].name;
         if grain == Grain::Object {
-            let label = format!("{name}\n{}", super::words::count(blocks.len(), "block"));
+            let label = format!("{name}\n{}", count(blocks.len(), "block"));
             writeln!(out, "  o{object} [label={}, fillcolor={}];", quoted(&label), quoted(colour(model, &blocks)))?;
             continue;
         }
@@ -100,9 +106,10 @@ fn label(model: &Model, blocks: &[u32]) -> String {
     }
     lines.extend(names);
     let bytes: u64 = blocks.iter().map(|&block| model.blocks[block as usize].size).sum();
+    let size = if bytes == 1 { "1 byte".to_string() } else { format!("{bytes} bytes") };
     lines.push(match (blocks, first.address) {
-        ([_], Some(address)) => format!("{bytes} bytes at {address}"),
-        _ => format!("{bytes} bytes"),
+        ([_], Some(address)) => format!("{size} at {address}"),
+        _ => size,
     });
     lines.join("\n")
 }
@@ -127,7 +134,7 @@ fn edges(out: &mut impl Write, model: &Model, grain: Grain) -> std::io::Result<(
         let Some(side) = edge.after.as_ref().or(edge.before.as_ref()) else { continue };
         let from = node(model, grain, edge.block);
         let to = match model.symbols[side.target as usize].place {
-            super::model::Place::Block { block, .. } => node(model, grain, block),
+            Place::Block { block, .. } => node(model, grain, block),
             _ => {
                 let symbol = model.symbols[side.target as usize].canonical;
                 outside.entry(symbol).or_insert_with(|| model.symbol_name(symbol));

@@ -67,15 +67,33 @@ impl Index {
             symbols.sort_unstable();
             symbols.into_iter().map(|(_, symbol)| symbol).collect()
         };
-        let mut referrers = vec![Vec::new(); model.symbols.len()];
-        for (index, edge) in model.edges.iter().enumerate() {
-            if let Some(before) = edge.before {
-                referrers[model.symbols[before.target as usize].canonical as usize].push(index as u32);
-            }
-        }
         let slots = model.slots.iter().map(|slot| (slot.symbol, ("GOT slot", slot.target)));
         let stubs = model.stubs.iter().map(|stub| (stub.symbol, ("stub", stub.target)));
-        Index { named: named.into_iter().map(in_order).collect(), referrers, made: slots.chain(stubs).collect() }
+        let named = named.into_iter().map(in_order).collect();
+        let mut index = Index { named, referrers: Vec::new(), made: slots.chain(stubs).collect() };
+        let mut referrers = vec![Vec::new(); model.symbols.len()];
+        for (number, edge) in model.edges.iter().enumerate() {
+            if let Some(before) = &edge.before {
+                let meant = index.meant(model, before) as usize;
+                referrers[model.symbols[meant].canonical as usize].push(number as u32);
+            }
+        }
+        index.referrers = referrers;
+        index
+    }
+
+    /// The symbol that an edge means: a named one also where the edge gives a section and an offset in it.
+    pub(crate) fn meant(&self, model: &Model, side: &Side) -> u32 {
+        let symbol = &model.symbols[side.target as usize];
+        let ("section", Place::Block { block, offset }) = (symbol.kind, symbol.own) else { return side.target };
+        // The addends of relative references are a few bytes less than the offset that is meant.
+        let at = [0, 4].map(|bias| offset.wrapping_add_signed(side.addend).wrapping_add(bias));
+        let is_meant = |known: u32| matches!(model.symbols[known as usize].own, Place::Block { offset, .. } if at.contains(&offset));
+        let named = match self.named.get(block as usize).map_or(&[][..], Vec::as_slice) {
+            [only] => Some(*only),
+            all => all.iter().copied().find(|&known| is_meant(known)),
+        };
+        named.unwrap_or(side.target)
     }
 }
 

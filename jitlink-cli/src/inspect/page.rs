@@ -7,7 +7,9 @@
 //! The shape of the data is that of the document, but for edges and bytes, of which large links have many: those are tuples and hex
 //! digits, and what is too much to be looked at is left out with a note.
 
-use super::model::{Block, Change, Edge, Group, Model, Object, Reached, Section, Segment, Side, Slot, Stub, Symbol, Target, Totals};
+use super::model::{
+    Block, Change, Edge, Group, Model, Object, Reached, Section, Segment, Side, Slot, Stub, Symbol, Target, Totals,
+};
 use super::words;
 use serde::Serialize;
 use serde_json::Value;
@@ -98,7 +100,9 @@ fn data(model: &Model) -> Data<'_> {
         (number, side.subject, side.target, side.addend.to_string())
     };
     let mut changes: Vec<&Change> = Vec::new();
-    let mut edge = |edge: &'_ Edge| (edge.block, edge.offset, edge.before.as_ref().map(&mut side), edge.after.as_ref().map(&mut side));
+    let mut edge = |edge: &'_ Edge| {
+        (edge.block, edge.offset, edge.before.as_ref().map(&mut side), edge.after.as_ref().map(&mut side))
+    };
     let mut edges: Vec<PageEdge> = Vec::new();
     for known in model.edges.iter().take(MOST_EDGES) {
         let (block, offset, before, after) = edge(known);
@@ -164,7 +168,9 @@ fn bytes(model: &Model, notes: &mut Vec<String>) -> Vec<Bytes> {
     };
     let all = model.blocks.iter().map(both).collect();
     if cut > 0 {
-        notes.push("Of large blocks the first bytes are shown; of very large links only some blocks have theirs.".into());
+        notes.push(
+            "Of large blocks the first bytes are shown; of very large links only some blocks have theirs.".into(),
+        );
     }
     all
 }

@@ -1,6 +1,6 @@
 //! Names that are like one that is not there.
 
-use super::model::{Model, Place};
+use super::model::{Model, Place, Symbol};
 use super::words::printable;
 
 /// How many are shown.
@@ -9,9 +9,10 @@ const SHOWN: usize = 4;
 /// Longer names are compared by their beginnings only: the effort grows with the square of the length.
 const COMPARED: usize = 64;
 
-/// Defined names that differ from `name` by a few slips of the pen, the closest first.
+/// Names that are defined somewhere and differ from `name` by a few slips of the pen, the closest first.
 pub(crate) fn similar(model: &Model, name: &str) -> Vec<String> {
-    let defined = model.symbols.iter().filter(|symbol| symbol.own != Place::Undefined && symbol.kind != "file");
+    let exists = |symbol: &&Symbol| symbol.own != Place::Undefined || symbol.address.is_some();
+    let defined = model.symbols.iter().filter(exists).filter(|symbol| symbol.kind != "file");
     let defined = defined.map(|symbol| symbol.name.as_str());
     let archived = model.members.iter().flat_map(|member| member.defines.iter().map(String::as_str));
     let wanted = plain(name);

@@ -58,7 +58,7 @@ impl Table {
 }
 
 fn is_number(head: &str) -> bool {
-    matches!(head, "size" | "align" | "blocks" | "bytes" | "live" | "address" | "symbols" | "relocations")
+    matches!(head, "size" | "align" | "blocks" | "bytes" | "live" | "address")
 }
 
 fn totals(out: &mut impl Write, model: &Model) -> std::io::Result<()> {
@@ -260,7 +260,8 @@ fn gone(model: &Model) -> Table {
 
 fn members(model: &Model) -> Table {
     let row = |member: &super::model::Member| {
-        let wanted = member.wanted.as_deref().map_or_else(|| "all of it".into(), |name| format!("for {}", printable(name)));
+        let wanted =
+            member.wanted.as_deref().map_or_else(|| "all of it".into(), |name| format!("for {}", printable(name)));
         let joined = if member.joined { wanted } else { "not needed".into() };
         vec![format!("{}({})", printable(&member.archive), printable(&member.name)), joined]
     };

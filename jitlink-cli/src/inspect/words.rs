@@ -7,7 +7,9 @@ use jitlink::core::link::Reason;
 /// Why lowering changed an edge with this relocation.
 pub(crate) fn reason(reason: &Reason, relocation: &str) -> String {
     match reason {
-        Reason::Updatable => "an update may replace it, so the reference goes through a slot that can be changed".into(),
+        Reason::Updatable => {
+            "an update may replace it, so the reference goes through a slot that can be changed".into()
+        }
         Reason::OutOfReach { target, values, limits } => format!(
             "it is outside the batch at {target}, and {relocation} holds values from {} to {}, but from where the batch may lie \
              it would need {} to {}",
@@ -92,18 +94,7 @@ impl Model {
 
     /// What an edge refers to: a function even where the object names its section and an offset.
     pub(crate) fn target_name(&self, side: &Side) -> String {
-        let symbol = &self.symbols[side.target as usize];
-        if let ("section", Place::Block { block, offset }) = (symbol.kind, symbol.place) {
-            // The addends of relative calls are a few bytes less than the offset that is meant.
-            let at = [0, 4].map(|bias| offset.wrapping_add_signed(side.addend).wrapping_add(bias));
-            let named = self.symbols_in(block).iter().copied().find(|&known| {
-                matches!(self.symbols[known as usize].place, Place::Block { offset, .. } if at.contains(&offset))
-            });
-            if let Some(named) = named {
-                return self.symbol_name(named);
-            }
-        }
-        self.symbol_name(side.target)
+        self.symbol_name(self.index().meant(self, side))
     }
 
     /// The named symbols of a block, each name's own definition, in order of offset.

@@ -5,6 +5,9 @@
 
 mod archives;
 mod errors;
+mod inspect;
+mod inspect_page;
+mod inspect_why;
 mod link_map;
 mod support;
 mod targets;

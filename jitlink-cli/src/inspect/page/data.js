@@ -24,12 +24,24 @@ const side = (tuple) => tuple && { relocation: D.relocations[tuple[0]], subject:
 D.edges = D.edges.map(([block, offset, before, after, change], id) => (
   { id, block, offset, before: side(before), after: side(after), change: change === null ? null : D.changes[change] }));
 D.made = new Map();
-D.slots.forEach((slot) => D.made.set(slot.symbol, { what: "GOT slot", of: slot.target, address: slot.address }));
+D.slots.forEach((slot) => D.made.set(slot.symbol, { what: "GOT slot", of: slot.target, address: slot.address, forStub: slot.for_stub }));
 D.stubs.forEach((stub) => D.made.set(stub.symbol, { what: stub.kind === "thunk" ? "thunk" : "stub", of: stub.target, address: stub.address }));
+
+/** The symbol that an edge means: a named one also where the edge gives a section and an offset in it. */
+function meant(form) {
+  const symbol = D.symbols[form.target];
+  if (symbol.kind !== "section" || symbol.own.kind !== "block") return form.target;
+  const at = symbol.own.offset + Number(form.addend);
+  const known = D.blocks[symbol.own.block].symbols;
+  // The addends of relative references are a few bytes less than the offset that is meant.
+  const named = known.length === 1 ? known[0] : known.find((known) => known.own.offset === at || known.own.offset === at + 4);
+  return named ? named.id : form.target;
+}
+
 D.edges.forEach((edge) => {
   const form = edge.before || edge.after;
   const target = D.symbols[form.target];
-  D.symbols[target.canonical].into.push(edge);
+  D.symbols[D.symbols[meant(form)].canonical].into.push(edge);
   if (target.place.kind === "block") D.blocks[target.place.block].into.push(edge);
 });
 
@@ -48,16 +60,7 @@ function symbolName(id) {
   return symbol.place.kind === "block" ? placeName(D.blocks[symbol.place.block], symbol.place.offset) : "symbol " + id;
 }
 
-/** What an edge means, even where it names a section and an offset. */
-function targetName(form) {
-  const symbol = D.symbols[form.target];
-  if (symbol.kind === "section" && symbol.place.kind === "block") {
-    const at = symbol.place.offset + Number(form.addend);
-    const named = D.blocks[symbol.place.block].symbols.find((known) => known.own.offset === at || known.own.offset === at + 4);
-    if (named) return named.name;
-  }
-  return symbolName(form.target);
-}
+const targetName = (form) => symbolName(meant(form));
 
 const blockName = (block) => {
   const named = block.symbols.find((symbol) => symbol.scope !== "local") || block.symbols[0];
@@ -90,7 +93,7 @@ function make(name, attributes = {}, ...inside) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (value !== null && value !== undefined) element.setAttribute(key, value);
   }
-  element.append(...inside.flat().filter((part) => part !== null && part !== undefined));
+  element.append(...inside.flat(Infinity).filter((part) => part !== null && part !== undefined));
   return element;
 }
 

@@ -2,7 +2,8 @@
 
 const details = document.getElementById("details");
 const MOST_ROWS = 60;
-const MOST_HEX = 4096;
+const FIRST_HEX = 128;
+const MOST_HEX = 8192;
 
 const link = (what, id, text) => make("a", { href: "#" + fragment({ pick: { what, id } }) }, text);
 const symbolLink = (id) => link("symbol", D.symbols[id].canonical, symbolName(id));
@@ -16,6 +17,13 @@ function badges(block) {
   return make("div", {}, make("span.badge." + (isGone(block) ? "gone" : protectionClass(section)), {}, section.protection),
     make("span.badge." + state, {}, words),
     section.residence !== "near" ? make("span.badge.plain", {}, section.residence) : null);
+}
+
+/** Where to look for a block that the stage does not show. */
+function elsewhere(block) {
+  if (!block || isShown(block)) return null;
+  const other = S.stage === "after" ? "before" : "after";
+  return make("p.note", {}, S.stage === "after" ? "It is not in memory. " : "It is not there yet. ", make("a", { href: "#" + fragment({ stage: other }) }, "Show it " + other + " the link"));
 }
 
 function facts(pairs) {
@@ -48,7 +56,7 @@ function edgesOut(edges, base) {
     const why = S.stage === "after" && edge.change ? make("small", {}, edge.change.kind + ": " + edge.change.text) : null;
     return [mono("+" + hex(edge.offset - base)), mono(form.relocation.replace(/^R_[A-Z0-9]+_(64_)?/, "")),
       make("td", { title: form.relocation + " (" + asked.subject + ")" },
-        link("symbol", D.symbols[target.target].canonical, targetName(target)), addend, why)];
+        link("symbol", D.symbols[meant(target)].canonical, targetName(target)), addend, why)];
   });
 }
 
@@ -93,14 +101,14 @@ function whyLive(block) {
   return make("section", { id: "why" }, make("h4", {}, "Why it is live"), make("ol", {}, steps.reverse()));
 }
 
-function hexDump(block, start, size) {
+function hexDump(block, start, size, most = FIRST_HEX) {
   const kept = D.bytes[block.id] || {};
   const text = S.stage === "after" ? kept.after || kept.before : kept.before || kept.after;
   if (!text) {
     const why = block.size === 0 ? null : "Its bytes are not on this page: they are zeros, or there was no room for them.";
     return why && make("section", {}, make("h4", {}, "Bytes"), make("div.note", {}, why));
   }
-  const length = Math.min(text.length / 2, start + (size || block.size), start + MOST_HEX);
+  const length = Math.min(text.length / 2, start + (size || block.size), start + most);
   const fields = new Map();
   D.edges.slice(block.edges[0], block.edges[1]).forEach((edge) => {
     const form = formOf(edge);
@@ -109,18 +117,18 @@ function hexDump(block, start, size) {
   });
   const pre = make("pre.hex");
   const base = S.stage === "after" && block.address ? BigInt(block.address) : null;
-  for (let row = start - (start % 16); row < length; row += 16) {
+  for (let row = start - (start % 8); row < length; row += 8) {
     const at = base === null ? (block.offset + row).toString(16).padStart(6, "0") : (base + BigInt(row)).toString(16);
     pre.append(make("span.at", {}, at + "  "));
     let letters = "";
-    for (let index = row; index < row + 16; index++) {
+    for (let index = row; index < row + 8; index++) {
       const inside = index >= start && index < length;
       const digits = inside ? text.substr(index * 2, 2) : "  ";
       const gap = index % 8 === 7 ? "  " : " ";
       const edge = inside && fields.get(index);
       if (edge) {
         const name = targetName(formOf(edge));
-        const joined = fields.get(index + 1) === edge && index % 16 !== 15;
+        const joined = fields.get(index + 1) === edge && index % 8 !== 7;
         pre.append(make("span.fix", { title: formOf(edge).relocation + " " + name }, digits + (joined ? gap : "")), joined ? "" : gap);
       } else pre.append(digits + gap);
       const code = inside ? parseInt(digits, 16) : 32;
@@ -129,7 +137,10 @@ function hexDump(block, start, size) {
     pre.append(make("span.at", {}, letters), "\n");
   }
   const wanted = size || block.size - start;
-  const note = length - start < wanted ? make("div.note", {}, "The first " + bytesText(length - start) + " of " + wanted.toLocaleString("en") + ".") : null;
+  const rest = Math.min(text.length / 2, start + wanted) - length;
+  const note = length - start >= wanted ? null : most < MOST_HEX && rest > 0
+    ? make("button", { onclick: () => document.getElementById("bytes").replaceWith(hexDump(block, start, size, MOST_HEX)) }, "Show more of its " + bytesText(wanted))
+    : make("div.note", {}, "The first " + bytesText(length - start) + " of " + wanted.toLocaleString("en") + ".");
   const when = S.stage === "after" && kept.after ? "in memory" : S.stage === "after" && RANK[D.reached] < RANK.linked ? "before fix-up" : S.stage === "after" ? "" : "in the object";
   return make("section", { id: "bytes" }, make("h4", {}, "Bytes " + when), pre, note);
 }
@@ -142,7 +153,8 @@ function madeFor(id) {
   if (list.length === 0) return null;
   const users = (symbol) => D.edges.filter((edge) => edge.before && edge.after && edge.after.target === symbol && edge.change);
   return make("section", { id: "made" }, make("h4", {}, "Made for it"), make("ul", {}, list.map(([symbol, made]) => (
-    make("li", {}, made.what + (made.address ? " at " : ""), make("code", {}, made.address || ""), ", asked for by " + plural(users(symbol).length, "reference"),
+    make("li", {}, made.what + (made.address ? " at " : ""), make("code", {}, made.address || ""), ", used by "
+      + [made.forStub ? "its stub" : null, users(symbol).length || !made.forStub ? plural(users(symbol).length, "reference") : null].filter(Boolean).join(" and "),
       users(symbol).slice(0, 1).map((edge) => make("small.note", {}, " (" + edge.change.text + ")")))))));
 }
 
@@ -162,12 +174,13 @@ function aboutSymbol(symbol) {
     facts([
       ["address", symbol.address && make("code", {}, symbol.address)],
       ["size", symbol.size ? bytesText(symbol.size) : null],
-      ["kind", [symbol.scope, symbol.linkage === "strong" ? null : symbol.linkage, symbol.kind].filter(Boolean).join(" ")],
+      ["kind", [symbol.scope, symbol.linkage === "strong" ? null : symbol.linkage, symbol.kind === "other" ? null : symbol.kind].filter(Boolean).join(" ")],
       ["object", home ? objectLink(sectionOf(home).object) : objectLink(symbol.object)],
       ["section", home && link("block", home.id, placeName(home, 0))],
       ["stands for", winner],
       ["not in the link", home && isGone(home) ? stateWords(home) : null],
     ]),
+    elsewhere(home),
     block && !isGone(block) ? whyLive(block) : null,
     madeFor(symbol.id),
     home ? hexDump(home, start, symbol.size) : null,
@@ -187,6 +200,7 @@ function aboutBlock(block) {
       ["COMDAT group", group && group.name + (group.kept === null ? "" : ", kept from " + D.objects[group.kept].name)],
       ["state", stateWords(block)],
     ]),
+    elsewhere(block),
     rows("Symbols", ["offset", "name", "size"], block.symbols, (symbol) => [mono("+" + hex(symbol.own.offset)), symbolLinkOwn(symbol), mono(symbol.size || "")]),
     isGone(block) ? null : whyLive(block),
     hexDump(block, 0, 0),
@@ -208,7 +222,7 @@ function aboutObject(id) {
       ["bytes", bytesText(size(kept)) + " of " + size(blocks).toLocaleString("en")]]),
     rows("Blocks", ["section", "symbols", "bytes", "state"], blocks, (block) => [
       link("block", block.id, placeName(block, 0)), block.symbols.slice(0, 3).map((symbol) => symbol.name).join(", ") + (block.symbols.length > 3 ? ", …" : ""),
-      mono(block.size.toLocaleString("en")), block.state]),
+      mono(block.size.toLocaleString("en")), mono(block.state)]),
   ];
 }
 

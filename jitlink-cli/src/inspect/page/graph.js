@@ -2,7 +2,7 @@
 
 const MOST_NODES = 260;
 const MOST_LINES = 2500;
-const BOX = { width: 176, height: 38, column: 78, row: 9, rows: 18 };
+const BOX = { width: 172, height: 40, column: 62, row: 10, rows: 18 };
 const SVG = "http://www.w3.org/2000/svg";
 let grain = null; // Chosen by the reader; null: by size.
 let camera = null;
@@ -69,6 +69,8 @@ function graphOf(stage, wanted) {
     nodes.get(to).into.add(from);
   }
   nodes.forEach((node) => describe(node, wanted));
+  // What only dead code refers to is not looked up.
+  nodes.forEach((node) => { if (node.kind === "outside") node.gone = [...node.into].every((key) => nodes.get(key).gone); });
   return { nodes, lines: [...lines.values()] };
 }
 
@@ -222,7 +224,9 @@ function drawGraph() {
   }
   const size = arrange(graph);
   const root = svg("svg", { class: "graph", role: "img", "aria-label": "The graph: " + plural(graph.nodes.size, "box") });
-  root.append(arrowHead("tip-plain", "var(--soft)"), arrowHead("tip-on", "var(--accent)"));
+  const clip = svg("clipPath", { id: "inside" });
+  clip.append(svg("rect", { width: BOX.width - 6, height: BOX.height }));
+  root.append(arrowHead("tip-plain", "var(--soft)"), arrowHead("tip-on", "var(--accent)"), clip);
   const world = svg("g");
   root.append(world);
   size.headings.forEach((heading) => world.append(svg("text", { class: "column", x: heading.x, y: -14 }, heading.words)));
@@ -265,9 +269,11 @@ function drawNode(node) {
   group.append(svg("rect", { class: "box", width: BOX.width, height: BOX.height, rx: 5 }));
   const colour = { rx: "code", r: "constants", rw: "data", made: "made" }[node.kind] || "gone";
   group.append(svg("rect", { width: 5, height: BOX.height - 8, x: 4, y: 4, rx: 2, style: `fill: var(--${colour})` }));
-  group.append(svg("text", { x: 15, y: 16 }, cut(node.title, 23)), svg("text", { class: "sub", x: 15, y: 30 }, cut(node.sub, 30)));
-  const words = node.blocks.length === 1 ? blockTip(node.blocks[0]) : node.title + "\n" + node.sub;
-  group.addEventListener("pointermove", (event) => showTip(event, camera.drag ? null : words));
+  const words = svg("g", { "clip-path": "url(#inside)" });
+  words.append(svg("text", { x: 15, y: 17 }, cut(node.title, 24)), svg("text", { class: "sub", x: 15, y: 32 }, cut(node.sub, 32)));
+  group.append(words);
+  const hover = node.blocks.length === 1 ? blockTip(node.blocks[0]) : node.title + "\n" + node.sub;
+  group.addEventListener("pointermove", (event) => showTip(event, camera.drag ? null : hover));
   group.addEventListener("pointerleave", (event) => showTip(event, null));
   group.addEventListener("click", () => {
     if (camera.moved) return;
@@ -307,14 +313,15 @@ function fit() {
   const box = camera.root.getBoundingClientRect();
   const [width, height] = [box.width || 900, box.height || 600];
   const scale = Math.min((width - 48) / camera.size.width, (height - 72) / camera.size.height, 1.15);
-  const used = Math.max(scale, 0.55);
+  // Smaller than this nobody reads it; the rest is a drag away.
+  const used = Math.max(scale, 0.74);
   const x = camera.size.width * used > width - 48 ? 24 : (width - camera.size.width * used) / 2;
   const picked = camera.graph.nodes.get(pickedNode(camera.graph));
   const y = camera.size.height * used > height - 72 ? 40 : Math.max(40, (height - camera.size.height * used) / 3);
   camera.at = { x, y, scale: used };
   // What is picked comes into view where not all of the graph does.
   if (picked && (picked.x * used + x > width - 200 || picked.y * used + y > height - 60)) {
-    camera.at = { x: width / 2 - picked.x * used, y: height / 2 - picked.y * used, scale: used };
+    camera.at = { x: width / 2 - (picked.x + BOX.width / 2) * used, y: height / 2 - picked.y * used, scale: used };
   }
   look();
 }

@@ -1,6 +1,7 @@
 // The page as a whole: what is shown is in the fragment of the address, so it can be kept and shared.
 
 const MOST_RESULTS = 200;
+const MOST_ERRORS = 3;
 
 /** The fragment for what is shown, with changes. */
 function fragment(changes = {}) {
@@ -89,7 +90,9 @@ function results(words) {
     const own = symbol.scope === "local" ? symbol.own.kind === "block" : symbol.canonical === symbol.id;
     if (!isShownSymbol(symbol) || !own || rank(symbol.name) < 0) return;
     const block = symbol.own.kind === "block" ? D.blocks[symbol.own.block] : null;
-    const where = block ? objectOf(block).name + " " + sectionOf(block).name : symbol.address === "0x0" ? "null" : "outside";
+    const made = symbol.place.kind === "block" ? objectOf(D.blocks[symbol.place.block]).name : null;
+    const where = block ? objectOf(block).name + " " + sectionOf(block).name
+      : made || (symbol.address === "0x0" ? "null" : symbol.address ? "outside the batch" : "not defined");
     const hidden = /^\.L/.test(symbol.name) ? 3 : 0;
     found.push({ rank: rank(symbol.name) + hidden, name: symbol.name, where, gone: block && isGone(block), pick: { what: "symbol", id: symbol.id } });
   });
@@ -117,15 +120,16 @@ function drawHead() {
   document.getElementById("target").textContent = D.target
     ? [D.target.format, D.target.arch, D.target.endian + "-endian", D.target.pointer_bytes * 8 + "-bit"].join(", ") : "";
   const { before, after } = D.totals;
-  const card = (words, now, was) => make("div", {}, make("b", {}, now.toLocaleString("en")), " " + words,
+  const card = (words, now, was) => make("div", { title: was !== undefined && was !== now ? was.toLocaleString("en") + " before the link" : null }, make("b", {}, now.toLocaleString("en")), " " + words,
     was !== undefined && was !== now ? make("s", {}, was.toLocaleString("en")) : null);
   const cards = isPlaced
     ? [card("blocks", after.blocks, before.blocks), card("symbols", after.symbols, before.symbols), card("edges", after.edges, before.edges), card("bytes", after.bytes, before.bytes),
-      card("GOT slots", D.totals.slots), card("stubs", D.totals.stubs), card("thunks", D.totals.thunks), card("blocks pruned", D.totals.pruned.blocks)]
+      card(D.totals.slots === 1 ? "GOT slot" : "GOT slots", D.totals.slots), card(D.totals.stubs === 1 ? "stub" : "stubs", D.totals.stubs), card(D.totals.thunks === 1 ? "thunk" : "thunks", D.totals.thunks),
+      card("blocks pruned", D.totals.pruned.blocks)]
     : [card("blocks", before.blocks), card("symbols", before.symbols), card("edges", before.edges), card("bytes", before.bytes)];
   document.getElementById("totals").replaceChildren(...cards);
-  const errors = D.errors.slice(0, 5).map((error) => make("div.error", {}, error.message, error.advice ? make("small", {}, error.advice) : null));
-  if (D.errors.length > 5) errors.push(make("div.error", {}, "… and " + (D.errors.length - 5) + " more errors"));
+  const errors = D.errors.slice(0, MOST_ERRORS).map((error, index, all) => make("div.error", {}, error.message, error.advice && (all[index + 1] || {}).advice !== error.advice ? make("small", {}, error.advice) : null));
+  if (D.errors.length > MOST_ERRORS) errors.push(make("div.error", {}, "… and " + (D.errors.length - MOST_ERRORS) + " more errors"));
   document.getElementById("alerts").replaceChildren(...errors, ...D.notes.map((note) => make("div.info", {}, note)));
 }
 

@@ -46,6 +46,7 @@ function drawMap() {
   const view = document.getElementById("view");
   const all = lanesOf(S.stage);
   const shown = all.length > MOST_LANES ? [...all].sort((a, b) => b.span - a.span).slice(0, MOST_LANES) : all;
+  LANE.blocks = shown.length <= 5 ? 56 : 34;
   const widest = Math.max(1, ...shown.map((lane) => lane.span));
   lanes = shown.map((lane) => {
     lane.from = 0;
@@ -194,31 +195,37 @@ function labels(c, item, kind, left, wide, scale, colours) {
   });
 }
 
-/** Under the blocks: the object and section that they come from, once for each run of blocks. */
+/** Under the blocks: where they come from, once for each run of blocks of a section, or of an object where sections are small. */
 function sectionName(c, lane, index, shown, x, colours, width) {
   const block = lane.items[index].block;
-  const name = (lane.object === undefined ? objectOf(block).name.replace(/^.*\/(?=[^/()]*$)/, "") + " " : "") + sectionOf(block).name;
-  if (shown === name) return shown;
-  let end = index;
-  while (end + 1 < lane.items.length && lane.items[end + 1].block.section === block.section) end++;
-  const last = lane.items[end];
-  const left = Math.max(x(lane.items[index].start), 0);
-  const right = Math.min(x(last.start + last.size), width);
-  if (right - left > 30) {
+  if (shown && index <= shown.end) return shown;
+  const run = (same) => {
+    let end = index;
+    while (end + 1 < lane.items.length && same(lane.items[end + 1].block)) end++;
+    return { end, left: Math.max(x(lane.items[index].start), 0), right: Math.min(x(lane.items[end].start + lane.items[end].size), width) };
+  };
+  const object = lane.object === undefined ? objectOf(block).name.replace(/^.*\/(?=[^/()]*$)/, "") : "";
+  let found = run((other) => other.section === block.section);
+  let name = (object + " " + sectionOf(block).name).trim();
+  if (found.right - found.left < 30 && object) {
+    found = run((other) => sectionOf(other).object === sectionOf(block).object);
+    name = object;
+  }
+  if (found.right - found.left > 30) {
     const top = LANE.ruler + LANE.blocks + 2;
     c.fillStyle = colours.line;
-    c.fillRect(left, top, right - left - 1.5, 1.5);
+    c.fillRect(found.left, top, found.right - found.left - 1.5, 1.5);
     c.save();
     c.beginPath();
-    c.rect(left, top, right - left - 4, LANE.names);
+    c.rect(found.left, top, found.right - found.left - 4, LANE.names);
     c.clip();
     c.font = "10px system-ui, 'DejaVu Sans', sans-serif";
     c.textBaseline = "alphabetic";
     c.fillStyle = colours.soft;
-    c.fillText(name, left + 1, top + 12);
+    c.fillText(name, found.left + 1, top + 12);
     c.restore();
   }
-  return name;
+  return found;
 }
 
 /** Where what is picked lies in a lane. */

@@ -56,7 +56,10 @@ pub(super) fn way_to(model: &Model, symbol: u32, block: u32) -> Vec<Step> {
         let place = |symbol: u32| model.symbols[symbol as usize].place;
         canonical(reached) == canonical(symbol)
             || model.symbols[reached as usize].kind != "section" && place(reached) == place(symbol)
-            || last.edge.and_then(|edge| model.asked(edge)).is_some_and(|side| model.target_name(side) == model.symbol_name(symbol))
+            || last
+                .edge
+                .and_then(|edge| model.asked(edge))
+                .is_some_and(|side| model.target_name(side) == model.symbol_name(symbol))
     });
     if !is_it {
         let name = model.symbol_name(symbol);
@@ -73,8 +76,9 @@ pub(super) fn chain(model: &Model, block: u32) -> Vec<Step> {
         Cause::Edge { block, .. } | Cause::Dependency { block } | Cause::Group { block } => Some(block),
         _ => None,
     };
-    let mut links: Vec<(u32, Cause)> =
-        std::iter::successors(cause(block), |(_, known)| parent(*known).and_then(cause)).take(model.blocks.len()).collect();
+    let mut links: Vec<(u32, Cause)> = std::iter::successors(cause(block), |(_, known)| parent(*known).and_then(cause))
+        .take(model.blocks.len())
+        .collect();
     links.reverse();
     links.into_iter().enumerate().map(|(depth, (block, cause))| step(model, depth, block, cause)).collect()
 }
@@ -96,9 +100,10 @@ fn step(model: &Model, depth: usize, block: u32, cause: Cause) -> Step {
         Cause::Initialisers => root(None, "which lists functions that run before or after the program"),
         Cause::Unloaded => root(None, "which takes up no memory of the program"),
         Cause::Edge { edge, .. } => through(model, edge, depth),
-        Cause::Dependency { block: keeper } => {
-            because(format!("{here} ({home}) depends on {}, as an unwind record on its function", model.block_name(keeper)))
-        }
+        Cause::Dependency { block: keeper } => because(format!(
+            "{here} ({home}) depends on {}, as an unwind record on its function",
+            model.block_name(keeper)
+        )),
         Cause::Group { block: member } => {
             because(format!("{here} ({home}) is in the COMDAT group of {}", model.block_name(member)))
         }

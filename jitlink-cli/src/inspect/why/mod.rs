@@ -101,7 +101,8 @@ fn named(model: &Model, name: &str, object: Option<&str>) -> Vec<u32> {
 fn called(model: &Model, symbol: u32, name: &str) -> String {
     let data = &model.symbols[symbol as usize];
     match data.scope {
-        "local" => format!("{} of {}", printable(name), printable(&model.objects[data.object as usize].name)),
+        "local" => format!("{} of {}", printable(&data.name), printable(&model.objects[data.object as usize].name)),
+        // An alias is called as it was asked for.
         _ => printable(name),
     }
 }

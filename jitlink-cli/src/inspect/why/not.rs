@@ -37,22 +37,31 @@ fn known(model: &Model, symbol: u32, name: &str) -> Found {
     let mut steps: Vec<Step> = copies.iter().filter_map(|&copy| gave_way(model, copy)).collect();
     if is_live(model, symbol) {
         steps.extend(live::way_to(model, symbol, super::block_of(model, symbol).unwrap_or_default()));
-        let sentence = match steps.is_empty() {
-            false => format!("{called} is in the link, at {}:", model.address_of(symbol)),
-            true => format!("{called} is in the link, at {}: the linker made it", model.address_of(symbol)),
+        let sentence = match (model.symbols[symbol as usize].address, steps.is_empty()) {
+            (None, _) => format!("{called} is live, but the link failed before it had an address:"),
+            (Some(address), false) => format!("{called} is in the link, at {address}:"),
+            (Some(address), true) => format!("{called} is in the link, at {address}: the linker made it"),
         };
         return ("live", sentence, steps);
     }
     match model.symbols[symbol as usize].place {
         Place::Block { block, .. } => unneeded(model, symbol, block, &called, steps),
-        Place::Absolute { address } if !copies.is_empty() && model.symbols[symbol as usize].own == model.symbols[symbol as usize].place => {
+        Place::Absolute { address }
+            if !copies.is_empty() && model.symbols[symbol as usize].own == model.symbols[symbol as usize].place =>
+        {
             ("absolute", format!("{called} is no place in the batch: its object gives it the address {address}"), steps)
         }
-        Place::Absolute { address } if !copies.is_empty() => {
-            ("gave-way", format!("{called} is not in the link: a definition that stands already, at {address}, is used"), steps)
+        Place::Absolute { address } if !copies.is_empty() => (
+            "gave-way",
+            format!("{called} is not in the link: a definition that stands already, at {address}, is used"),
+            steps,
+        ),
+        Place::Boundary { .. } => {
+            ("boundary", format!("{called} is an end of a run of sections, which the linker provides"), steps)
         }
-        Place::Boundary { .. } => ("boundary", format!("{called} is an end of a run of sections, which the linker provides"), steps),
-        Place::Common => ("undecided", format!("{called} would get memory of the linker's, but the link failed before"), steps),
+        Place::Common => {
+            ("undecided", format!("{called} would get memory of the linker's, but the link failed before"), steps)
+        }
         _ => outside(model, symbol, name, &called, steps),
     }
 }
@@ -90,6 +99,11 @@ fn gave_way(model: &Model, copy: u32) -> Option<Step> {
                 Place::Common => "common",
                 _ => symbol.linkage,
             };
+            if how(data) == "common" && how(winner) == "common" {
+                let text =
+                    format!("the common symbol in {home} shares the memory of the one in {}", object(winner.object));
+                return Some(Step { text, symbol: Some(copy), ..Step::default() });
+            }
             let than = match how(data) == how(winner) {
                 true => "comes first",
                 false => "wins over it",
@@ -110,7 +124,11 @@ fn gave_way(model: &Model, copy: u32) -> Option<Step> {
 fn unneeded(model: &Model, symbol: u32, block: u32, called: &str, mut steps: Vec<Step>) -> Found {
     let home = model.home(block);
     if !knows_liveness(model) {
-        return ("undecided", format!("{called} is defined in {home}, but the link failed before it was asked for"), steps);
+        return (
+            "undecided",
+            format!("{called} is defined in {home}, but the link failed before it was asked for"),
+            steps,
+        );
     }
     if model.blocks[block as usize].state == State::Discarded {
         return ("discarded", format!("{called} is not in the link: its copy in {home} was discarded"), steps);
@@ -171,7 +189,8 @@ fn roots(model: &Model) -> Step {
     if other > 0 {
         parts.push(count(other, "section") + " that are always kept");
     }
-    let text = if parts.is_empty() { "the link has no roots".into() } else { format!("the roots are: {}", parts.join(", ")) };
+    let text =
+        if parts.is_empty() { "the link has no roots".into() } else { format!("the roots are: {}", parts.join(", ")) };
     Step::text(0, text)
 }
 
@@ -200,7 +219,8 @@ fn outside(model: &Model, symbol: u32, name: &str, called: &str, mut steps: Vec<
     steps.extend(archived(model, name, data.linkage == "weak"));
     if knows_liveness(model) && live.is_empty() && !referrers.is_empty() {
         steps.extend(listed(model, referrers, 0, |edge| dead_site(model, edge)));
-        let sentence = format!("{called} is not looked up: no object of the link defines it, and only dead code refers to it");
+        let sentence =
+            format!("{called} is not looked up: no object of the link defines it, and only dead code refers to it");
         return ("unneeded", sentence, steps);
     }
     if data.address.is_some() {
@@ -242,7 +262,10 @@ fn archived(model: &Model, name: &str, weak: bool) -> Vec<Step> {
                 }
             ),
         };
-        Step::text(0, format!("{}({}) defines it, and did not join: {why}", printable(&member.archive), printable(&member.name)))
+        Step::text(
+            0,
+            format!("{}({}) defines it, and did not join: {why}", printable(&member.archive), printable(&member.name)),
+        )
     };
     model.members.iter().filter(defines).map(step).collect()
 }

@@ -52,7 +52,11 @@ fn answer(model: &Model, symbol: u32, name: &str) -> Answer {
         .filter(|&edge| is_live_block(model, model.edges[edge as usize].block))
         .collect();
     if model.reached < Reached::Placed {
-        return answer("unknown", format!("the link failed before stubs were made, so {called} has none yet"), Vec::new());
+        return answer(
+            "unknown",
+            format!("the link failed before stubs were made, so {called} has none yet"),
+            Vec::new(),
+        );
     }
     let made = made_for(model, symbol);
     if made.is_empty() {
@@ -76,8 +80,10 @@ fn answer(model: &Model, symbol: u32, name: &str) -> Answer {
         steps.push(Step { text, symbol: Some(made.symbol), ..Step::default() });
         steps.extend(listed(model, &users, 1, |edge| changed(model, edge)));
     }
-    let rest: Vec<u32> =
-        live.into_iter().filter(|&edge| !matches!(model.edges[edge as usize].change, Some(ref change) if change.kind != "relaxed")).collect();
+    let rest: Vec<u32> = live
+        .into_iter()
+        .filter(|&edge| !matches!(model.edges[edge as usize].change, Some(ref change) if change.kind != "relaxed"))
+        .collect();
     if !rest.is_empty() {
         steps.push(Step::text(0, format!("{} to it without:", reach(rest.len()))));
         steps.extend(listed(model, &rest, 1, |edge| direct(model, edge)));

@@ -32,7 +32,8 @@ impl Explainer<'_, '_> {
         };
         let through = self.lowered.stubs.iter().filter(|(_, _, kind)| uses_slot(*kind)).map(|stub| stub.0);
         let through: HashSet<SymbolId> = through.collect();
-        let slot = |&(target, symbol): &(SymbolId, SymbolId)| Slot { symbol, target, for_stub: through.contains(&target) };
+        let slot =
+            |&(target, symbol): &(SymbolId, SymbolId)| Slot { symbol, target, for_stub: through.contains(&target) };
         self.lowered.slots.iter().map(slot).collect()
     }
 
