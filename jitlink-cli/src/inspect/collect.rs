@@ -61,6 +61,7 @@ impl Observer for Collector {
                 pointer_bytes: target.pointer_bytes,
             });
             model.members = members.iter().map(member).collect();
+            model.widths = graph.rows().rows().iter().map(|row| (row.name(), row.field().bytes())).collect();
             capture(model, graph, self.with_content);
             model.reached = Reached::Read;
         });

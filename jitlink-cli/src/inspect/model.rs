@@ -30,6 +30,9 @@ pub(crate) struct Model {
     pub(crate) edges: Vec<Edge>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) stubs: Vec<Stub>,
+    /// How many bytes each relocation writes.
+    #[serde(skip)]
+    pub(crate) widths: HashMap<&'static str, usize>,
     #[serde(skip)]
     pub(super) index: OnceCell<Index>,
 }

@@ -53,6 +53,8 @@ struct Data<'m> {
     stubs: &'m [Stub],
     /// The names of relocations, which edges refer to by position.
     relocations: Vec<&'static str>,
+    /// How many bytes each of them writes.
+    widths: Vec<usize>,
     changes: Vec<&'m Change>,
     edges: Vec<PageEdge>,
     bytes: Vec<Bytes>,
@@ -116,6 +118,7 @@ fn data(model: &Model) -> Data<'_> {
         notes.push(format!("The first {MOST_EDGES} of {} relocations are listed.", model.edges.len()));
     }
     let bytes = bytes(model, &mut notes);
+    let widths = relocations.iter().map(|name| model.widths.get(name).copied().unwrap_or(0)).collect();
     Data {
         version: model.version,
         title: title(model),
@@ -133,6 +136,7 @@ fn data(model: &Model) -> Data<'_> {
         slots: &model.slots,
         stubs: &model.stubs,
         relocations,
+        widths,
         changes,
         edges,
         bytes,

@@ -20,7 +20,7 @@ D.symbols.forEach((symbol, id) => {
 });
 D.blocks.forEach((block) => block.symbols.sort((a, b) => a.own.offset - b.own.offset || (a.scope === "local") - (b.scope === "local")));
 // An edge: where it is, its form in the object, its form in memory, and what was done to it.
-const side = (tuple) => tuple && { relocation: D.relocations[tuple[0]], subject: tuple[1], target: tuple[2], addend: BigInt(tuple[3]) };
+const side = (tuple) => tuple && { relocation: D.relocations[tuple[0]], width: D.widths[tuple[0]], subject: tuple[1], target: tuple[2], addend: BigInt(tuple[3]) };
 D.edges = D.edges.map(([block, offset, before, after, change], id) => (
   { id, block, offset, before: side(before), after: side(after), change: change === null ? null : D.changes[change] }));
 D.made = new Map();

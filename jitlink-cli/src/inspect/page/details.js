@@ -112,7 +112,7 @@ function hexDump(block, start, size, most = FIRST_HEX) {
   const fields = new Map();
   D.edges.slice(block.edges[0], block.edges[1]).forEach((edge) => {
     const form = formOf(edge);
-    const width = form && /64|GOTPC64|DTPOFF64/.test(form.relocation.replace(/^R_X86_64_/, "")) ? 8 : 4;
+    const width = form ? form.width : 0;
     for (let at = edge.offset; form && at < edge.offset + width; at++) fields.set(at, edge);
   });
   const pre = make("pre.hex");
