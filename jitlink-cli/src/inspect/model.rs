@@ -308,7 +308,7 @@ pub(crate) struct Side {
 pub(crate) struct Change {
     /// `stub`, `thunk`, `slot`, `relaxed` or `outlined`.
     pub(crate) kind: &'static str,
-    /// `updatable`, `out-of-reach`, `apart`, `too-far`, `external`, `needs-slot` or `in-reach`.
+    /// `out-of-reach`, `apart`, `too-far`, `external`, `needs-slot` or `in-reach`.
     pub(crate) reason: &'static str,
     /// The reason in words, with its numbers.
     pub(crate) text: String,

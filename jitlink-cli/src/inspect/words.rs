@@ -7,9 +7,6 @@ use jitlink::core::link::Reason;
 /// Why lowering changed an edge with this relocation.
 pub(crate) fn reason(reason: &Reason, relocation: &str) -> String {
     match reason {
-        Reason::Updatable => {
-            "an update may replace it, so the reference goes through a slot that can be changed".into()
-        }
         Reason::OutOfReach { target, values, limits } => format!(
             "it is outside the batch at {target}, and {relocation} holds values from {} to {}, but from where the batch may lie \
              it would need {} to {}",

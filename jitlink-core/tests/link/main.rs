@@ -16,4 +16,5 @@ mod prune;
 mod resolve;
 mod thunks;
 mod unwind;
+mod update;
 mod whole;

@@ -205,11 +205,7 @@ ret
 }
 
 #[test]
-fn updates_and_distances_are_reasons() {
-    let object = "toy le64\nsection .text rx\nlabel f global\nret\nlabel main global\ncall f\nload f\nret\n";
-    let (_, seen) = see(&[("a.o", object)], LinkOptions { updatable: true, ..exported() });
-    assert!(seen.rewrites.iter().all(|rewrite| rewrite.2 == Reason::Updatable), "{:?}", seen.rewrites);
-    assert_eq!(seen.rewrites.len(), 2);
+fn distances_inside_the_batch_are_a_reason() {
     let text = "toy le64\nsection .text.a rx\nlabel a global\ncall b\nret\nfill 3000\nsection .text.between rx\nlabel c global\nret\nfill 3000\n\
                 section .text.b rx\nlabel b global\nret\n";
     let (_, seen) = see(&[("a.o", text)], exported());

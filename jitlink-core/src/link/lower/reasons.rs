@@ -4,7 +4,7 @@
 
 use super::super::layout::Addresses;
 use super::super::observe::{Change, Reason, Rewrite, Slot, Stub};
-use super::{Lowered, is_apart, is_replaceable, reaches, residence};
+use super::{Lowered, is_apart, reaches, residence};
 use crate::addr::{Addr, AddrRange};
 use crate::arch::StubKind;
 use crate::error::SignedHex;
@@ -20,7 +20,6 @@ pub(in crate::link) struct Explainer<'e, 'a> {
     pub(in crate::link) lowered: &'e Lowered,
     pub(in crate::link) addresses: &'e Addresses,
     pub(in crate::link) region: AddrRange,
-    pub(in crate::link) updatable: bool,
 }
 
 impl Explainer<'_, '_> {
@@ -86,7 +85,6 @@ impl Explainer<'_, '_> {
         let graph = self.graph;
         let row = graph.rows.row(before.row);
         let from = residence(graph, block);
-        let is_slotted = matches!(before.subject, Subject::Callee | Subject::GotSlot);
         let (fixed, to) = match graph.symbol(before.target).value {
             Value::Absolute(address) => (Some(Addr(address)), None),
             Value::Block { block, .. } => (None, Some(residence(graph, block))),
@@ -95,7 +93,6 @@ impl Explainer<'_, '_> {
         match (change, fixed) {
             (Change::Relaxed, _) => Reason::InReach,
             (Change::Thunk(_), _) => self.too_far(block, before, row),
-            _ if self.updatable && is_slotted && is_replaceable(graph, before.target) => Reason::Updatable,
             (_, None) if is_apart(graph, before.target, from) => Reason::Apart { from, to },
             (Change::Slot(_), Some(target)) if before.subject == Subject::GotSlot => Reason::External { target },
             (Change::Slot(_), None) if before.subject == Subject::GotSlot => Reason::NeedsSlot,

@@ -108,8 +108,6 @@ impl Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// An update may replace the target, so the reference goes through what can be changed.
-    Updatable,
     /// The target lies outside the batch, and the field may be too short for the value.
     OutOfReach {
         /// Where the target is.
@@ -148,7 +146,6 @@ impl Reason {
     /// A short name for tools.
     pub fn name(&self) -> &'static str {
         match self {
-            Reason::Updatable => "updatable",
             Reason::OutOfReach { .. } => "out-of-reach",
             Reason::Apart { .. } => "apart",
             Reason::TooFar { .. } => "too-far",
