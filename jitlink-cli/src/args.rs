@@ -17,6 +17,7 @@ Examples:
   jitlink run main.o libfoo.a -l m -- --verbose    with an archive, a shared library and arguments
   jitlink link --no-exec main.o --map map.json     only link, and write what went where
   jitlink check main.s main.o                      test what a link makes of relocations
+  jitlink inspect main.o --why-live table          why something is, or is not, in a link
   jitlink targets                                  what this build can link
 
 Arguments may stand in a file: jitlink run @objects.txt
@@ -124,6 +125,20 @@ Examples:
 Exit status: 0 if the result is the one that was recorded, even if that is an error; 1 if it is not, or
 if the bundle is damaged; 2 if the command line makes no sense.")]
     Replay(Replay),
+    /// Shows the link graph before and after a link, and says why things are as they are.
+    ///
+    /// Links as `jitlink link` does, and shows what there was, what is left, what was made and where it went. Nothing of the
+    /// objects runs. A link that fails is shown as far as it came.
+    #[command(after_help = "\
+Examples:
+  jitlink inspect main.o eval.o --entry main              a table
+  jitlink inspect main.o --format html -o graph.html      one page to look at in a browser
+  jitlink inspect main.o --format dot | dot -Tsvg > graph.svg
+  jitlink inspect main.o libx.a --why-not unused          why a symbol is not in the link
+  jitlink inspect main.o -l m --why-stub sqrt             why a call goes through a stub
+
+Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
+    Inspect(Box<Inspect>),
     /// Shows the formats, architectures and relocation tables of this build.
     Targets(Targets),
     /// Writes a script that completes this command's words in a shell.
@@ -296,6 +311,81 @@ pub(crate) struct Link {
     /// Round segments up to pages of this size.
     #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", requires = "no_exec")]
     #[arg(help_heading = "Memory")]
+    pub(crate) page_size: u64,
+}
+
+/// How an inspected link is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum View {
+    /// A table, for people.
+    #[default]
+    Text,
+    /// Everything, for tools.
+    Json,
+    /// The graph in the language of Graphviz.
+    Dot,
+    /// One page with the memory map and the graph, for a browser.
+    Html,
+}
+
+#[derive(Args, Debug)]
+// What is shown has more forms here.
+#[command(mut_arg("format", |format| format.long("error-format").hide(true)))]
+pub(crate) struct Inspect {
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+
+    /// Keep only what this name needs (may be repeated). Without it, every definition that others can see is kept.
+    #[arg(long, value_name = "NAME", help_heading = "Symbols")]
+    pub(crate) entry: Vec<String>,
+
+    /// Go on without an --entry that nothing defines; without all of them as if none was given.
+    #[arg(long, help_heading = "Symbols")]
+    pub(crate) allow_undefined_entry: bool,
+
+    /// Say why a symbol is live: which root needs it, and through what (may be repeated). OBJECT:NAME for a local one.
+    #[arg(long, value_name = "SYMBOL", help_heading = "Questions")]
+    pub(crate) why_live: Vec<String>,
+
+    /// Say why a symbol has a stub or a GOT slot: who asked, and why it could not be direct (may be repeated).
+    #[arg(long, value_name = "SYMBOL", help_heading = "Questions")]
+    pub(crate) why_stub: Vec<String>,
+
+    /// Say why a symbol is not in the link (may be repeated).
+    #[arg(long, value_name = "SYMBOL", help_heading = "Questions")]
+    pub(crate) why_not: Vec<String>,
+
+    /// How the link is shown. Answers to questions are text or JSON.
+    #[arg(long = "format", id = "view", value_enum, default_value_t, help_heading = "Output")]
+    pub(crate) view: View,
+
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Show all of long lists and large graphs.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) all: bool,
+
+    /// Link debug sections too.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) keep_debug: bool,
+
+    /// Place the objects in this process, as jitlink run does, where the C library and those of -l have their addresses.
+    /// -l implies it.
+    #[arg(long, help_heading = "Memory")]
+    pub(crate) in_process: bool,
+
+    /// Place the first segment here.
+    #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0x10000000", help_heading = "Memory")]
+    pub(crate) base: u64,
+
+    /// Place everything within this much memory, from the base on.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
+    pub(crate) arena_size: u64,
+
+    /// Round segments up to pages of this size.
+    #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]
     pub(crate) page_size: u64,
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod image;
 mod inputs;
+mod inspect;
 mod link;
 mod man;
 mod map;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Bundle(bundle) => bundle::run(&bundle),
         Command::Replay(replay) => bundle::replay::run(&replay),
+        Command::Inspect(inspect) => inspect::run(&inspect),
         Command::Targets(targets) => targets::run(&targets),
         Command::Completions(completions) => completions::run(&completions),
         Command::Man(man) => man::run(&man),

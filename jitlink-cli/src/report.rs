@@ -52,7 +52,8 @@ fn write_errors(out: &mut std::io::StderrLock<'_>, errors: &LinkErrors, entries:
     Ok(())
 }
 
-fn json_error(error: &LinkError, entries: &[String]) -> Value {
+/// An error as tools read it.
+pub(crate) fn json_error(error: &LinkError, entries: &[String]) -> Value {
     let site = error.site().map(|site| {
         json!({
             "object": site.object,

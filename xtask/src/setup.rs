@@ -1,4 +1,4 @@
-//! Installs what the tests call: compilers, binary tools, LLVM's own JIT linker.
+//! Installs what the tests call: compilers, binary tools, LLVM's own JIT linker, a browser.
 //!
 //! Only what is missing is installed, through Debian's package manager, and only where that can work: as root, or with
 //! `sudo` that asks no password. Mirrors fail now and then, so each step is tried several times with a growing pause.
@@ -31,6 +31,8 @@ const TOOLS: &[Tool] = &[
         packages: &["llvm-22", "llvm"],
         needed_for: "the benchmark's other side",
     },
+    Tool { names: &["dot"], packages: &["graphviz"], needed_for: "graphs in the language of Graphviz" },
+    Tool { names: &["chromium"], packages: &["chromium"], needed_for: "the page of jitlink inspect" },
     Tool { names: &["llvm-mc", "llvm-mc-22"], packages: &["llvm-22", "llvm"], needed_for: "objects with CREL and APX" },
     Tool {
         names: &["x86_64-linux-gnu-as"],

@@ -167,6 +167,11 @@ impl<'a> Group<'a> {
     pub fn any(name: &'a [u8], object: ObjectId) -> Self {
         Group { name, object, selection: Selection::Any, parent: None, discarded_for: None, leader: None }
     }
+
+    /// The object whose copy is kept instead of this one, once names are resolved; `None` for a copy that is kept.
+    pub fn discarded_for(&self) -> Option<ObjectId> {
+        self.discarded_for
+    }
 }
 
 /// Which copy of a group is kept, and what is checked.

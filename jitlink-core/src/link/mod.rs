@@ -14,6 +14,7 @@ mod linked;
 mod lower;
 mod memory;
 mod merge;
+mod observe;
 mod options;
 mod pipeline;
 mod prune;
@@ -24,6 +25,7 @@ mod synthetic;
 mod update;
 
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
+pub use observe::{ArchiveMember, Cause, Change, Liveness, Observer, Placement, Reason, Rewrite, Slot, Stub};
 pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
 pub use relocatable::relocatable;
@@ -118,13 +120,17 @@ impl Batch<'_> {
         let batch = objects.target(&first)?;
         let mut graph = objects.empty(&batch);
         let roots = command_line(&mut graph, options);
-        reader.read(&mut graph, &batch, &sources)?;
+        let read = reader.read(&mut graph, &batch, &sources);
         clock.phase("read");
 
         // Resolve names within the batch.
         let mut names = resolve::Names::default();
         names.reserve(graph.symbols.len() / 2);
-        names.complete(&mut graph, &reader, &batch, &mut archives)?;
+        let read = read.and_then(|()| names.complete(&mut graph, &reader, &batch, &mut archives));
+        if let Some(observer) = &options.observer {
+            observer.read(&graph, &names.members(&archives));
+        }
+        read?;
         let mut synthetic = Synthetic::default();
         names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
         clock.phase("resolve");
@@ -140,7 +146,7 @@ impl Batch<'_> {
         graph.target.arch.add_passes(&mut pipeline);
         let mut nothing = PassContext { block_addresses: None, memory: None };
         run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
-        let mut needed = prune::prune(&mut graph, options, &roots).map_err(collected)?;
+        let mut needed = prune(&mut graph, options, &roots)?;
         if let Some(tracker) = &tracker {
             needed = tracker.resolve(&mut graph, needed);
         }
@@ -161,6 +167,7 @@ impl Batch<'_> {
         let eh_frame = eh_frame::combine(&mut graph, &mut synthetic).map_err(collected)?;
         clock.phase("merge");
         let demand = lower::demand(&graph);
+        let unlowered = observe::unexplained(&graph, options.observer.is_some());
         let memory = Memory::reserve(self.executor, &graph, &demand)?;
         let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region).map_err(collected)?;
         clock.phase("lower");
@@ -170,6 +177,14 @@ impl Batch<'_> {
         let mut memory = memory.fit(self.executor, &layout)?;
         let addresses = layout::addresses(&graph, &layout, &memory.starts);
         run_layout_passes(&pipeline, &mut graph, &addresses)?;
+        if let Some(observer) = &options.observer {
+            let (lowered, addresses) = (&lowered, &addresses);
+            let region = memory.region;
+            let explainer = lower::Explainer { graph: &graph, before: &unlowered, lowered, addresses, region };
+            let (slots, stubs, rewrites) = (explainer.slots(), explainer.stubs(), explainer.rewrites());
+            let segments = memory.segments(&layout).map(|(_, segment)| segment).collect();
+            observer.placed(&graph, &Placement { segments, slots, stubs, rewrites, region, addresses });
+        }
         clock.phase("lay out");
 
         // Fix up.
@@ -244,6 +259,18 @@ impl Batch<'_> {
         clock.phase("finalize");
         Ok((Linked { statistics: clock.statistics, ..linked }, changes))
     }
+}
+
+/// Prunes, and tells who looks on.
+fn prune(graph: &mut LinkGraph<'_>, options: &LinkOptions, roots: &[SymbolId]) -> Result<Vec<SymbolId>, LinkErrors> {
+    let Some(observer) = &options.observer else {
+        return prune::prune(graph, options, roots, &mut ()).map_err(collected);
+    };
+    observer.resolved(graph);
+    let mut liveness = Liveness::default();
+    let needed = prune::prune(graph, options, roots, &mut liveness);
+    observer.pruned(graph, &liveness);
+    needed.map_err(collected)
 }
 
 /// References that the caller makes: entry names, and both sides of aliases. The symbols of the entry names come first.

@@ -1,9 +1,10 @@
 //! What the caller of a link decides.
 
-use super::Pipeline;
+use super::{Observer, Pipeline};
 use crate::addr::Addr;
 use crate::error::LinkError;
 use crate::graph::{Linkage, Name};
+use std::sync::Arc;
 
 /// How a batch is linked.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct LinkOptions {
     pub map: bool,
     /// Passes of the caller.
     pub pipeline: Pipeline,
+    /// Looks on, if anyone does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What keeps code alive.

@@ -70,8 +70,10 @@ fn combine(
         }
         Roots::IfDefined(_) => roots.iter().any(is_defined),
     };
+    // Nobody asks why something is live.
+    let mut causes = ();
     let marked = if prunes { prune::prune } else { prune::keep_all };
-    marked(&mut graph, options, &roots).map_err(collected)?;
+    marked(&mut graph, options, &roots, &mut causes).map_err(collected)?;
     eh_frame::combine_to(&mut graph, &mut Synthetic::default(), Ending::Open).map_err(collected)?;
     let names = written(&graph, names.visible(&graph), prunes);
     LinkErrors::check(names.iter().filter_map(|name| alias_of_nothing(&graph, name)).collect())?;

@@ -5,6 +5,7 @@
 //! name, and writes the definition's value into all its references, so that later phases look at a symbol alone.
 
 use super::lower::provide_got;
+use super::observe::ArchiveMember;
 use super::options::{Existing, LinkOptions, Resolver};
 use super::read::{BatchTarget, LazyArchive, Reader, Source};
 use super::synthetic::Synthetic;
@@ -41,6 +42,8 @@ pub(super) struct Names<'a> {
     entry_of: Vec<u32>,
     /// Entries that became needed since archives were last searched.
     wanted: Vec<u32>,
+    /// The archive members that joined, each with the entry that it joined for.
+    joined: Vec<(u32, (u32, u32))>,
 }
 
 impl<'a> Names<'a> {
@@ -125,6 +128,7 @@ impl<'a> Names<'a> {
                 let (false, Some((archive, member))) = (entry.defined, entry.lazy) else { continue };
                 let taken = &mut archives[archive as usize].taken[member as usize];
                 if !std::mem::replace(taken, true) {
+                    self.joined.push((index, (archive, member)));
                     match reader.member(&archives[archive as usize], member as usize) {
                         Ok(source) => sources.push(source),
                         Err(error) => errors.push(error),
@@ -138,6 +142,30 @@ impl<'a> Names<'a> {
             reader.read(graph, batch, &sources)?;
             self.collect(graph);
         }
+    }
+
+    /// All members of the archives, for who looks on.
+    pub(super) fn members<'v>(&'v self, archives: &'v [LazyArchive<'a>]) -> Vec<ArchiveMember<'v>> {
+        let mut starts = Vec::new();
+        let mut members = Vec::new();
+        for archive in archives {
+            starts.push(members.len());
+            let all = archive.archive.members().iter().zip(&archive.taken);
+            members.extend(all.map(|(member, &joined)| {
+                let (archive, name) = (archive.name.as_str(), &*member.name);
+                ArchiveMember { archive, name, joined, wanted: None, defines: Vec::new() }
+            }));
+        }
+        let at = |(archive, member): (u32, u32)| starts[archive as usize] + member as usize;
+        for entry in &self.entries {
+            if let Some(lazy) = entry.lazy {
+                members[at(lazy)].defines.push(entry.name.bytes());
+            }
+        }
+        for &(entry, member) in &self.joined {
+            members[at(member)].wanted = Some(self.entries[entry as usize].name.bytes());
+        }
+        members
     }
 
     /// Decides every name within the batch, and against what stands already.

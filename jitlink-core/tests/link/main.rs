@@ -9,6 +9,7 @@ mod lower;
 mod merge;
 mod naive;
 mod names;
+mod observe;
 mod passes;
 mod properties;
 mod prune;
