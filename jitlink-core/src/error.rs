@@ -229,6 +229,14 @@ pub enum LinkError {
         /// What it said.
         reason: String,
     },
+    /// Who was asked for a definition failed, or gave something else.
+    #[error("{resolver}: {reason}")]
+    Resolver {
+        /// Who was asked.
+        resolver: String,
+        /// What it said, or what is wrong with what it gave.
+        reason: String,
+    },
     /// What the caller asked for makes no sense.
     #[error("{0}")]
     Request(String),
@@ -293,6 +301,7 @@ impl LinkError {
             LinkError::TooLarge { .. } => "too-large",
             LinkError::Executor { .. } => "executor",
             LinkError::Pass { .. } => "pass",
+            LinkError::Resolver { .. } => "resolver",
             LinkError::Request(_) => "request",
         }
     }
@@ -339,7 +348,7 @@ impl LinkError {
             | LinkError::OutOfRange { advice, .. }
             | LinkError::NoMemory { advice, .. }
             | LinkError::Executor { advice, .. } => advice.clone(),
-            LinkError::Pass { .. } | LinkError::Request(_) => String::new(),
+            LinkError::Pass { .. } | LinkError::Resolver { .. } | LinkError::Request(_) => String::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod externals;
 mod finish;
 mod fixup;
 mod layout;
+mod lazy;
 mod linked;
 mod lower;
 mod memory;
@@ -18,11 +19,13 @@ mod pipeline;
 mod prune;
 mod read;
 mod resolve;
+mod resolver;
 mod synthetic;
 
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
-pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
+pub use options::{LinkOptions, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
+pub use resolver::{Definition, Existing, NoSymbols, Resolver};
 
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors};
@@ -32,6 +35,7 @@ use crate::input::Input;
 use crate::registry::Registry;
 use crate::reloc::Subject;
 use layout::{Addresses, Layout, UNLOADED};
+use lazy::Trampoline;
 use memory::Memory;
 use std::time::Instant;
 use synthetic::Synthetic;
@@ -79,7 +83,10 @@ impl Clock {
         let now = Instant::now();
         let took = now - std::mem::replace(&mut self.last, now);
         tracing::debug!(phase = name, ?took);
-        self.statistics.phases.push((name, took));
+        match self.statistics.phases.iter_mut().find(|phase| phase.0 == name) {
+            Some(phase) => phase.1 += took,
+            None => self.statistics.phases.push((name, took)),
+        }
     }
 }
 
@@ -107,18 +114,31 @@ impl Batch<'_> {
         let mut names = resolve::Names::default();
         names.reserve(graph.symbols.len() / 2);
         names.complete(&mut graph, &reader, &batch, &mut archives)?;
-        let mut synthetic = Synthetic::default();
-        names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
-        clock.phase("resolve");
-
-        // Prune what nothing needs, then find what the rest needs from outside.
         let mut pipeline = options.pipeline.clone();
         graph.target.arch.add_passes(&mut pipeline);
         let mut nothing = PassContext { block_addresses: None, memory: None };
-        run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
-        let needed = prune::prune(&mut graph, options, &roots).map_err(collected)?;
-        clock.phase("prune");
-        externals::resolve(&mut graph, &needed, self.resolver, options)?;
+        let mut lookup = externals::LookUp::new(self.resolver, options);
+        let (mut synthetic, needed) = loop {
+            let unsettled = self.resolver.supplies_objects().then(|| graph.clone());
+            let mut synthetic = Synthetic::default();
+            names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
+            clock.phase("resolve");
+
+            // Prune what nothing needs, then find what the rest needs from outside.
+            run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
+            let needed = prune::prune(&mut graph, options, &roots).map_err(collected)?;
+            clock.phase("prune");
+            let joining = lookup.ask(&graph, &needed)?;
+            clock.phase("look up");
+            match unsettled {
+                // What was decided without the objects that join is decided anew.
+                Some(unsettled) if !joining.is_empty() => graph = unsettled,
+                _ => break (synthetic, needed),
+            }
+            externals::join(joining, &mut graph, &mut names, (&reader, &batch), &mut archives)?;
+            clock.phase("read");
+        };
+        let trampolines = lookup.define(&mut graph, &mut synthetic, self.executor, &needed)?;
         clock.phase("look up");
         run_passes(&pipeline, Stage::AfterPrune, &mut graph, &mut nothing)?;
 
@@ -129,6 +149,7 @@ impl Batch<'_> {
         let demand = lower::demand(&graph, options.updatable);
         let memory = Memory::reserve(self.executor, &graph, &demand, options.updatable)?;
         let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region, options).map_err(collected)?;
+        lowered.stubs.extend(trampolines.iter().map(Trampoline::stub));
         clock.phase("lower");
 
         // Lay out.
@@ -165,6 +186,10 @@ impl Batch<'_> {
         if let Some(block) = eh_frame {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
+        }
+        if !trampolines.is_empty() {
+            let slots = trampolines.into_iter().map(|trampoline| trampoline.at(&addresses));
+            actions.push(Action::LinkOnCall(slots.collect()));
         }
         let allocation = memory.finalize(actions).map_err(LinkError::from)?;
         let statistics = &mut clock.statistics;
