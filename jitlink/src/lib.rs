@@ -68,6 +68,8 @@
 mod error;
 mod lazy;
 mod library;
+#[cfg(all(test, loom))]
+mod models;
 mod module;
 mod once;
 mod resolver;

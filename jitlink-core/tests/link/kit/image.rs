@@ -65,10 +65,14 @@ pub fn link_with(
     options: &LinkOptions,
 ) -> Result<Image, LinkErrors> {
     let linked = link(&super::arch::registry(), executor, inputs, resolver, options)?;
-    Ok(Image { executor: executor.clone(), linked, segments: executor.segments() })
+    Ok(Image::new(executor, linked))
 }
 
 impl Image {
+    pub fn new(executor: &ImageExecutor, linked: Linked) -> Image {
+        Image { executor: executor.clone(), linked, segments: executor.segments() }
+    }
+
     pub fn map(&self) -> &LinkMap {
         self.linked.map.as_ref().expect("the link was asked for a map")
     }
