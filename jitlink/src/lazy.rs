@@ -117,8 +117,8 @@ impl LazyBinding {
         };
         // The handle keeps the module until the holder does.
         let holder = lock(&self.holder).upgrade();
-        if let Some(holder) = holder {
-            holder.also_needs(handle.module());
+        if let Some(holder) = holder.filter(|holder| !Arc::ptr_eq(holder, handle.module())) {
+            holder.depend_on(std::iter::once(handle.module().clone()));
         }
         let module = handle.module().is_on_call().then(|| Arc::downgrade(handle.module()));
         Ok(Bound { address: handle.address(), module })
@@ -174,30 +174,29 @@ impl LazyFunction for LazyBinding {
     }
 }
 
-/// The modules of a library that go when `module` is removed: itself, and those that were linked on first calls and that nobody else
-/// needs.
+/// The modules that may go when `module` is removed: itself, and those that were linked on first calls and that it refers to.
 ///
 /// What was linked on a call may refer to its caller, and to others that the caller called. So it is assumed that all of
-/// them go, and those stay that somebody needs who does not.
-pub(crate) fn go_with(
-    module: &Arc<ModuleShared>,
-    is_of_library: impl Fn(&Arc<ModuleShared>) -> bool,
-) -> Vec<Arc<ModuleShared>> {
+/// them go, until [`that_go`] finds those that somebody needs who does not.
+pub(crate) fn that_may_go(module: &Arc<ModuleShared>) -> Vec<Arc<ModuleShared>> {
     let mut going = vec![module.clone()];
     let mut next = 0;
     while next < going.len() {
         for needed in going[next].dependencies() {
-            if needed.is_on_call() && !contains(&going, &needed) && is_of_library(&needed) {
+            if needed.is_on_call() && !contains(&going, &needed) {
                 going.push(needed);
             }
         }
         next += 1;
     }
+    going
+}
+
+/// The first of these modules, and those others that nobody needs but these. Called under their library's lock.
+pub(crate) fn that_go(mut going: Vec<Arc<ModuleShared>>) -> Vec<Arc<ModuleShared>> {
     loop {
-        let stays = |candidate: &&Arc<ModuleShared>| {
-            !Arc::ptr_eq(candidate, module) && candidate.needed_beside(&going).is_err()
-        };
-        let staying: Vec<_> = going.iter().filter(stays).cloned().collect();
+        let others = going.iter().skip(1);
+        let staying: Vec<_> = others.filter(|candidate| candidate.needed_beside(&going).is_err()).cloned().collect();
         if staying.is_empty() {
             return going;
         }

@@ -75,6 +75,7 @@ mod once;
 mod resolver;
 mod session;
 mod sync;
+mod update;
 
 #[cfg(feature = "x86")]
 use jitlink_arch_x86 as _;
@@ -93,6 +94,7 @@ pub use library::Library;
 pub use module::{Module, SymbolHandle};
 pub use resolver::{BoxError, Definition, Resolver, resolver};
 pub use session::Session;
+pub use update::Updated;
 
 /// The examples of the repository's front page.
 #[cfg(all(doctest, feature = "elf", feature = "x86", feature = "in-process"))]

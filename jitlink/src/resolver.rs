@@ -2,7 +2,7 @@
 
 use crate::lazy::{Lazy, LazyBinding};
 use crate::library::Library;
-use crate::module::SymbolHandle;
+use crate::module::{ModuleShared, SymbolHandle};
 use crate::session::Session;
 use crate::sync::{Arc, Mutex, PoisonError, lock};
 use jitlink_core::graph::{Linkage, Name};
@@ -111,6 +111,8 @@ pub(crate) struct SessionResolver<'s> {
     library: &'s Library,
     /// Nothing was published yet when the link began, so nothing need be compared with it.
     is_empty: bool,
+    /// The module that is being updated: its own names are not looked up outside.
+    own: Option<&'s Arc<ModuleShared>>,
     /// The library's, then the session's, each in the order in which they were added.
     resolvers: Vec<Arc<dyn Resolver>>,
     found: Mutex<Found>,
@@ -130,7 +132,16 @@ impl<'s> SessionResolver<'s> {
         let mut resolvers = library.resolvers();
         resolvers.extend(session.resolvers());
         let found = Mutex::new(Found::default());
-        SessionResolver { session, library, is_empty: library.is_empty(), resolvers, found }
+        SessionResolver { session, library, is_empty: library.is_empty(), own: None, resolvers, found }
+    }
+
+    /// This resolver for an update of a module.
+    pub(crate) fn for_update(self, own: &'s Arc<ModuleShared>) -> SessionResolver<'s> {
+        SessionResolver { own: Some(own), ..self }
+    }
+
+    fn is_other(&self, handle: &SymbolHandle) -> bool {
+        self.own.is_none_or(|own| !Arc::ptr_eq(own, handle.module()))
     }
 
     pub(crate) fn into_found(self) -> Found {
@@ -191,7 +202,7 @@ fn missing<'n>(names: &[&'n [u8]], found: &[Answer]) -> (Vec<usize>, Vec<&'n [u8
 impl link::Resolver for SessionResolver<'_> {
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Answer>, LinkError> {
         let known = |name: &&[u8]| {
-            if let Some(handle) = self.library.find(&Name::new(name)) {
+            if let Some(handle) = self.library.find(&Name::new(name)).filter(|found| self.is_other(found)) {
                 let address = handle.address();
                 self.depend(handle);
                 return Some(address.into());
@@ -214,7 +225,7 @@ impl link::Resolver for SessionResolver<'_> {
         if self.is_empty {
             return None;
         }
-        let handle = self.library.find_own(name)?;
+        let handle = self.library.find_own(name).filter(|found| self.is_other(found))?;
         let existing = Existing { address: handle.address(), weak: handle.is_weak() };
         if linkage != Linkage::Strong {
             self.depend(handle);
@@ -226,7 +237,8 @@ impl link::Resolver for SessionResolver<'_> {
         let libraries = self.session.libraries();
         let in_session = |name: &&[u8]| {
             let name = Name::new(name);
-            let handle = libraries.iter().find_map(|library| library.find_own(&name))?;
+            let found = |library: &Library| library.find_own(&name).filter(|found| self.is_other(found));
+            let handle = libraries.iter().find_map(found)?;
             let address = handle.address();
             self.depend(handle);
             Some(address)

@@ -16,4 +16,5 @@ mod resolve;
 mod supplied;
 mod thunks;
 mod unwind;
+mod update;
 mod whole;

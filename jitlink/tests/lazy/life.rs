@@ -1,7 +1,7 @@
 //! How long what a first call links stays.
 
 use crate::support::{C_COMPILERS, call, find, lazily, link, text};
-use jitlink::{Definition, Input, Lazy, RemoveError, Session, resolver};
+use jitlink::{Definition, Input, Lazy, LinkOptions, RemoveError, Session, resolver};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -125,4 +125,35 @@ fn the_end_of_a_session_is_the_end_of_modules_that_hold_each_other() {
         notes.sort_unstable();
         assert_eq!(notes, [11, 21], "both ended, while the other was there");
     }
+}
+
+#[test]
+fn modules_that_can_be_updated_call_lazy_functions_before_and_after() {
+    let Some(compiler) = find(C_COMPILERS[0]) else { return };
+    let session = Session::in_process().expect("an executor");
+    let object = c(&compiler, "int old(int x) { return x + 1; } int new(int x) { return x + 2; }");
+    let (resolver, asked) = lazily(&["old", "new"], object);
+    session.add_resolver(resolver);
+    let main = session.library("main");
+    let version = |callee: &str| {
+        let source = format!("int {callee}(int); int caller(int x) {{ return {callee}(x); }}");
+        Input::from_bytes("caller.o", c(&compiler, &source).bytes().to_vec())
+    };
+    let options = LinkOptions { updatable: true, ..LinkOptions::default() };
+    let module = main.link(&[version("old")], &options).expect("a link");
+    let caller = module.lookup("caller").expect("an export");
+    assert_eq!(call(&module, "caller", 1), 2);
+    // SAFETY: the function keeps its type, and nothing runs.
+    unsafe { module.update(&[version("new")]) }.expect("an update");
+    assert_eq!(call(&module, "caller", 1), 3);
+    assert_eq!(module.exports().get("caller").map(|now| now.address), Some(caller.address()));
+    // SAFETY: as above.
+    unsafe { module.update(&[version("old")]) }.expect("an update");
+    // SAFETY: no thread is in the module.
+    unsafe { module.reclaim() };
+    assert_eq!(call(&module, "caller", 1), 2);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    drop(caller);
+    module.remove().expect("nothing needs it");
+    assert!(main.lookup("old").is_none());
 }
