@@ -315,7 +315,9 @@ impl Library {
         going.iter().try_for_each(|module| module.needed_beside(&going))?;
         for module in &going {
             let slot = module.set_removed();
-            for (name, _) in module.exports().clone().iter() {
+            // Not locked while the names are taken out, for which it is locked again.
+            let exports = module.exports().clone();
+            for (name, _) in exports.iter() {
                 state.take_out(slot, &Name::new(name.as_bytes()));
             }
             state.modules[slot as usize] = None;

@@ -10,6 +10,7 @@ mod kit;
 mod lazy;
 mod once;
 mod publication;
+mod update;
 
 use crate::{Addr, Library, LinkErrors, LinkOptions, Module, RemoveError, Session};
 use kit::host::Host;
@@ -27,12 +28,12 @@ fn model(run: impl Fn() + Sync + Send + 'static) {
 }
 
 /// A thread with stack enough for a link.
-fn spawn<T: 'static>(run: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
+fn spawn<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     Builder::new().stack_size(1 << 17).spawn(run).expect("a thread")
 }
 
-/// What one thread gives, before others start.
-fn first<T: 'static>(run: impl FnOnce() -> T + 'static) -> T {
+/// What one thread gives, before others start. A model has room for five threads in all.
+fn first<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     join(spawn(run))
 }
 

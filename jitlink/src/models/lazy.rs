@@ -34,28 +34,53 @@ fn race(host: &Host, slots: [usize; 2]) -> [Addr; 2] {
 
 const WITH_INITIALISER: &str = "section .init rw init=init\nrel ABS64 f\n";
 
+/// A session whose library `main` holds a module that calls what is linked lazily.
+struct Caller {
+    host: Host,
+    main: Library,
+    module: Module,
+    asked: Arc<AtomicUsize>,
+    _session: Session,
+}
+
+impl Caller {
+    fn new(
+        needs: &'static [&'static str],
+        text: fn(&str) -> Option<String>,
+        run: impl Fn() + Send + Sync + 'static,
+    ) -> Caller {
+        first(move || {
+            let (session, host) = host(run);
+            let asked = Arc::new(AtomicUsize::new(0));
+            lazily(&session, text, &asked);
+            let main = session.library("main");
+            let module = link(&main, "caller.o", &function("caller", needs)).expect("a link");
+            Caller { host, main, module, asked, _session: session }
+        })
+    }
+
+    /// The module goes, and what it called with it.
+    fn end(self) {
+        self.host.forget();
+        let host = self.host.clone();
+        first(move || self.module.remove().expect("nothing needs it"));
+        assert!(host.image.segments().is_empty());
+    }
+}
+
 #[test]
 fn threads_that_make_the_first_call_get_one_module_that_is_set_up() {
     model(|| {
-        let (session, host, ready) = first(|| {
-            let ready = Arc::new(AtomicBool::new(false));
-            let set_up = ready.clone();
-            let (session, host) = host(move || {
-                loom::thread::yield_now();
-                set_up.store(true, Ordering::Relaxed);
-            });
-            (session, host, ready)
-        });
-        let asked = Arc::new(AtomicUsize::new(0));
-        lazily(&session, |name| (name == "f").then(|| function("f", &[]) + WITH_INITIALISER), &asked);
-        let main = session.library("main");
-        let module = first({
-            let main = main.clone();
-            move || link(&main, "caller.o", &function("caller", &["f"])).expect("a link")
-        });
-        let all = host.slots();
+        let ready = Arc::new(AtomicBool::new(false));
+        let set_up = ready.clone();
+        let run = move || {
+            loom::thread::yield_now();
+            set_up.store(true, Ordering::Relaxed);
+        };
+        let text = |name: &str| (name == "f").then(|| function("f", &[]) + WITH_INITIALISER);
+        let caller = Caller::new(&["f"], text, run);
         let threads = [0, 1].map(|_| {
-            let (function, ready) = (all[0].function.clone(), ready.clone());
+            let (function, ready) = (caller.host.slots()[0].function.clone(), ready.clone());
             spawn(move || {
                 let address = function.link().unwrap_or_else(|errors| panic!("{errors}"));
                 assert!(ready.load(Ordering::Relaxed), "nobody calls it before it is set up");
@@ -64,33 +89,22 @@ fn threads_that_make_the_first_call_get_one_module_that_is_set_up() {
         });
         let got = threads.map(join);
         assert_eq!(got[0], got[1]);
-        assert_eq!(main.lookup("f").map(|f| f.address()), Some(got[0]));
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        drop(all);
-        host.forget();
-        first(move || module.remove().expect("nothing needs it"));
-        assert!(host.image.segments().is_empty());
+        assert_eq!(caller.main.lookup("f").map(|f| f.address()), Some(got[0]));
+        assert_eq!(caller.asked.load(Ordering::Relaxed), 1);
+        caller.end();
     });
 }
 
 #[test]
 fn two_functions_of_one_object_are_linked_to_one_module() {
     model(|| {
-        let (session, host) = first(session);
-        let asked = Arc::new(AtomicUsize::new(0));
-        lazily(&session, |name| matches!(name, "f" | "g").then(|| function("f", &[]) + "label g global\n"), &asked);
-        let main = session.library("main");
-        let module = first({
-            let main = main.clone();
-            move || link(&main, "caller.o", &function("caller", &["f", "g"])).expect("a link")
-        });
-        let got = race(&host, [0, 1]);
-        let address = |name: &str| main.lookup(name).map(|handle| handle.address());
+        let text = |name: &str| matches!(name, "f" | "g").then(|| function("f", &[]) + "label g global\n");
+        let caller = Caller::new(&["f", "g"], text, || {});
+        let got = race(&caller.host, [0, 1]);
+        let address = |name: &str| caller.main.lookup(name).map(|handle| handle.address());
         assert_eq!([Some(got[0]), Some(got[1])], [address("f"), address("g")]);
-        assert_eq!(host.image.segments().len(), module.segments().len() + 1);
-        host.forget();
-        first(move || module.remove().expect("nothing needs it"));
-        assert!(host.image.segments().is_empty());
+        assert_eq!(caller.host.image.segments().len(), caller.module.segments().len() + 1);
+        caller.end();
     });
 }
 
@@ -98,31 +112,21 @@ fn two_functions_of_one_object_are_linked_to_one_module() {
 fn initialisers_that_call_each_other_s_functions_do_not_wait_for_ever() {
     model(|| {
         // What runs as an initialiser calls both functions, whichever module it belongs to.
-        let (session, host) = first(|| {
-            let calls: Arc<std::sync::OnceLock<Host>> = Arc::default();
-            let inner = calls.clone();
-            let (session, host) = host(move || {
-                let slots = inner.get().map(Host::slots).unwrap_or_default();
-                for slot in slots {
-                    slot.function.link().unwrap_or_else(|errors| panic!("{errors}"));
-                }
-            });
-            let _ = calls.set(host.clone());
-            (session, host)
-        });
-        let asked = Arc::new(AtomicUsize::new(0));
-        let text = |name: &str| {
-            matches!(name, "f" | "g")
-                .then(|| function(name, &[]) + &WITH_INITIALISER.replace(" f", &format!(" {name}")))
+        let calls: Arc<std::sync::OnceLock<Host>> = Arc::default();
+        let inner = calls.clone();
+        let run = move || {
+            for slot in inner.get().map(Host::slots).unwrap_or_default() {
+                slot.function.link().unwrap_or_else(|errors| panic!("{errors}"));
+            }
         };
-        lazily(&session, text, &asked);
-        let main = session.library("main");
-        let module = first(move || link(&main, "caller.o", &function("caller", &["f", "g"])).expect("a link"));
-        race(&host, [0, 1]);
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-        host.forget();
-        first(move || module.remove().expect("nothing needs it"));
-        assert!(host.image.segments().is_empty());
-        drop(session);
+        let text = |name: &str| {
+            let initialiser = WITH_INITIALISER.replace(" f", &format!(" {name}"));
+            matches!(name, "f" | "g").then(|| function(name, &[]) + &initialiser)
+        };
+        let caller = Caller::new(&["f", "g"], text, run);
+        let _ = calls.set(caller.host.clone());
+        race(&caller.host, [0, 1]);
+        assert_eq!(caller.asked.load(Ordering::Relaxed), 2);
+        caller.end();
     });
 }

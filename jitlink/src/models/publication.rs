@@ -60,7 +60,7 @@ fn lookup_against_removal(look: fn(&Library, &Module) -> Option<crate::SymbolHan
         let (found, removed) = (join(looking), join(removing));
         match removed {
             Ok(()) => assert!(found.is_none() && host.image.segments().is_empty()),
-            Err(RemoveError::Held { handles: 1, .. }) => {
+            Err(RemoveError::Held { .. }) => {
                 drop(found);
                 module.remove().expect("nothing holds it");
             }

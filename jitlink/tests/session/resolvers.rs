@@ -103,7 +103,7 @@ fn links_on_several_threads_may_ask_at_once() {
     session.add_resolver(resolver("shared", |names| {
         let object = |name: &&[u8]| {
             let name = String::from_utf8_lossy(name).into_owned();
-            let text = format!("toy le64\nsection .text.{name} rx\nlabel {name} weak\nret\n");
+            let text = format!("toy le64\nsection .text.{name} rx\nlabel {name} global weak\nret\n");
             Some(Input::from_bytes(format!("{name}.o"), text.into_bytes()).into())
         };
         Ok(names.iter().map(object).collect())
