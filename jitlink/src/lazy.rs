@@ -115,11 +115,12 @@ impl LazyBinding {
             Some(handle) => handle,
             None => self.link_to(&library, &name)?,
         };
-        // The handle keeps the module until the holder does.
+        // The handle keeps the module until the holder does; updates of it keep what the slot will point to.
         let holder = lock(&self.holder).upgrade();
         if let Some(holder) = holder.filter(|holder| !Arc::ptr_eq(holder, handle.module())) {
             holder.depend_on(std::iter::once(handle.module().clone()));
         }
+        handle.linked_to();
         let module = handle.module().is_on_call().then(|| Arc::downgrade(handle.module()));
         Ok(Bound { address: handle.address(), module })
     }

@@ -149,6 +149,7 @@ impl<'s> SessionResolver<'s> {
     }
 
     fn depend(&self, handle: SymbolHandle) {
+        handle.linked_to();
         let dependencies = &mut lock(&self.found).dependencies;
         if !dependencies.iter().any(|known| Arc::ptr_eq(known.module(), handle.module())) {
             dependencies.push(handle);
