@@ -1,7 +1,8 @@
 //! Updates: new code for a module that stays linked.
 
-use crate::module::{Memory, Module, lock};
+use crate::module::{Memory, Module};
 use crate::resolver::SessionResolver;
+use crate::sync::lock;
 use jitlink_core::executor::PointerPlace;
 use jitlink_core::link::{self, Baseline, Changes, Export, LinkOptions, Statistics};
 use jitlink_core::{Addr, Input, LinkError, LinkErrors};
@@ -66,7 +67,8 @@ impl Module {
         let update = link::update(registry, executor, inputs, &resolver, &updates.options, &updates.baseline)?;
         let (linked, mut changes) = (update.linked, update.changes);
         // Held until the module depends on them itself.
-        let held = resolver.into_dependencies();
+        let found = resolver.into_found();
+        found.lazy.iter().for_each(|lazy| lazy.hold_by(&self.shared));
         let added: Vec<(&str, Export)> = {
             let known = self.shared.exports();
             let new = linked.exports.iter().filter(|(name, _)| known.get(name).is_none());
@@ -84,7 +86,7 @@ impl Module {
         }
         memory.allocations[allocation] = Some(linked.allocation);
         drop(memory);
-        self.shared.depend_on(held.iter().map(|handle| handle.module().clone()));
+        self.shared.depend_on(found.dependencies.iter().map(|handle| handle.module().clone()));
         let updated = Updated {
             replaced: changes.replaced.clone(),
             added: changes.added.clone(),

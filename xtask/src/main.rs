@@ -11,6 +11,7 @@ mod code;
 mod conformance;
 mod demo;
 mod fixtures;
+mod loom;
 mod process;
 mod setup;
 mod test;
@@ -63,6 +64,12 @@ const TASKS: &[Task] = &[
         run: conformance::main,
         help: "Run real programs under jitlink and compare with what ld makes of the same objects",
         options: conformance::OPTIONS,
+    },
+    Task {
+        name: "loom",
+        run: loom::main,
+        help: "Run what threads share in every order that their steps can have",
+        options: loom::OPTIONS,
     },
     Task {
         name: "bench",

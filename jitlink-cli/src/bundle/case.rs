@@ -4,7 +4,7 @@
 use super::manifest::{Expected, Hex, Options, SegmentEntry, Stored, Unresolved};
 use crate::link;
 use jitlink::core::image::ImageSegment;
-use jitlink::core::link::{LinkMap, Resolver};
+use jitlink::core::link::{Definition, LinkMap, Resolver};
 use jitlink::{
     Addr, Executor, ImageConfig, ImageExecutor, Input, LinkError, LinkErrors, LinkOptions, Module, Registry, Session,
 };
@@ -113,8 +113,8 @@ struct Asked<'e> {
     found: Mutex<BTreeMap<Vec<u8>, Addr>>,
 }
 
-impl Resolver for Asked<'_> {
-    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
+impl Asked<'_> {
+    fn ask(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
         let answers = self.outside.lookup(names).map_err(LinkError::from)?;
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, answer) in names.iter().zip(&answers) {
@@ -122,8 +122,14 @@ impl Resolver for Asked<'_> {
         }
         Ok(answers)
     }
+}
+
+impl Resolver for Asked<'_> {
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError> {
+        Ok(self.ask(names)?.into_iter().map(|address| address.map(Definition::from)).collect())
+    }
 
     fn unique(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
-        self.resolve(names)
+        self.ask(names)
     }
 }

@@ -10,6 +10,7 @@ mod externals;
 mod finish;
 mod fixup;
 mod layout;
+mod lazy;
 mod linked;
 mod lower;
 mod memory;
@@ -21,14 +22,16 @@ mod prune;
 mod read;
 mod relocatable;
 mod resolve;
+mod resolver;
 mod synthetic;
 mod update;
 
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
 pub use observe::{ArchiveMember, Cause, Change, Liveness, Observer, Placement, Reason, Rewrite, Slot, Stub};
-pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
+pub use options::{LinkOptions, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
 pub use relocatable::relocatable;
+pub use resolver::{Definition, Existing, NoSymbols, Resolver};
 pub use update::{Baseline, Changes, PointerChange, Update, update};
 
 use crate::addr::Addr;
@@ -39,6 +42,7 @@ use crate::input::Input;
 use crate::registry::Registry;
 use crate::reloc::Subject;
 use layout::{Addresses, Layout, UNLOADED};
+use lazy::Trampoline;
 use memory::Memory;
 use std::time::Instant;
 use synthetic::Synthetic;
@@ -98,7 +102,10 @@ impl Clock {
         let now = Instant::now();
         let took = now - std::mem::replace(&mut self.last, now);
         tracing::debug!(phase = name, ?took);
-        self.statistics.phases.push((name, took));
+        match self.statistics.phases.iter_mut().find(|phase| phase.0 == name) {
+            Some(phase) => phase.1 += took,
+            None => self.statistics.phases.push((name, took)),
+        }
     }
 }
 
@@ -131,27 +138,40 @@ impl Batch<'_> {
             observer.read(&graph, &names.members(&archives));
         }
         read?;
-        let mut synthetic = Synthetic::default();
-        names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
-        clock.phase("resolve");
-
-        // What updates need to know of the objects, and what of an update's objects stands already.
-        let tracker = match options.updatable {
-            true => Some(Tracker::new(&mut graph, baseline).map_err(collected)?),
-            false => None,
-        };
-
-        // Prune what nothing needs, then find what the rest needs from outside.
         let mut pipeline = options.pipeline.clone();
         graph.target.arch.add_passes(&mut pipeline);
         let mut nothing = PassContext { block_addresses: None, memory: None };
-        run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
-        let mut needed = prune(&mut graph, options, &roots)?;
-        if let Some(tracker) = &tracker {
-            needed = tracker.resolve(&mut graph, needed);
-        }
-        clock.phase("prune");
-        externals::resolve(&mut graph, &needed, self.resolver, options)?;
+        let mut lookup = externals::LookUp::new(self.resolver, options);
+        let (mut synthetic, tracker, needed) = loop {
+            let unsettled = self.resolver.supplies_objects().then(|| graph.clone());
+            let mut synthetic = Synthetic::default();
+            names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
+            clock.phase("resolve");
+
+            // What updates need to know of the objects, and what of an update's objects stands already.
+            let tracker = match options.updatable {
+                true => Some(Tracker::new(&mut graph, baseline).map_err(collected)?),
+                false => None,
+            };
+
+            // Prune what nothing needs, then find what the rest needs from outside.
+            run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
+            let mut needed = prune(&mut graph, options, &roots)?;
+            if let Some(tracker) = &tracker {
+                needed = tracker.resolve(&mut graph, needed);
+            }
+            clock.phase("prune");
+            let joining = lookup.ask(&graph, &needed)?;
+            clock.phase("look up");
+            match unsettled {
+                // What was decided without the objects that join is decided anew.
+                Some(unsettled) if !joining.is_empty() => graph = unsettled,
+                _ => break (synthetic, tracker, needed),
+            }
+            externals::join(joining, &mut graph, &mut names, (&reader, &batch), &mut archives)?;
+            clock.phase("read");
+        };
+        let trampolines = lookup.define(&mut graph, &mut synthetic, self.executor, &needed)?;
         clock.phase("look up");
         run_passes(&pipeline, Stage::AfterPrune, &mut graph, &mut nothing)?;
 
@@ -170,6 +190,7 @@ impl Batch<'_> {
         let unlowered = observe::unexplained(&graph, options.observer.is_some());
         let memory = Memory::reserve(self.executor, &graph, &demand)?;
         let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region).map_err(collected)?;
+        lowered.stubs.extend(trampolines.iter().map(Trampoline::stub));
         clock.phase("lower");
 
         // Lay out.
@@ -215,6 +236,10 @@ impl Batch<'_> {
         if let Some(block) = eh_frame {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
+        }
+        if !trampolines.is_empty() {
+            let slots = trampolines.into_iter().map(|trampoline| trampoline.at(&addresses));
+            actions.push(Action::LinkOnCall(slots.collect()));
         }
         let allocation = memory.finalize(actions).map_err(LinkError::from)?;
         let statistics = &mut clock.statistics;

@@ -1,13 +1,14 @@
 //! Resolving: which definition each name means.
 //!
 //! Two steps. *Collect* enters every visible name into one table as objects join, which decides the archive members that the
-//! batch pulls in. *Settle* runs once when no more objects join: it selects COMDAT groups, then the best definition of each
+//! batch pulls in. *Settle* runs when no more objects join: it selects COMDAT groups, then the best definition of each
 //! name, and writes the definition's value into all its references, so that later phases look at a symbol alone.
 
 use super::lower::provide_got;
 use super::observe::ArchiveMember;
-use super::options::{Existing, LinkOptions, Resolver};
+use super::options::LinkOptions;
 use super::read::{BatchTarget, LazyArchive, Reader, Source};
+use super::resolver::{Existing, Resolver};
 use super::synthetic::Synthetic;
 use crate::error::{LinkError, LinkErrors};
 use crate::format::{Boundary, BoundaryEnd, Provided, VisibleName};
@@ -44,6 +45,8 @@ pub(super) struct Names<'a> {
     wanted: Vec<u32>,
     /// The archive members that joined, each with the entry that it joined for.
     joined: Vec<(u32, (u32, u32))>,
+    /// How many archives have entered their members' names.
+    listed: usize,
 }
 
 impl<'a> Names<'a> {
@@ -104,7 +107,18 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Pulls in archive members until the batch needs no more.
+    /// Whether an object of the batch defines the name.
+    pub(super) fn is_defined(&self, name: &[u8]) -> bool {
+        self.find(&Name::new(name)).is_some_and(|index| self.entries[index].defined)
+    }
+
+    /// Looks for the name in archives that join from now on.
+    pub(super) fn want(&mut self, name: &'a [u8]) {
+        let index = self.enter(Name::new(name));
+        self.wanted.push(index);
+    }
+
+    /// Pulls in archive members until the batch needs no more. May be called again when objects or archives were added.
     pub(super) fn complete(
         &mut self,
         graph: &mut LinkGraph<'a>,
@@ -113,9 +127,10 @@ impl<'a> Names<'a> {
         archives: &mut [LazyArchive<'a>],
     ) -> Result<(), LinkErrors> {
         self.collect(graph);
-        reader.definitions(archives, |name, archive, member| {
+        let first = std::mem::replace(&mut self.listed, archives.len());
+        reader.definitions(&archives[first..], |name, archive, member| {
             let index = self.enter(Name::new(name)) as usize;
-            self.entries[index].lazy.get_or_insert((archive, member));
+            self.entries[index].lazy.get_or_insert((first as u32 + archive, member));
         })?;
         loop {
             let mut sources: Vec<Source<'a>> = Vec::new();
@@ -168,7 +183,8 @@ impl<'a> Names<'a> {
         members
     }
 
-    /// Decides every name within the batch, and against what stands already.
+    /// Decides every name within the batch, and against what stands already. If more objects are to join, it starts anew with
+    /// the graph as it was before.
     pub(super) fn settle(
         &mut self,
         graph: &mut LinkGraph<'a>,
@@ -177,6 +193,9 @@ impl<'a> Names<'a> {
         batch: &BatchTarget,
         synthetic: &mut Synthetic,
     ) -> Result<(), LinkErrors> {
+        for entry in &mut self.entries {
+            (entry.definition, entry.reference, entry.scope) = (None, None, Scope::Global);
+        }
         let mut errors = select_groups(graph);
         self.choose(graph, &mut errors);
         self.alias(graph, options, &mut errors);

@@ -15,6 +15,7 @@ mod properties;
 mod prune;
 mod relocatable;
 mod resolve;
+mod supplied;
 mod thunks;
 mod unwind;
 mod update;
