@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Files of at least this size are mapped.
 const MAPPED_FROM: u64 = 64 << 10;
 
+/// Parts of at least this size are worth the system call that gives their memory back.
+const RELEASED_FROM: usize = 256 << 10;
+
 /// A file to link: an object or an archive.
 #[derive(Clone)]
 pub struct Input {
@@ -73,6 +76,15 @@ impl Input {
             Data::Bytes(bytes) => bytes,
         }
     }
+
+    /// Gives the memory of a part back to the system. Should it be read again, it comes from the file again.
+    pub(crate) fn release(&self, bytes: &[u8]) {
+        let Data::Mapped(map) = &self.data else { return };
+        let Some(start) = (bytes.as_ptr() as usize).checked_sub(map.as_ptr() as usize) else { return };
+        if bytes.len() >= RELEASED_FROM && start + bytes.len() <= map.len() {
+            unload(map, start, bytes.len());
+        }
+    }
 }
 
 #[allow(unsafe_code, reason = "a file mapping is the one input that does not copy")]
@@ -80,6 +92,19 @@ fn map(file: &std::fs::File) -> std::io::Result<memmap2::Mmap> {
     // SAFETY: the mapping is private and read-only. That the file is not truncated or rewritten in place meanwhile is what
     // `Input::open` asks of its caller.
     unsafe { memmap2::Mmap::map(file) }
+}
+
+#[allow(unsafe_code, reason = "the system cannot know that bytes that were read are not read again")]
+fn unload(map: &memmap2::Mmap, start: usize, length: usize) {
+    // Pages that are not wholly in the part may hold something else that is still to be read; reading those again would be
+    // sound, but slow.
+    const LARGEST_PAGE: usize = 64 << 10;
+    let first = start.next_multiple_of(LARGEST_PAGE);
+    let end = (start + length) & !(LARGEST_PAGE - 1);
+    if first < end {
+        // SAFETY: nothing was ever written to the mapping, so what is dropped here is equal to what the file has.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, first, end - first) };
+    }
 }
 
 impl fmt::Debug for Input {

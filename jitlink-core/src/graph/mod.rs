@@ -27,6 +27,7 @@ pub use symbol::{Linkage, Name, Scope, Symbol, SymbolKind, Value};
 use crate::addr::Addr;
 use crate::arch::Target;
 use crate::error::{LinkError, Site};
+use crate::pages;
 use crate::reloc::RowTable;
 use hashbrown::HashSet;
 use std::ops::Range;
@@ -71,6 +72,8 @@ pub struct LinkGraph<'a> {
     pub(crate) got: Option<BlockId>,
     /// Sections without memory are read too.
     pub(crate) keep_debug: bool,
+    /// How many threads may read one object.
+    pub(crate) threads: usize,
     /// Symbols that must stay whatever refers to them.
     pub(crate) roots: Vec<SymbolId>,
 }
@@ -96,6 +99,7 @@ impl<'a> LinkGraph<'a> {
             external: HashSet::new(),
             got: None,
             keep_debug: false,
+            threads: 1,
             roots: Vec::new(),
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct Source<'a> {
     /// The file.
     pub(super) path: String,
     pub(super) bytes: &'a [u8],
+    /// What holds the bytes.
+    input: &'a Input,
 }
 
 /// An archive whose members join the batch when it needs them.
@@ -28,6 +30,7 @@ pub(super) struct LazyArchive<'a> {
     pub(super) name: String,
     pub(super) archive: Archive<'a>,
     pub(super) taken: Vec<bool>,
+    input: &'a Input,
 }
 
 /// Everything that reading needs to know.
@@ -60,13 +63,13 @@ impl<'a> Reader<'_, 'a> {
         for input in inputs {
             let (name, bytes) = (input.name().to_string(), input.bytes());
             if !Archive::recognize(bytes) {
-                sources.push(Source { path: name.clone(), name, bytes });
+                sources.push(Source { path: name.clone(), name, bytes, input });
                 continue;
             }
             match Archive::parse(&name, bytes) {
                 Ok(archive) => {
                     let taken = vec![input.whole_archive; archive.members().len()];
-                    let lazy = LazyArchive { name, archive, taken };
+                    let lazy = LazyArchive { name, archive, taken, input };
                     if input.whole_archive {
                         for member in 0..lazy.archive.members().len() {
                             match self.member(&lazy, member) {
@@ -89,8 +92,8 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn member(&self, archive: &LazyArchive<'a>, index: usize) -> Result<Source<'a>, LinkError> {
         let member = &archive.archive.members()[index];
         let name = format!("{}({})", archive.name, member.name);
-        let bytes = match &member.data {
-            MemberData::Inline(bytes) => *bytes,
+        let (bytes, input) = match &member.data {
+            MemberData::Inline(bytes) => (*bytes, archive.input),
             MemberData::External(path) => {
                 let file = Input::open(path).map_err(|error| match error {
                     LinkError::Io { path, reason } => LinkError::Io {
@@ -99,10 +102,11 @@ impl<'a> Reader<'_, 'a> {
                     },
                     other => other,
                 })?;
-                self.files.alloc(file).bytes()
+                let file: &Input = self.files.alloc(file);
+                (file.bytes(), file)
             }
         };
-        Ok(Source { name, path: archive.name.clone(), bytes })
+        Ok(Source { name, path: archive.name.clone(), bytes, input })
     }
 
     /// The names that archives define, with the archive and member that does: from the index, or from the members themselves.
@@ -138,6 +142,7 @@ impl<'a> Reader<'_, 'a> {
     ) -> Result<(), LinkErrors> {
         let bytes: usize = sources.iter().map(|source| source.bytes.len()).sum();
         let parallel = self.threads > 1 && sources.len() > 1 && (sources.len() >= 256 || bytes >= 2 << 20);
+        graph.threads = self.threads;
         if !parallel {
             let errors =
                 sources.iter().filter_map(|source| self.objects.read_one(graph, batch, source).err()).collect();
@@ -154,11 +159,12 @@ impl<'a> Reader<'_, 'a> {
                 (start, sum) = (index + 1, 0);
             }
         }
-        let objects = self.objects;
+        let (objects, threads) = (self.objects, self.threads);
         let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = parts
             .into_par_iter()
             .map(|part| {
                 let mut graph = objects.empty(batch);
+                graph.threads = threads;
                 let errors =
                     part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
                 (graph, errors)
@@ -227,7 +233,8 @@ impl ObjectReader<'_> {
             });
         }
         let object = ObjectId::new(graph.objects().len());
-        let mut builder = ObjectBuilder::new(graph, source.name.clone(), source.path.clone());
+        let builder = ObjectBuilder::new(graph, source.name.clone(), source.path.clone());
+        let mut builder = builder.of_input(Some(source.input));
         format.read(source.bytes, &mut builder)?;
         unwind::link_records(graph, object)
     }
