@@ -344,7 +344,8 @@ fn fix(
     let inputs =
         Inputs { subject, addend: edge.addend, place, got: context.got, image: context.image, section, anchor };
     let value = evaluate(row, &inputs);
-    apply(row, field, value, graph.target.endian).map_err(|error| describe(context, id, edge, row, error, place, subject))
+    apply(row, field, value, graph.target.endian)
+        .map_err(|error| describe(context, id, edge, row, error, place, subject))
 }
 
 /// Where what is left of the target's section starts.
