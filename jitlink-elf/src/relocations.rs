@@ -126,7 +126,7 @@ struct Meaning<'f> {
 
 impl Meaning<'_> {
     /// The edge for a relocation, with its place in the section; `None` where it is wrong.
-    #[inline]
+    #[inline(always)]
     fn edge(&self, raw: &Raw, content: &[u8]) -> Option<(u64, Edge)> {
         let (row, reloc) = self.rows.by_raw(raw.kind)?;
         let target = self.symbols.get(raw.symbol)?;

@@ -69,7 +69,9 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         self.graph.blocks.reserve(sections);
         self.graph.symbols.reserve(symbols);
         self.graph.edges.reserve(edges);
-        pages::prefer_large(&mut self.graph.edges);
+        if edges >= BATCH {
+            pages::prefer_large(&mut self.graph.edges);
+        }
     }
 
     /// Adds a section without blocks. Its `object` is set here.

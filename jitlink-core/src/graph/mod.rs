@@ -264,6 +264,21 @@ impl<'a> LinkGraph<'a> {
         }
     }
 
+    /// Makes room for graphs that will be appended.
+    pub(crate) fn reserve(&mut self, parts: &[&LinkGraph<'a>]) {
+        fn room<'p, T: 'p>(vector: &mut Vec<T>, parts: impl Iterator<Item = &'p Vec<T>>) {
+            vector.reserve_exact(parts.map(Vec::len).sum());
+            pages::prefer_large(vector);
+        }
+        room(&mut self.objects, parts.iter().map(|part| &part.objects));
+        room(&mut self.sections, parts.iter().map(|part| &part.sections));
+        room(&mut self.blocks, parts.iter().map(|part| &part.blocks));
+        room(&mut self.symbols, parts.iter().map(|part| &part.symbols));
+        room(&mut self.edges, parts.iter().map(|part| &part.edges));
+        room(&mut self.groups, parts.iter().map(|part| &part.groups));
+        room(&mut self.dependencies, parts.iter().map(|part| &part.dependencies));
+    }
+
     /// Appends a graph for the same target whose ids start at zero, as parallel readers make them.
     pub(crate) fn append(&mut self, mut part: LinkGraph<'a>) -> Result<(), LinkError> {
         let base = |len: usize, more: usize, what: &str| {

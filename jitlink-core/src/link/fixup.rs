@@ -32,7 +32,8 @@ pub(super) fn fix_up(
     memory: &mut [(usize, WorkingMemory<'_>)],
     threads: usize,
 ) -> Result<(), Vec<LinkError>> {
-    let fixer = Fixer { context, plain: context.graph.rows.rows().iter().map(PlainRow::of).collect() };
+    let (rows, endian) = (context.graph.rows.rows(), context.graph.target.endian);
+    let fixer = Fixer { context, plain: rows.iter().map(|row| PlainRow::of(row, endian)).collect() };
     let mut pieces = Vec::new();
     for (kind, memory) in memory.iter_mut() {
         cut(context, *kind, memory, &mut pieces);
@@ -203,23 +204,15 @@ impl Piece<'_> {
                 return fixed;
             };
             let unloaded = self.kind == usize::from(UNLOADED);
-            note(fixer.fix(id, edge, field, place + u64::from(edge.offset), unloaded), &mut fixed.errors);
+            let at = place.wrapping_add(u64::from(edge.offset));
+            fixer.fix(id, edge, field, at, unloaded, &mut fixed.errors);
         }
         fixed
     }
 }
 
-/// Keeps an error if it is one of the first.
-#[inline]
-fn note(result: Result<(), LinkError>, errors: &mut Vec<LinkError>) {
-    if let Err(error) = result
-        && errors.len() < SHOWN_ERRORS
-    {
-        errors.push(error);
-    }
-}
-
-/// What fix-up needs of a row whose value is an address in a whole word, or the distance to one, as nearly all are.
+/// What fix-up needs of a row whose value is an address in four or eight bytes, lowest first, or the distance to one, as
+/// nearly all are.
 #[derive(Clone, Copy)]
 struct PlainRow {
     /// The word's size; zero for a row of another kind.
@@ -231,13 +224,14 @@ struct PlainRow {
 }
 
 impl PlainRow {
-    fn of(row: &Reloc) -> PlainRow {
+    fn of(row: &Reloc, endian: Endian) -> PlainRow {
         let place = match row.base() {
             Base::Zero => Some(0),
             Base::Place => Some(u64::MAX),
             _ => None,
         };
-        let bytes = row.field().plain_bytes().filter(|_| row.formula().is_none() && place.is_some()).unwrap_or(0);
+        let is_plain = row.formula().is_none() && place.is_some() && endian == Endian::Little;
+        let bytes = row.field().plain_bytes().filter(|bytes| is_plain && matches!(bytes, 4 | 8)).unwrap_or(0);
         // Fields of less than 64 bits have limits that fit.
         let (min, max) = row.limits().map_or((i64::MIN, i64::MAX), |(min, max)| (min as i64, max as i64));
         PlainRow { bytes: bytes as u8, place: place.unwrap_or(0), min, max }
@@ -265,29 +259,38 @@ impl Fixer<'_, '_> {
         let unloaded = kind == usize::from(UNLOADED);
         for edge in self.context.graph.edges(id) {
             let field = &mut bytes[edge.offset as usize..];
-            note(self.fix(id, edge, field, place.wrapping_add(u64::from(edge.offset)), unloaded), errors);
+            self.fix(id, edge, field, place.wrapping_add(u64::from(edge.offset)), unloaded, errors);
         }
     }
 
     /// Applies one edge to its field, which stands at the start of `field`, and at `place` in memory.
-    #[inline]
-    fn fix(&self, id: BlockId, edge: &Edge, field: &mut [u8], place: u64, unloaded: bool) -> Result<(), LinkError> {
-        let symbol = self.context.addresses.symbols[edge.target.index()];
-        if let Some(plain) = self.plain.get(usize::from(edge.row)).filter(|plain| plain.bytes > 0)
+    #[inline(always)]
+    fn fix(&self, id: BlockId, edge: &Edge, field: &mut [u8], place: u64, unloaded: bool, errors: &mut Vec<LinkError>) {
+        if let Some(plain) = self.plain.get(usize::from(edge.row))
             && matches!(edge.subject, Subject::Symbol | Subject::Callee)
         {
-            let base = place & plain.place;
-            let value = (symbol as i64).wrapping_add(edge.addend).wrapping_sub(base as i64);
+            let symbol = self.context.addresses.symbols[edge.target.index()];
+            let value = symbol.wrapping_add(edge.addend as u64).wrapping_sub(place & plain.place) as i64;
             if plain.min <= value && value <= plain.max {
-                match (plain.bytes, self.context.graph.target.endian) {
-                    (4, Endian::Little) => field[..4].copy_from_slice(&(value as u32).to_le_bytes()),
-                    (8, Endian::Little) => field[..8].copy_from_slice(&value.to_le_bytes()),
-                    (size, endian) => endian.write(&mut field[..usize::from(size)], value as u64),
+                if plain.bytes == 4
+                    && let Some(field) = field.first_chunk_mut()
+                {
+                    *field = (value as u32).to_le_bytes();
+                    return;
                 }
-                return Ok(());
+                if plain.bytes == 8
+                    && let Some(field) = field.first_chunk_mut()
+                {
+                    *field = value.to_le_bytes();
+                    return;
+                }
             }
         }
-        fix(self.context, id, edge, field, place, unloaded)
+        if let Err(error) = fix(self.context, id, edge, field, place, unloaded)
+            && errors.len() < SHOWN_ERRORS
+        {
+            errors.push(error);
+        }
     }
 }
 

@@ -170,6 +170,7 @@ impl<'a> Reader<'_, 'a> {
                 (graph, errors)
             })
             .collect();
+        graph.reserve(&read.iter().map(|(part, _)| part).collect::<Vec<_>>());
         let mut errors = Vec::new();
         for (part, part_errors) in read {
             errors.extend(part_errors);
