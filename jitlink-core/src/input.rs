@@ -71,7 +71,7 @@ impl Input {
         if paths.len() < SHARED_FROM {
             return paths.iter().map(Input::open).collect();
         }
-        let share = paths.len().div_ceil(2 * rayon::current_num_threads()).max(SHARED_FROM);
+        let share = paths.len().div_ceil(rayon::current_num_threads()).max(SHARED_FROM);
         paths.par_chunks(share).flat_map_iter(open_shared).collect()
     }
 

@@ -264,19 +264,21 @@ impl<'a> LinkGraph<'a> {
         }
     }
 
-    /// Makes room for graphs that will be appended.
-    pub(crate) fn reserve(&mut self, parts: &[&LinkGraph<'a>]) {
-        fn room<'p, T: 'p>(vector: &mut Vec<T>, parts: impl Iterator<Item = &'p Vec<T>>) {
-            vector.reserve_exact(parts.map(Vec::len).sum());
-            pages::prefer_large(vector);
-        }
-        room(&mut self.objects, parts.iter().map(|part| &part.objects));
-        room(&mut self.sections, parts.iter().map(|part| &part.sections));
-        room(&mut self.blocks, parts.iter().map(|part| &part.blocks));
-        room(&mut self.symbols, parts.iter().map(|part| &part.symbols));
-        room(&mut self.edges, parts.iter().map(|part| &part.edges));
-        room(&mut self.groups, parts.iter().map(|part| &part.groups));
-        room(&mut self.dependencies, parts.iter().map(|part| &part.dependencies));
+    /// Makes room for `times` as much as these graphs hold together.
+    pub(crate) fn reserve(&mut self, parts: &[(LinkGraph<'a>, Vec<LinkError>)], times: f64) {
+        let room = |count: fn(&LinkGraph<'_>) -> usize| {
+            let all: usize = parts.iter().map(|(part, _)| count(part)).sum();
+            (all as f64 * times) as usize
+        };
+        self.objects.reserve(room(|part| part.objects.len()));
+        self.sections.reserve(room(|part| part.sections.len()));
+        self.blocks.reserve(room(|part| part.blocks.len()));
+        self.symbols.reserve(room(|part| part.symbols.len()));
+        self.edges.reserve(room(|part| part.edges.len()));
+        pages::prefer_large(&mut self.sections);
+        pages::prefer_large(&mut self.blocks);
+        pages::prefer_large(&mut self.symbols);
+        pages::prefer_large(&mut self.edges);
     }
 
     /// Appends a graph for the same target whose ids start at zero, as parallel readers make them.

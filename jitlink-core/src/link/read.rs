@@ -13,6 +13,9 @@ use crate::reloc::RowTable;
 use rayon::prelude::*;
 use typed_arena::Arena;
 
+/// Objects are handed to threads in parts of at least this many bytes.
+const PART: usize = 256 << 10;
+
 /// Bytes of an object with its names.
 #[derive(Clone)]
 pub(super) struct Source<'a> {
@@ -140,7 +143,7 @@ impl<'a> Reader<'_, 'a> {
         batch: &BatchTarget,
         sources: &[Source<'a>],
     ) -> Result<(), LinkErrors> {
-        let bytes: usize = sources.iter().map(|source| source.bytes.len()).sum();
+        let bytes = size(sources.iter());
         let parallel = self.threads > 1 && sources.len() > 1 && (sources.len() >= 256 || bytes >= 2 << 20);
         graph.threads = self.threads;
         if !parallel {
@@ -148,38 +151,50 @@ impl<'a> Reader<'_, 'a> {
                 sources.iter().filter_map(|source| self.objects.read_one(graph, batch, source).err()).collect();
             return LinkErrors::check(errors);
         }
-        // Parts of about equal size, more than threads so that they even out.
-        let share = bytes / (self.threads * 4) + 1;
-        let mut parts: Vec<&[Source<'a>]> = Vec::new();
-        let (mut start, mut sum) = (0, 0);
-        for (index, source) in sources.iter().enumerate() {
-            sum += source.bytes.len();
-            if sum >= share || index + 1 == sources.len() {
-                parts.push(&sources[start..=index]);
-                (start, sum) = (index + 1, 0);
-            }
-        }
+        let parts = parts(sources);
         let (objects, threads) = (self.objects, self.threads);
-        let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = parts
-            .into_par_iter()
-            .map(|part| {
-                let mut graph = objects.empty(batch);
-                graph.threads = threads;
-                let errors =
-                    part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
-                (graph, errors)
-            })
-            .collect();
-        graph.reserve(&read.iter().map(|(part, _)| part).collect::<Vec<_>>());
+        let read_part = |part: &&[Source<'a>]| {
+            let mut graph = objects.empty(batch);
+            graph.threads = threads;
+            let errors = part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
+            (graph, errors)
+        };
         let mut errors = Vec::new();
-        for (part, part_errors) in read {
-            errors.extend(part_errors);
-            if errors.is_empty() {
-                graph.append(part)?;
+        // A few parts at a time, so that the next use the memory of those that were appended.
+        for (number, wave) in parts.chunks(4 * threads).enumerate() {
+            let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = wave.par_iter().map(read_part).collect();
+            if number == 0 {
+                graph.reserve(&read, bytes as f64 / size(wave.iter().copied().flatten()).max(1) as f64);
+            }
+            for (part, part_errors) in read {
+                errors.extend(part_errors);
+                if errors.is_empty() {
+                    graph.append(part)?;
+                }
             }
         }
         LinkErrors::check(errors)
     }
+}
+
+/// Parts that are worth a task each.
+fn parts<'s, 'a>(mut sources: &'s [Source<'a>]) -> Vec<&'s [Source<'a>]> {
+    let mut parts = Vec::new();
+    while !sources.is_empty() {
+        let mut sum = 0;
+        let full = sources.iter().position(|source| {
+            sum += source.bytes.len();
+            sum >= PART
+        });
+        let (part, rest) = sources.split_at(full.map_or(sources.len(), |last| last + 1));
+        parts.push(part);
+        sources = rest;
+    }
+    parts
+}
+
+fn size<'s, 'a: 's>(sources: impl Iterator<Item = &'s Source<'a>>) -> usize {
+    sources.map(|source| source.bytes.len()).sum()
 }
 
 impl ObjectReader<'_> {
