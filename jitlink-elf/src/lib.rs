@@ -98,7 +98,7 @@ fn read_definitions<'a, Elf: FileHeader>(
     SymbolTable::find(&file)?.definitions(&file, found)
 }
 
-fn read_object<'a, Elf: FileHeader>(
+fn read_object<'a, Elf: FileHeader<Rel: Sync, Rela: Sync, Endian: Sync>>(
     name: &str,
     bytes: &'a [u8],
     builder: &mut ObjectBuilder<'_, 'a>,

@@ -182,7 +182,12 @@ impl ModuleShared {
     pub(crate) fn set_slot(self: &Arc<Self>, slot: u32) {
         self.slot.store(slot, Ordering::Release);
         for dependency in &lock(&self.memory).dependencies {
-            lock(&dependency.dependents).push(Arc::downgrade(self));
+            let mut dependents = lock(&dependency.dependents);
+            // Those that are gone would pile up in what is used again and again, and each keeps some memory.
+            if dependents.len() == dependents.capacity() {
+                dependents.retain(|dependent| dependent.strong_count() > 0);
+            }
+            dependents.push(Arc::downgrade(self));
         }
     }
 

@@ -4,6 +4,7 @@ mod archives;
 mod comdat;
 mod far;
 mod kit;
+mod large;
 mod layout;
 mod lower;
 mod merge;
