@@ -5,8 +5,16 @@
 //! | --- | --- |
 //! | [`elf`] | an object, for any machine |
 //! | [`archive`] | an archive |
+//! | [`link`] | a drawn batch of objects and archives with options of a link ([`case`]; [`made`] draws objects) |
+//! | [`oracle`] | no target: what every field must hold |
 //! | [`machines`] | no target: relocation tables that give the ELF reader machines to read for |
+//! | [`counting`] | no target: counts what is on the heap |
 
 pub mod archive;
+pub mod case;
+pub mod counting;
 pub mod elf;
+pub mod link;
 pub mod machines;
+pub mod made;
+pub mod oracle;
