@@ -103,9 +103,10 @@ fn look(linked: &Linked) -> Seen {
         (segment.address, bytes)
     };
     let within = |address: Addr, size: u64| {
-        linked.segments.iter().any(|segment| {
-            address >= segment.address && address.0 + size <= segment.address.0 + segment.size
-        })
+        linked
+            .segments
+            .iter()
+            .any(|segment| address >= segment.address && address.0 + size <= segment.address.0 + segment.size)
     };
     for array in linked.initialisers.iter().chain(&linked.finalisers) {
         assert!(within(array.address, array.count * 8), "an array of functions outside the batch");

@@ -22,8 +22,7 @@ static SPLIT: Field = Field::word(4, &[bits(12, 20, 0, 12), bits(0, 12, 1, 20)])
 static NOTHING: Field = Field::none();
 
 static FIELDS: [&Field; 8] = [&NOTHING, &WORD64, &WORD32, &HIGH16, &BRANCH24, &SPLIT, &WORD16, &WORD8];
-static SUBJECTS: [Subject; 5] =
-    [Subject::Symbol, Subject::Callee, Subject::GotSlot, Subject::Size, Subject::Nothing];
+static SUBJECTS: [Subject; 5] = [Subject::Symbol, Subject::Callee, Subject::GotSlot, Subject::Size, Subject::Nothing];
 
 /// Every field with every subject, by turns.
 static MADE_UP: [Reloc; ROWS] = {

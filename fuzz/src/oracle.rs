@@ -169,7 +169,9 @@ impl Memory<'_, '_, '_> {
         let (before_field, after_field) = match wish.raw {
             _ if size == 0 => (0, 0),
             41..=43 => (2, 0),
-            2 | 4 | 10 | 11 | 13 | 15 | 24 | 26 | 39 | 40 if before.is_code && self.is_flexible(before, wish) => (15, 15),
+            2 | 4 | 10 | 11 | 13 | 15 | 24 | 26 | 39 | 40 if before.is_code && self.is_flexible(before, wish) => {
+                (15, 15)
+            }
             _ => (0, 0),
         };
         wish.offset.saturating_sub(before_field)..wish.offset + size + after_field
@@ -296,7 +298,9 @@ impl Memory<'_, '_, '_> {
     fn loads(&mut self, before: &Before, wish: &Wish, place: i128, signed: i128, s: i128) -> bool {
         let at = wish.offset as usize;
         let opcode = at.checked_sub(2).and_then(|at| before.bytes.get(at..at + 2)).filter(|_| is_relaxable(wish.raw));
-        let Some(opcode) = opcode else { return self.pointer(unsigned(signed + place - i128::from(wish.addend))) == Some(s) };
+        let Some(opcode) = opcode else {
+            return self.pointer(unsigned(signed + place - i128::from(wish.addend))) == Some(s);
+        };
         let now = self.read(place - 2, 7.min(before.bytes.len() - at + 2)).expect("an instruction can be read");
         match (&now[..2], opcode) {
             (now, old) if now == old => self.pointer(unsigned(signed + place - i128::from(wish.addend))) == Some(s),
@@ -342,17 +346,18 @@ impl Memory<'_, '_, '_> {
         };
         let start = offset.wrapping_add_signed(wish.addend) as usize;
         let expected = entry_from(before, start);
-        assert_eq!(self.read(reached, expected.len()).as_deref(), Some(expected), "another entry than that at {start:#x}");
+        assert_eq!(
+            self.read(reached, expected.len()).as_deref(),
+            Some(expected),
+            "another entry than that at {start:#x}"
+        );
         true
     }
 
     /// Debug information: plain addresses.
     fn debug(&mut self, before: &Before, id: BlockId, snapshot: &Snapshot) {
-        let mut ends: Vec<(u64, u64)> = before
-            .wishes
-            .iter()
-            .map(|wish| (wish.offset, wish.offset + field_size(wish.raw) as u64))
-            .collect();
+        let mut ends: Vec<(u64, u64)> =
+            before.wishes.iter().map(|wish| (wish.offset, wish.offset + field_size(wish.raw) as u64)).collect();
         ends.sort_unstable();
         if ends.windows(2).any(|pair| pair[0].1 > pair[1].0) {
             return;
@@ -360,7 +365,8 @@ impl Memory<'_, '_, '_> {
         let bytes = self.context.bytes(id).map(|bytes| bytes.to_vec()).unwrap_or_default();
         for wish in before.wishes.iter().filter(|wish| matches!(wish.raw, 1 | 10)) {
             // Addresses of what was pruned are the linker's choice, and so are those of merged entries here.
-            let dead = wish.section.is_some_and(|(block, _)| !self.graph.is_live(block) || snapshot[block.index()].is_none());
+            let dead =
+                wish.section.is_some_and(|(block, _)| !self.graph.is_live(block) || snapshot[block.index()].is_none());
             let (Some(s), false) = (self.symbol(wish.target), dead) else { continue };
             let at = wish.offset as usize;
             let field = number(&bytes[at..at + field_size(wish.raw)]);

@@ -1,11 +1,11 @@
 //! All of CI, in the order that finds mistakes soonest; the tests come last, so that their closing lines close the log.
 
 use crate::process::{capture, cargo, find_tool, run, step};
-use crate::{Args, Result, setup, test};
+use crate::{Args, Result, fuzz, setup, test};
 use std::time::Instant;
 
 pub(crate) const OPTIONS: &str =
-    "  --only STEPS   some of the steps, with commas: format, lints, docs, licences, features, tests
+    "  --only STEPS   some of the steps, with commas: format, lints, docs, licences, features, fuzz, tests
 ";
 
 /// A step of CI: its name and what it does.
@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     ("docs", docs),
     ("features", features),
     ("licences", licences),
+    ("fuzz", fuzz::ci),
     ("tests", || test::main(Args::new(vec!["--no-setup".to_owned()]))),
 ];
 

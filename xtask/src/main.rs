@@ -11,6 +11,7 @@ mod code;
 mod conformance;
 mod demo;
 mod fixtures;
+mod fuzz;
 mod process;
 mod setup;
 mod test;
@@ -63,6 +64,12 @@ const TASKS: &[Task] = &[
         run: conformance::main,
         help: "Run real programs under jitlink and compare with what ld makes of the same objects",
         options: conformance::OPTIONS,
+    },
+    Task {
+        name: "fuzz",
+        run: fuzz::main,
+        help: "Give the readers, whole links and updates inputs that nobody has seen, for a limited time",
+        options: fuzz::OPTIONS,
     },
     Task {
         name: "bench",
