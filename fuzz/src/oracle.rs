@@ -340,8 +340,9 @@ impl Memory<'_, '_, '_> {
         }
         let Some(Some(before)) = snapshot.get(block.index()) else { panic!("a reference to what was pruned") };
         let reached = match wish.raw {
-            1 | 10 => plain,
+            1 | 10 | 12 | 14 => plain,
             11 => signed,
+            0 | 35 | 250 | 251 => return true,
             _ => panic!("a distance to section {block:?}, whose entries were moved apart: {} at {place:#x}", wish.raw),
         };
         let start = offset.wrapping_add_signed(wish.addend) as usize;

@@ -49,11 +49,12 @@ pub fn link(
 ) -> Result<Linked, LinkErrors> {
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
     match options.threads {
-        // A pool of its own where the caller counts threads; the shared one otherwise.
+        // A pool of its own where the caller counts threads; the shared one otherwise. Its threads end before this returns.
         Some(count) if count > 1 => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
-            let pool = pool.map_err(|error| LinkError::Request(format!("cannot start {count} threads: {error}")))?;
-            pool.install(|| Batch { registry, executor, resolver, options, threads }.link(inputs))
+            let batch = Batch { registry, executor, resolver, options, threads };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
+            let linked = pool.build_scoped(|thread| thread.run(), |pool| pool.install(|| batch.link(inputs)));
+            linked.map_err(|error| LinkError::Request(format!("cannot start {count} threads: {error}")))?
         }
         _ => Batch { registry, executor, resolver, options, threads }.link(inputs),
     }
