@@ -15,4 +15,5 @@ mod prune;
 mod resolve;
 mod thunks;
 mod unwind;
+mod update;
 mod whole;
