@@ -1,4 +1,4 @@
-//! Writes the seeds of the `link` target: each committed object alone and all together, some drawn ones, under several options.
+//! Writes the seeds of the `link` and `update` targets: each committed object alone and all together, some drawn ones, under several options.
 //! `cargo run --no-default-features --example pack` after a change of what the target makes of its bytes.
 
 use jitlink_fuzz::case::OBJECTS;
@@ -24,18 +24,24 @@ fn main() -> std::io::Result<()> {
     archive[1] = 0x5b;
     archive[5] = 15;
     std::fs::write(folder.join("archive-updatable"), &archive)?;
-    // Drawn objects: bytes without a pattern.
+    drawn(&folder, [4, 0, 0], 120)?;
+    drawn(&Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/update"), [60, 1, 2], 240)
+}
+
+/// Drawn objects: bytes without a pattern after a head.
+fn drawn(folder: &Path, head: [u8; 3], size: usize) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     for number in 0..24u8 {
-        let mut bytes = vec![number, number.wrapping_mul(37), number, 0, number % 4, 4, 0, 0];
-        for _ in 0..120 {
+        let mut bytes = vec![number, number.wrapping_mul(37), number, 0, number % 4, head[0], head[1], head[2]];
+        for _ in 0..size {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
             bytes.push(state as u8);
         }
         std::fs::write(folder.join(format!("drawn-{number}")), &bytes)?;
-        if number == 1 {
+        if number == 1 && head[0] == 4 {
             // Several numbers of threads, and many objects.
             (bytes[1], bytes[3]) = (0x07, 0x30);
             std::fs::write(folder.join("many"), bytes)?;

@@ -9,6 +9,8 @@ use arbitrary::{Result, Unstructured};
 use jitlink_core::graph::{Linkage, Name};
 use jitlink_core::link::{Existing, LinkOptions, Resolver, Roots, Unresolved};
 use jitlink_core::{Addr, Input, LinkError};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Objects of real compilers, for x86-64.
 pub static OBJECTS: [&[u8]; 17] = [
@@ -84,6 +86,17 @@ impl Case {
     }
 }
 
+/// Writes files to the folder that `JITLINK_FUZZ_DUMP` names, if it does: to look at what an input that failed is made of.
+pub fn dump(inputs: &[Input]) {
+    let Some(folder) = std::env::var_os("JITLINK_FUZZ_DUMP") else { return };
+    static ROUND: AtomicUsize = AtomicUsize::new(0);
+    let round = ROUND.fetch_add(1, Ordering::Relaxed);
+    for input in inputs {
+        let file = Path::new(&folder).join(format!("{round:02}-{}", input.name()));
+        std::fs::write(&file, input.bytes()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+}
+
 fn pick<T>(values: &[T], number: u8) -> &T {
     &values[usize::from(number) % values.len()]
 }
@@ -121,7 +134,7 @@ fn inputs(u: &mut Unstructured<'_>) -> Result<Vec<Input>> {
 }
 
 /// A committed object with up to seven numbers changed.
-fn damaged(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+pub fn damaged(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let which: u8 = u.arbitrary()?;
     let mut bytes = pick(&OBJECTS, which).to_vec();
     for _ in 0..u.arbitrary::<u8>()? % 8 {

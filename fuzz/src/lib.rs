@@ -6,6 +6,7 @@
 //! | [`elf`] | an object, for any machine |
 //! | [`archive`] | an archive |
 //! | [`link`] | a drawn batch of objects and archives with options of a link ([`case`]; [`made`] draws objects) |
+//! | [`update`] | a drawn module, and changes of its objects |
 //! | [`oracle`] | no target: what every field must hold |
 //! | [`machines`] | no target: relocation tables that give the ELF reader machines to read for |
 //! | [`counting`] | no target: counts what is on the heap |
@@ -18,3 +19,4 @@ pub mod link;
 pub mod machines;
 pub mod made;
 pub mod oracle;
+pub mod update;

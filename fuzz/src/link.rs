@@ -6,7 +6,7 @@
 //! - the same batch gives the same bytes, names and errors again, with other numbers of threads, and after a link that failed;
 //! - a link that fails changes nothing, and one that is dropped leaves nothing: no segment, no address, no byte on the heap.
 
-use crate::case::{Case, OBJECTS};
+use crate::case::{self, Case, OBJECTS};
 use crate::counting;
 use crate::oracle;
 use arbitrary::Unstructured;
@@ -30,6 +30,7 @@ enum Seen {
 /// Draws a case and links it in every way that it asks for.
 pub fn run(bytes: &[u8]) {
     let Ok(mut case) = Case::draw(&mut Unstructured::new(bytes)) else { return };
+    case::dump(&case.inputs);
     if case.many {
         // Objects are read in parallel from this many on.
         let padding = (0..256).map(|number| Input::from_bytes(format!("padding{number}.o"), OBJECTS[9]));

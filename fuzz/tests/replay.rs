@@ -74,3 +74,8 @@ fn archives() {
 fn links() {
     replay("link", jitlink_fuzz::link::run);
 }
+
+#[test]
+fn updates() {
+    replay("update", jitlink_fuzz::update::run);
+}

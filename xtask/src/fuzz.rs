@@ -18,7 +18,7 @@ pub(crate) const OPTIONS: &str = "  --target T    one of the targets: elf, archi
 ";
 
 /// A target: its name, and the largest inputs that it is given.
-const TARGETS: &[(&str, usize)] = &[("elf", 20_000), ("archive", 8_192), ("link", 4_096)];
+const TARGETS: &[(&str, usize)] = &[("elf", 20_000), ("archive", 8_192), ("link", 4_096), ("update", 2_048)];
 
 /// An input that needs more memory (MiB) or time (seconds) than this is a finding: what the targets are given is small.
 const MEMORY: usize = 1024;
