@@ -5,6 +5,7 @@
 //! - an update that fails changes nothing, neither in memory nor among the names;
 //! - an update with what is linked already replaces nothing;
 //! - every field of what an update placed holds what [`crate::oracle`] computes;
+//! - names lead into memory of the module, also when what was replaced is freed;
 //! - after an update the module has the names that a link of its objects would give it;
 //! - once all is dropped nothing is left: no segment, no byte on the heap.
 
@@ -17,7 +18,7 @@ use crate::oracle;
 use arbitrary::{Result, Unstructured};
 use jitlink::{Module, Session};
 use jitlink_core::graph::Value;
-use jitlink_core::image::{ImageConfig, ImageExecutor};
+use jitlink_core::image::{ImageConfig, ImageExecutor, ImageSegment};
 use jitlink_core::link::{LinkOptions, Unresolved};
 use jitlink_core::process::ProcessExecutor;
 use jitlink_core::{Addr, Executor, Input};
@@ -156,7 +157,21 @@ impl Play {
             // SAFETY: nothing of the module ever runs.
             unsafe { self.module.reclaim() };
         }
+        if self.comparable {
+            self.check_addresses();
+        }
         Ok(())
+    }
+
+    /// Names lead into memory that is there. Those of fixed addresses are nobody's memory.
+    fn check_addresses(&self) {
+        let segments = self.image.segments();
+        let (low, high) = (Addr(0x20_0000), Addr(0x20_0000 + (16 << 20)));
+        for (name, address) in names(&self.module).into_iter().filter(|(_, address)| (low..high).contains(address)) {
+            let inside =
+                |segment: &ImageSegment| address >= segment.address && address.0 <= segment.address.0 + segment.size();
+            assert!(segments.iter().any(inside), "{name} leads to {address}, where nothing is");
+        }
     }
 
     /// Other objects, and which of them differ; one that does not where none does.

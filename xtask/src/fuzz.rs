@@ -7,7 +7,7 @@
 //!
 //! What is learnt between runs (the corpus, and inputs that failed) stays in cargo's output folder.
 
-use crate::process::{capture, cargo, find_tool, in_ci, root, run, shown, step, target};
+use crate::process::{cargo, find_runtime, find_tool, in_ci, root, run, shown, step, target};
 use crate::{Args, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,13 +122,9 @@ fn folder(kind: &str, name: &str) -> Result<PathBuf> {
 
 /// Builds the fuzzing programs; where they are, or what is missing for it.
 fn programs() -> Result<std::result::Result<PathBuf, &'static str>> {
-    let libraries = capture(Command::new("rustc").args(["--print", "target-libdir"]).current_dir(root()))?;
-    let runtime = std::fs::read_dir(libraries.trim()).is_ok_and(|entries| {
-        entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with("_rt.asan.a"))
-    });
-    if !runtime {
+    let Some(host) = find_runtime("asan")? else {
         return Ok(Err("the compiler's runtime of the address sanitizer, which this target does not have"));
-    }
+    };
     if find_tool(&["c++", "g++", "clang++"]).is_none() {
         return Ok(Err("a C++ compiler (try `cargo xtask setup`)"));
     }
@@ -139,8 +135,6 @@ fn programs() -> Result<std::result::Result<PathBuf, &'static str>> {
         run(&mut cargo(&["install", "--locked", "cargo-fuzz"]))?;
     }
     step("build the fuzz targets");
-    let version = capture(Command::new("rustc").arg("-vV").current_dir(root()))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
     let output = target().join("fuzz/build");
     let mut build = cargo(&["fuzz", "build", "--target", &host, "--target-dir"]);
     run(build.arg(&output).env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR"))?;

@@ -13,6 +13,7 @@ mod demo;
 mod fixtures;
 mod fuzz;
 mod process;
+mod sanitize;
 mod setup;
 mod test;
 mod tidy;
@@ -70,6 +71,12 @@ const TASKS: &[Task] = &[
         run: fuzz::main,
         help: "Give the readers, whole links and updates inputs that nobody has seen, for a limited time",
         options: fuzz::OPTIONS,
+    },
+    Task {
+        name: "sanitize",
+        run: sanitize::main,
+        help: "Run the tests of the unsafe code under the address sanitizer",
+        options: sanitize::OPTIONS,
     },
     Task {
         name: "bench",
