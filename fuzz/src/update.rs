@@ -6,7 +6,7 @@
 //! - an update with what is linked already replaces nothing;
 //! - every field of what an update placed holds what [`crate::oracle`] computes;
 //! - names lead into memory of the module, also when what was replaced is freed;
-//! - after an update the module has the names that a link of its objects would give it;
+//! - the module has the names that its objects define;
 //! - once all is dropped nothing is left: no segment, no byte on the heap.
 
 use crate::case::{self, OBJECTS};
@@ -17,7 +17,7 @@ use crate::made;
 use crate::oracle;
 use arbitrary::{Result, Unstructured};
 use jitlink::{Module, Session};
-use jitlink_core::graph::Value;
+use jitlink_core::graph::{LinkGraph, Linkage, Role, Scope, Symbol, Value};
 use jitlink_core::image::{ImageConfig, ImageExecutor, ImageSegment};
 use jitlink_core::link::{LinkOptions, Unresolved};
 use jitlink_core::process::ProcessExecutor;
@@ -96,9 +96,8 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
     // Another module that may need the first.
     let other = flags & 0x20 != 0;
     let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
-    let comparable = !in_process(flags) && other.is_none();
     let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
-    let mut play = Play { module, sources, commons, options, image: image.clone(), comparable };
+    let mut play = Play { module, sources, commons, image: image.clone(), in_image: !in_process(flags) };
     for _ in 0..6 {
         if u.is_empty() || play.round(u).is_err() {
             break;
@@ -119,10 +118,9 @@ struct Play {
     sources: Sources,
     /// Names that were common symbols at some time.
     commons: BTreeSet<String>,
-    options: LinkOptions,
     image: ImageExecutor,
-    /// The module is what a link of its objects would give.
-    comparable: bool,
+    /// In an image, whose addresses are known.
+    in_image: bool,
 }
 
 impl Play {
@@ -143,29 +141,27 @@ impl Play {
             }
             Ok(updated) => {
                 let all = [&updated.replaced, &updated.added, &updated.removed];
-                assert!(!same || all.iter().all(|names| names.is_empty()), "nothing was new: {updated:?}");
+                let nothing = updated.skips_initialisers || all.iter().all(|names| names.is_empty());
+                assert!(!same || nothing, "nothing was new: {updated:?}");
                 self.sources = next;
                 self.commons.extend(inputs.iter().flat_map(|input| commons(input.bytes())));
-                // Initialisers of updates are left out, and so are names for places in them.
-                self.comparable &= !updated.skips_initialisers;
-                if self.comparable {
-                    self.compare();
-                }
+                self.check_names();
             }
         }
         if what & 0x10 != 0 {
             // SAFETY: nothing of the module ever runs.
             unsafe { self.module.reclaim() };
         }
-        if self.comparable {
-            self.check_addresses();
-        }
+        self.check_addresses();
         Ok(())
     }
 
     /// Names lead into memory that is there. Those of fixed addresses are nobody's memory.
     fn check_addresses(&self) {
         let segments = self.image.segments();
+        if !self.in_image {
+            return;
+        }
         let (low, high) = (Addr(0x20_0000), Addr(0x20_0000 + (16 << 20)));
         for (name, address) in names(&self.module).into_iter().filter(|(_, address)| (low..high).contains(address)) {
             let inside =
@@ -198,23 +194,40 @@ impl Play {
         Ok((next, changed))
     }
 
-    /// The module has the names that a new one would have, and common symbols, which no object owns and which stay.
-    fn compare(&self) {
-        let session = Session::new(machines::x86_64().clone(), Arc::new(image()));
-        let Ok(fresh) = session.link(&self.sources.all(), &self.options) else { return };
-        // Names that the linker provides where nothing defines them mean other things to objects that do.
-        let ordinary = |name: &String| !name.starts_with("__") && !name.starts_with("_GLOBAL");
-        let plain = |module: &Module| -> BTreeSet<String> {
-            names(module).into_iter().map(|(name, _)| name).filter(ordinary).collect()
-        };
-        let mut expected = plain(&fresh);
-        let found = plain(&self.module);
-        expected.extend(self.commons.intersection(&found).cloned());
-        assert_eq!(found, expected, "other names than those of a link");
+    /// The module has the names that its objects define, and no others.
+    fn check_names(&self) {
+        let found: BTreeSet<String> = names(&self.module).into_iter().map(|(name, _)| name).collect();
+        let (mut defined, mut certain, mut hidden) = (self.commons.clone(), BTreeSet::new(), BTreeSet::new());
+        for input in self.sources.all() {
+            let Ok(graph) = elf::read(input.bytes(), false) else { return };
+            for (_, symbol) in graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local) {
+                let name = || symbol.name.to_string();
+                if symbol.scope == Scope::Hidden {
+                    hidden.insert(name());
+                }
+                if symbol.is_defined() {
+                    defined.insert(name());
+                }
+                if is_certain(&graph, symbol) {
+                    certain.insert(name());
+                }
+            }
+        }
+        let lost = certain.iter().find(|name| !found.contains(*name) && !hidden.contains(*name));
+        assert_eq!(lost, None, "a definition that nobody finds");
+        assert_eq!(found.iter().find(|name| !defined.contains(*name)), None, "a name that nothing defines");
     }
 }
 
-/// The names of an object's common symbols.
+/// A definition that others see whatever else there is: in memory that no copy elsewhere and no first link may replace.
+fn is_certain(graph: &LinkGraph<'_>, symbol: &Symbol<'_>) -> bool {
+    let Value::Block { block, .. } = symbol.value else { return false };
+    let section = graph.section(graph.block(block).section);
+    let plain = section.group.is_none() && section.role == Role::Ordinary;
+    plain && symbol.scope == Scope::Global && symbol.linkage == Linkage::Strong
+}
+
+/// The names of an object's common symbols, which no object owns, so that they stay.
 fn commons(bytes: &[u8]) -> Vec<String> {
     let Ok(graph) = elf::read(bytes, false) else { return Vec::new() };
     let common = graph.symbols().filter(|(_, symbol)| matches!(symbol.value, Value::Common { .. }));
