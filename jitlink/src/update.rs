@@ -69,16 +69,22 @@ impl Module {
         // Held until the module depends on them itself.
         let found = resolver.into_found();
         found.lazy.iter().for_each(|lazy| lazy.hold_by(&self.shared));
-        let added: Vec<(&str, Export)> = {
+        // Names that are new, and those that mean another place or size now: constants that changed.
+        let mut withdrawn = changes.removed.clone();
+        let published: Vec<(&str, Export)> = {
             let known = self.shared.exports();
-            let new = linked.exports.iter().filter(|(name, _)| known.get(name).is_none());
-            new.map(|(name, export)| (name, *export)).collect()
+            let stays = |name: &str, new: &Export| {
+                known.get(name).is_some_and(|old| (old.address, old.size) == (new.address, new.size))
+            };
+            let differ: Vec<_> = linked.exports.iter().filter(|(name, export)| !stays(name, export)).collect();
+            withdrawn
+                .extend(differ.iter().filter(|(name, _)| known.get(name).is_some()).map(|(name, _)| name.to_string()));
+            differ.into_iter().map(|(name, export)| (name, *export)).collect()
         };
         let allocation = updates.baseline.next_allocation();
         let mut memory = self.shared.memory();
-        self.library.republish(&self.shared, &added, &changes.removed.clone(), || {
-            swap(&memory, &updates.baseline, &mut changes)
-        })?;
+        self.library
+            .republish(&self.shared, &published, &withdrawn, || swap(&memory, &updates.baseline, &mut changes))?;
         updates.sizes.resize(updates.sizes.len().max(allocation + 1), 0);
         updates.sizes[allocation] = linked.segments.iter().map(|segment| segment.size).sum();
         if memory.allocations.len() <= allocation {
@@ -94,8 +100,8 @@ impl Module {
             skips_initialisers: changes.skips_initialisers,
             statistics: linked.statistics,
         };
-        // Nobody can look the removed names up any more.
-        let held = updated.removed.iter().any(|name| self.shared.is_held(name));
+        // Nobody can look up any more what was withdrawn.
+        let held = withdrawn.iter().any(|name| self.shared.is_held(name));
         updates.baseline.apply(changes, held);
         Ok(updated)
     }

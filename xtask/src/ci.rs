@@ -1,11 +1,11 @@
 //! All of CI, in the order that finds mistakes soonest; the tests come last, so that their closing lines close the log.
 
 use crate::process::{capture, cargo, find_tool, run, step};
-use crate::{Args, Result, loom, setup, test};
+use crate::{Args, Result, fuzz, loom, sanitize, setup, test};
 use std::time::Instant;
 
 pub(crate) const OPTIONS: &str =
-    "  --only STEPS   some of the steps, with commas: format, lints, docs, features, licences, loom, tests
+    "  --only STEPS   some of the steps, with commas: format, lints, docs, features, licences, loom, fuzz, sanitize, tests
 ";
 
 /// A step of CI: its name and what it does.
@@ -18,6 +18,8 @@ const STEPS: &[Step] = &[
     ("features", features),
     ("licences", licences),
     ("loom", loom::models),
+    ("fuzz", fuzz::ci),
+    ("sanitize", sanitize::ci),
     ("tests", || test::main(Args::new(vec!["--no-setup".to_owned()]))),
 ];
 

@@ -11,8 +11,10 @@ mod code;
 mod conformance;
 mod demo;
 mod fixtures;
+mod fuzz;
 mod loom;
 mod process;
+mod sanitize;
 mod setup;
 mod test;
 mod tidy;
@@ -70,6 +72,18 @@ const TASKS: &[Task] = &[
         run: loom::main,
         help: "Run what threads share in every order that their steps can have",
         options: loom::OPTIONS,
+    },
+    Task {
+        name: "fuzz",
+        run: fuzz::main,
+        help: "Give the readers, whole links and updates inputs that nobody has seen, for a limited time",
+        options: fuzz::OPTIONS,
+    },
+    Task {
+        name: "sanitize",
+        run: sanitize::main,
+        help: "Run the tests of the unsafe code under the address sanitizer",
+        options: sanitize::OPTIONS,
     },
     Task {
         name: "bench",

@@ -268,7 +268,8 @@ impl<'a> LinkGraph<'a> {
         match symbol.value {
             _ if !symbol.name.is_empty() => symbol.name.to_string(),
             Value::Block { block, .. } => self.section(self.block(block).section).name_lossy(),
-            _ => format!("{id:?}"),
+            // By its number in its object: that in the graph depends on what was read before.
+            _ => format!("symbol {}", id.0.saturating_sub(self.object(symbol.object).symbols.start)),
         }
     }
 

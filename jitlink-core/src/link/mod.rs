@@ -72,11 +72,11 @@ fn in_pool<T: Send>(
 ) -> Result<T, LinkErrors> {
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
     match options.threads {
-        // A pool of its own where the caller counts threads; the shared one otherwise.
+        // A pool of its own where the caller counts threads; the shared one otherwise. Its threads end before this returns.
         Some(count) if count > 1 => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
-            let pool = pool.map_err(|error| LinkError::Request(format!("cannot start {count} threads: {error}")))?;
-            pool.install(|| link(threads))
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
+            let linked = pool.build_scoped(|thread| thread.run(), |pool| pool.install(|| link(threads)));
+            linked.map_err(|error| LinkError::Request(format!("cannot start {count} threads: {error}")))?
         }
         _ => link(threads),
     }
