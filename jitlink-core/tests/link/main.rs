@@ -13,6 +13,7 @@ mod passes;
 mod properties;
 mod prune;
 mod resolve;
+mod rows;
 mod thunks;
 mod unwind;
 mod whole;
