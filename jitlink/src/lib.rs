@@ -84,7 +84,7 @@ pub use library::Library;
 pub use module::{Module, SymbolHandle};
 pub use session::Session;
 
-/// The examples of the repository's front page.
+/// The examples of the crate's front page.
 #[cfg(all(doctest, feature = "elf", feature = "x86", feature = "in-process"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -31,6 +31,12 @@ const TOOLS: &[Tool] = &[
         packages: &["llvm-22", "llvm"],
         needed_for: "the benchmark's other side",
     },
+    Tool {
+        names: &["riscv64-linux-gnu-gcc"],
+        packages: &["gcc-riscv64-linux-gnu"],
+        needed_for: "the architecture from outside, against that compiler's linker",
+    },
+    Tool { names: &["qemu-riscv64"], packages: &["qemu-user"], needed_for: "programs for it that run" },
     Tool { names: &["llvm-mc", "llvm-mc-22"], packages: &["llvm-22", "llvm"], needed_for: "objects with CREL and APX" },
 ];
 
