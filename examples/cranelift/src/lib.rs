@@ -7,7 +7,8 @@ use cranelift::codegen::ir::UserFuncName;
 use cranelift::module::{Linkage, Module as _, default_libcall_names};
 use cranelift::object::{ObjectBuilder, ObjectModule};
 use cranelift::prelude::{
-    AbiParam, Configurable, FunctionBuilder, FunctionBuilderContext, InstBuilder, IntCC, Signature, isa, settings, types,
+    AbiParam, Configurable, FunctionBuilder, FunctionBuilderContext, InstBuilder, IntCC, Signature, isa, settings,
+    types,
 };
 use jitlink::{Addr, Input, LinkOptions, Session};
 use std::error::Error;
