@@ -93,6 +93,9 @@ pub enum Endian {
 }
 
 impl Endian {
+    /// The byte order of this process.
+    pub const NATIVE: Endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
+
     /// The name used in link maps: `little` or `big`.
     pub fn name(self) -> &'static str {
         match self {

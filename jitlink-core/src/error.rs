@@ -213,6 +213,16 @@ pub enum LinkError {
         /// How large it may be.
         limit: u64,
     },
+    /// An update would need what cannot be had while the program runs. The module is as it was.
+    #[error("{object}: {what}")]
+    NotUpdatable {
+        /// The new object.
+        object: String,
+        /// What of it is in the way.
+        what: String,
+        /// What the user can do.
+        advice: String,
+    },
     /// The executor failed.
     #[error("{reason}")]
     Executor {
@@ -291,6 +301,7 @@ impl LinkError {
             LinkError::Misaligned { .. } => "misaligned",
             LinkError::NoMemory { .. } => "no-memory",
             LinkError::TooLarge { .. } => "too-large",
+            LinkError::NotUpdatable { .. } => "not-updatable",
             LinkError::Executor { .. } => "executor",
             LinkError::Pass { .. } => "pass",
             LinkError::Request(_) => "request",
@@ -338,6 +349,7 @@ impl LinkError {
             | LinkError::Undefined { advice, .. }
             | LinkError::OutOfRange { advice, .. }
             | LinkError::NoMemory { advice, .. }
+            | LinkError::NotUpdatable { advice, .. }
             | LinkError::Executor { advice, .. } => advice.clone(),
             LinkError::Pass { .. } | LinkError::Request(_) => String::new(),
         }

@@ -4,7 +4,7 @@
 //! reach; [`Reservation::finalize`] makes the written bytes the target's. Between them the linker writes into *working memory*,
 //! which may be the target's own memory under another address, or a buffer that is sent there.
 
-use crate::addr::{Addr, AddrRange};
+use crate::addr::{Addr, AddrRange, Endian};
 use crate::graph::{Initialisers, Protection, Residence};
 use std::ffi::CString;
 use std::fmt;
@@ -161,11 +161,25 @@ pub trait Allocation: Send + Sync {
     /// Frees a part of a segment early: a block that nothing refers to any more. The bytes become anyone's.
     fn release(&self, address: Addr, size: u64) -> Result<(), ExecutorError>;
 
-    /// Replaces a pointer in a writable segment at once, so that every thread sees the old or the new one.
-    fn store_pointer(&self, address: Addr, value: u64) -> Result<(), ExecutorError>;
+    /// Stores a pointer in a writable segment at once, so that every thread sees the old or the new one.
+    fn store_pointer(&self, place: PointerPlace, value: u64) -> Result<(), ExecutorError>;
+
+    /// Replaces a pointer in a writable segment at once if it is `old`; whether it was.
+    fn replace_pointer(&self, place: PointerPlace, old: u64, new: u64) -> Result<bool, ExecutorError>;
 
     /// Copies bytes out of the memory, for tests and tools.
     fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), ExecutorError>;
+}
+
+/// Where a pointer is, and how the target writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointerPlace {
+    /// Its address.
+    pub address: Addr,
+    /// Its size in bytes: 4 or 8.
+    pub bytes: u8,
+    /// The byte order of the target's data.
+    pub endian: Endian,
 }
 
 /// An array of function pointers to run.

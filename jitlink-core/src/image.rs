@@ -6,8 +6,8 @@
 
 use crate::addr::{Addr, AddrRange};
 use crate::executor::{
-    Action, Allocation, Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest,
-    WorkingMemory,
+    Action, Allocation, Executor, ExecutorError, MemoryRequest, PointerArray, PointerPlace, Reservation,
+    SegmentRequest, WorkingMemory,
 };
 use crate::graph::{Protection, Residence};
 use std::collections::{BTreeMap, HashMap};
@@ -295,8 +295,9 @@ impl Reservation for ImageReservation {
             protection: placed.protection,
             bytes: Arc::new(placed.bytes.take().unwrap_or_default()),
         });
-        let segments: Vec<ImageSegment> = segments.filter(|segment| segment.size() > 0).collect();
-        state.segments.extend(segments.iter().map(|segment| (segment.address.0, segment.clone())));
+        let placed: Vec<ImageSegment> = segments.filter(|segment| segment.size() > 0).collect();
+        let segments = placed.iter().map(|segment| (segment.address, segment.size())).collect();
+        state.segments.extend(placed.into_iter().map(|segment| (segment.address.0, segment)));
         drop(state);
         Ok(Box::new(ImageAllocation { reservation: *self, segments }))
     }
@@ -305,40 +306,68 @@ impl Reservation for ImageReservation {
 /// A finished batch; the reservation inside keeps its addresses.
 struct ImageAllocation {
     reservation: ImageReservation,
-    segments: Vec<ImageSegment>,
+    /// Its segments in the image: address, size.
+    segments: Vec<(Addr, u64)>,
 }
 
 impl ImageAllocation {
-    fn bytes_at(&self, address: Addr, size: u64) -> Result<&[u8], ExecutorError> {
-        let inside = |segment: &&ImageSegment| AddrRange::new(segment.address, segment.size()).contains(address, size);
-        let segment = self.segments.iter().find(inside).ok_or_else(|| {
+    /// Gives bytes of the batch, in the image, to `look`.
+    fn with_bytes<T>(
+        &self,
+        address: Addr,
+        size: u64,
+        look: impl FnOnce(&mut ImageSegment, std::ops::Range<usize>) -> T,
+    ) -> Result<T, ExecutorError> {
+        let inside = |(start, length): &&(Addr, u64)| AddrRange::new(*start, *length).contains(address, size);
+        let mut state = lock(&self.reservation.executor.state);
+        let segment = self.segments.iter().find(inside).and_then(|(start, _)| state.segments.get_mut(&start.0));
+        let segment = segment.ok_or_else(|| {
             ExecutorError::new(format!("{size:#x} bytes at {address} are not in a segment of this module"))
         })?;
         let start = address.offset_from(segment.address) as usize;
-        Ok(&segment.bytes[start..start + size as usize])
+        Ok(look(segment, start..start + size as usize))
+    }
+
+    /// Gives a pointer of the batch's variables to `change`, which says what to write.
+    fn change<T>(&self, place: PointerPlace, change: impl FnOnce(u64) -> (T, Option<u64>)) -> Result<T, ExecutorError> {
+        self.with_bytes(place.address, u64::from(place.bytes), |segment, range| {
+            if segment.protection != Protection::ReadWrite {
+                let what = format!("no pointer can be stored at {}: it is not in a writable segment", place.address);
+                return Err(ExecutorError::new(what));
+            }
+            let (answer, value) = change(place.endian.read(&segment.bytes[range.clone()]));
+            if let Some(value) = value {
+                // Copied only if somebody holds the bytes as they were.
+                place.endian.write(&mut Arc::make_mut(&mut segment.bytes)[range], value);
+            }
+            Ok(answer)
+        })?
     }
 }
 
 impl Allocation for ImageAllocation {
     fn release(&self, address: Addr, size: u64) -> Result<(), ExecutorError> {
-        self.bytes_at(address, size).map(|_| ())
+        self.with_bytes(address, size, |_, _| ())
     }
 
-    fn store_pointer(&self, _address: Addr, _value: u64) -> Result<(), ExecutorError> {
-        Err(cannot_run("so nothing changes in it"))
+    fn store_pointer(&self, place: PointerPlace, value: u64) -> Result<(), ExecutorError> {
+        self.change(place, |_| ((), Some(value)))
+    }
+
+    fn replace_pointer(&self, place: PointerPlace, old: u64, new: u64) -> Result<bool, ExecutorError> {
+        self.change(place, |now| (now == old, (now == old).then_some(new)))
     }
 
     fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), ExecutorError> {
-        bytes.copy_from_slice(self.bytes_at(address, bytes.len() as u64)?);
-        Ok(())
+        self.with_bytes(address, bytes.len() as u64, |segment, range| bytes.copy_from_slice(&segment.bytes[range]))
     }
 }
 
 impl Drop for ImageAllocation {
     fn drop(&mut self) {
         let mut state = lock(&self.reservation.executor.state);
-        for segment in &self.segments {
-            state.segments.remove(&segment.address.0);
+        for (address, _) in &self.segments {
+            state.segments.remove(&address.0);
         }
     }
 }

@@ -88,6 +88,7 @@ mod library;
 mod module;
 mod resolver;
 mod session;
+mod update;
 
 #[cfg(feature = "x86")]
 use jitlink_arch_x86 as _;
@@ -104,6 +105,7 @@ pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, 
 pub use library::Library;
 pub use module::{Module, SymbolHandle};
 pub use session::Session;
+pub use update::Updated;
 
 /// The examples of the crate's front page.
 #[cfg(all(doctest, feature = "elf", feature = "x86", feature = "in-process"))]

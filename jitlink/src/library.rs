@@ -54,10 +54,34 @@ impl LibraryState {
         }
     }
 
-    fn find(&self, name: &Name<'_>) -> Option<(&Arc<ModuleShared>, &Export)> {
+    fn find(&self, name: &Name<'_>) -> Option<(&Arc<ModuleShared>, Export)> {
         let found = self.names.find(name.hash(), is_named(&self.modules, name.bytes()))?;
-        let (module, _, export) = resolve(&self.modules, found)?;
+        let module = module_of(&self.modules, found)?;
+        let export = *module.exports().at(found.export as usize)?.1;
         Some((module, export))
+    }
+
+    /// Makes a definition of a module visible, or lets it wait behind the one that is.
+    fn enter(&mut self, slot: u32, position: usize, name: &Name<'_>, weak: bool) {
+        let taken = self.find(name).map(|(_, known)| known.weak);
+        let entry = Published { module: slot, export: position as u32, hash: name.hash() };
+        let hash = |entry: &Published| entry.hash;
+        match taken {
+            None => drop(self.names.insert_unique(entry.hash, entry, hash)),
+            Some(true) if !weak => self.replace(name, entry),
+            Some(_) => drop(self.hidden.insert_unique(entry.hash, entry, hash)),
+        }
+    }
+
+    /// Fails if a module other than `own` has a strong definition of the name.
+    fn check_free(&self, name: &str, own: &Arc<ModuleShared>) -> Result<(), LinkError> {
+        match self.find(&Name::new(name.as_bytes())) {
+            Some((other, known)) if !known.weak && !Arc::ptr_eq(other, own) => {
+                let (symbol, first, second) = (name.to_string(), other.name.clone(), own.name.clone());
+                Err(LinkError::Duplicate { symbol, first, second })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes an entry the one that its name means; the one that was there before steps back.
@@ -88,19 +112,16 @@ impl LibraryState {
     }
 }
 
-/// The module, the name and the definition of an entry.
-fn resolve<'m>(
-    modules: &'m [Option<Arc<ModuleShared>>],
-    entry: &Published,
-) -> Option<(&'m Arc<ModuleShared>, &'m str, &'m Export)> {
-    let module = modules.get(entry.module as usize)?.as_ref()?;
-    let (text, export) = module.exports.at(entry.export as usize)?;
-    Some((module, text, export))
+fn module_of<'m>(modules: &'m [Option<Arc<ModuleShared>>], entry: &Published) -> Option<&'m Arc<ModuleShared>> {
+    modules.get(entry.module as usize)?.as_ref()
 }
 
 /// Whether an entry has this name: equal hashes alone say nothing.
 fn is_named<'m>(modules: &'m [Option<Arc<ModuleShared>>], name: &'m [u8]) -> impl Fn(&Published) -> bool + Copy + 'm {
-    move |entry| resolve(modules, entry).is_some_and(|(_, text, _)| text.as_bytes() == name)
+    move |entry| {
+        let Some(module) = module_of(modules, entry) else { return false };
+        module.exports().at(entry.export as usize).is_some_and(|(text, _)| text.as_bytes() == name)
+    }
 }
 
 impl Library {
@@ -121,17 +142,21 @@ impl Library {
     /// session defines, and then in the executor. A weak definition gives way to one that is in the library already; a second
     /// strong one is an error. Nothing of the batch runs: see [`Module::initialise`].
     pub fn link(&self, inputs: &[Input], options: &LinkOptions) -> Result<Module, LinkErrors> {
-        let shared = self.session.upgrade().ok_or_else(|| LinkError::Request("the session has ended".into()))?;
-        let session = Session { shared };
+        let session = self.session()?;
         let resolver = SessionResolver::new(&session, self);
         let linked = link(session.registry(), &**session.executor(), inputs, &resolver, options)?;
         let name = inputs.first().map_or("(nothing)", Input::name).to_string();
         // Held until the module is published: from then on it is what keeps them linked.
         let held = resolver.into_dependencies();
         let dependencies = held.iter().map(|handle| handle.module().clone()).collect();
-        let module = Arc::new(ModuleShared::new(name, linked, dependencies, session.executor().clone()));
+        let module = Arc::new(ModuleShared::new(name, linked, dependencies, session.executor().clone(), options));
         self.publish(&module)?;
         Ok(Module::new(self.clone(), module))
+    }
+
+    pub(crate) fn session(&self) -> Result<Session, LinkError> {
+        let shared = self.session.upgrade().ok_or_else(|| LinkError::Request("the session has ended".into()))?;
+        Ok(Session { shared })
     }
 
     /// The definition of a name in this library or in those that it searches.
@@ -169,7 +194,7 @@ impl Library {
     pub(crate) fn find_own(&self, name: &Name<'_>) -> Option<SymbolHandle> {
         let state = self.read();
         let (module, export) = state.find(name)?;
-        Some(SymbolHandle::new(module.clone(), *export))
+        Some(SymbolHandle::new(module.clone(), export))
     }
 
     /// Forgets which libraries are searched, so that libraries that search each other do not keep each other.
@@ -185,34 +210,41 @@ impl Library {
     fn publish(&self, module: &Arc<ModuleShared>) -> Result<(), LinkError> {
         let mut state = self.write();
         let state = &mut *state;
-        for (name, export) in module.exports.iter() {
-            if export.weak {
-                continue;
-            }
-            // Another thread may have published the name since the link looked.
-            if let Some((other, known)) = state.find(&Name::new(name.as_bytes()))
-                && !known.weak
-            {
-                let (symbol, first, second) = (name.to_string(), other.name.clone(), module.name.clone());
-                return Err(LinkError::Duplicate { symbol, first, second });
-            }
-        }
+        let exports = module.exports().clone();
+        // Another thread may have published a name since the link looked.
+        exports.iter().filter(|(_, export)| !export.weak).try_for_each(|(name, _)| state.check_free(name, module))?;
         let slot = state.free.pop().unwrap_or_else(|| {
             state.modules.push(None);
             state.modules.len() as u32 - 1
         });
         state.modules[slot as usize] = Some(module.clone());
         module.set_slot(slot);
-        for (position, (name, export)) in module.exports.iter().enumerate() {
-            let name = Name::new(name.as_bytes());
-            let taken = state.find(&name).map(|(_, known)| known.weak);
-            let entry = Published { module: slot, export: position as u32, hash: name.hash() };
-            let hash = |entry: &Published| entry.hash;
-            match taken {
-                None => drop(state.names.insert_unique(entry.hash, entry, hash)),
-                Some(true) if !export.weak => state.replace(&name, entry),
-                Some(_) => drop(state.hidden.insert_unique(entry.hash, entry, hash)),
-            }
+        for (position, (name, export)) in exports.iter().enumerate() {
+            state.enter(slot, position, &Name::new(name.as_bytes()), export.weak);
+        }
+        Ok(())
+    }
+
+    /// Changes the names of a module together with its code: all of it, or nothing when `swap` fails.
+    pub(crate) fn republish(
+        &self,
+        module: &Arc<ModuleShared>,
+        added: &[(&str, Export)],
+        removed: &[String],
+        swap: impl FnOnce() -> Result<(), LinkError>,
+    ) -> Result<(), LinkError> {
+        let mut state = self.write();
+        let slot = module.slot().ok_or_else(|| LinkError::Request("the module was removed".into()))?;
+        let strong = added.iter().filter(|(_, export)| !export.weak);
+        strong.map(|(name, _)| name).try_for_each(|name| state.check_free(name, module))?;
+        swap()?;
+        for name in removed {
+            state.take_out(slot, &Name::new(name.as_bytes()));
+            module.change_exports(|exports| exports.remove(name));
+        }
+        for (name, export) in added {
+            let position = module.change_exports(|exports| exports.insert(name, *export));
+            state.enter(slot, position, &Name::new(name.as_bytes()), export.weak);
         }
         Ok(())
     }
@@ -221,7 +253,7 @@ impl Library {
     pub(crate) fn withdraw(&self, module: &Arc<ModuleShared>) -> Result<(), RemoveError> {
         let mut state = self.write();
         let slot = module.may_be_removed()?;
-        for (name, _) in module.exports.iter() {
+        for (name, _) in module.exports().clone().iter() {
             state.take_out(slot, &Name::new(name.as_bytes()));
         }
         state.modules[slot as usize] = None;

@@ -2,29 +2,32 @@
 
 use crate::error::RemoveError;
 use crate::library::Library;
+use crate::update::Updates;
 use jitlink_core::arch::Target;
 use jitlink_core::executor::Allocation;
 use jitlink_core::graph::Name;
-use jitlink_core::link::{Export, Exports, LinkMap, Linked, Segment, Statistics};
+use jitlink_core::link::{Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics};
 use jitlink_core::{Addr, Executor, LinkError};
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 /// What one link added to a library. Cheap to clone; clones are the same module.
 ///
 /// A module stays linked until it is removed, or until its session and all handles to it are gone.
 #[derive(Clone, Debug)]
 pub struct Module {
-    library: Library,
-    shared: Arc<ModuleShared>,
+    pub(crate) library: Library,
+    pub(crate) shared: Arc<ModuleShared>,
 }
 
 pub(crate) struct ModuleShared {
     pub(crate) name: String,
-    pub(crate) exports: Exports,
+    exports: RwLock<Arc<Exports>>,
     executor: Arc<dyn Executor>,
     memory: Mutex<Memory>,
+    /// What updates build on; held during an update, so that there is one at a time.
+    pub(crate) updates: Mutex<Option<Updates>>,
     /// Its place in its library; `u32::MAX` when it was removed.
     slot: AtomicU32,
     /// Handles to symbols of this module that callers hold.
@@ -35,9 +38,10 @@ pub(crate) struct ModuleShared {
     details: Details,
 }
 
-/// What a module's memory needs to stay valid. The allocation is dropped before what it refers to.
-struct Memory {
-    allocation: Option<Box<dyn Allocation>>,
+/// What a module's memory needs to stay valid. The allocations are dropped before what they refer to.
+pub(crate) struct Memory {
+    /// That of the link, then those of updates; empty when the module was removed.
+    pub(crate) allocations: Vec<Option<Box<dyn Allocation>>>,
     dependencies: Vec<Arc<ModuleShared>>,
 }
 
@@ -61,12 +65,14 @@ impl ModuleShared {
         linked: Linked,
         dependencies: Vec<Arc<ModuleShared>>,
         executor: Arc<dyn Executor>,
+        options: &LinkOptions,
     ) -> ModuleShared {
         ModuleShared {
             name,
-            exports: linked.exports,
+            exports: RwLock::new(Arc::new(linked.exports)),
             executor,
-            memory: Mutex::new(Memory { allocation: Some(linked.allocation), dependencies }),
+            memory: Mutex::new(Memory { allocations: vec![Some(linked.allocation)], dependencies }),
+            updates: Mutex::new(linked.baseline.map(|baseline| Updates::new(baseline, options))),
             slot: AtomicU32::new(REMOVED),
             handles: AtomicUsize::new(0),
             initialised: AtomicBool::new(false),
@@ -83,6 +89,43 @@ impl ModuleShared {
                 debug: linked.debug,
             },
         }
+    }
+
+    /// The names that it defines for others, as they are now.
+    pub(crate) fn exports(&self) -> RwLockReadGuard<'_, Arc<Exports>> {
+        self.exports.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the names that it defines for others.
+    pub(crate) fn change_exports<T>(&self, change: impl FnOnce(&mut Exports) -> T) -> T {
+        let mut exports = self.exports.write().unwrap_or_else(PoisonError::into_inner);
+        // Copied only if somebody holds them as they were.
+        change(Arc::make_mut(&mut exports))
+    }
+
+    /// Its place in its library, while it is linked.
+    pub(crate) fn slot(&self) -> Option<u32> {
+        Some(self.slot.load(Ordering::Acquire)).filter(|slot| *slot != REMOVED)
+    }
+
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+
+    /// Makes sure that modules stay linked as long as this one.
+    pub(crate) fn depend_on(self: &Arc<Self>, modules: impl Iterator<Item = Arc<ModuleShared>>) {
+        let mut memory = lock(&self.memory);
+        for module in modules {
+            if !memory.dependencies.iter().any(|known| Arc::ptr_eq(known, &module)) {
+                lock(&module.dependents).push(Arc::downgrade(self));
+                memory.dependencies.push(module);
+            }
+        }
+    }
+
+    /// Whether other modules or handles may hold addresses of it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.handles.load(Ordering::Acquire) > 0 || !lock(&self.dependents).is_empty()
     }
 
     /// Called once, when the module is published under its library's lock.
@@ -117,7 +160,7 @@ impl ModuleShared {
     }
 
     fn is_linked(&self) -> bool {
-        self.slot.load(Ordering::Acquire) != REMOVED
+        self.slot().is_some()
     }
 
     /// Runs what the module has registered for its end, if its code ever ran.
@@ -135,7 +178,7 @@ impl ModuleShared {
 impl Drop for ModuleShared {
     fn drop(&mut self) {
         // The session has ended while the module was linked.
-        if lock(&self.memory).allocation.is_some() {
+        if !lock(&self.memory).allocations.is_empty() {
             let _ = self.finish();
         }
     }
@@ -158,13 +201,13 @@ impl Module {
 
     /// A symbol that this module defines for others. The module cannot be removed while the handle is held.
     pub fn lookup(&self, name: &str) -> Option<SymbolHandle> {
-        let export = self.shared.exports.find(&Name::new(name.as_bytes()))?;
-        self.shared.is_linked().then(|| SymbolHandle::new(self.shared.clone(), *export))
+        let export = *self.shared.exports().find(&Name::new(name.as_bytes()))?;
+        self.shared.is_linked().then(|| SymbolHandle::new(self.shared.clone(), export))
     }
 
-    /// The names that it defines for others.
-    pub fn exports(&self) -> &Exports {
-        &self.shared.exports
+    /// The names that it defines for others, as they are now.
+    pub fn exports(&self) -> Arc<Exports> {
+        self.shared.exports().clone()
     }
 
     /// The addresses of the roots that the link was asked for by name, in order.
@@ -177,7 +220,7 @@ impl Module {
         &self.shared.details.target
     }
 
-    /// Its memory.
+    /// The memory of the link. Updates add segments of their own.
     pub fn segments(&self) -> &[Segment] {
         &self.shared.details.segments
     }
@@ -200,9 +243,15 @@ impl Module {
     /// Copies bytes out of the module's memory, for tests and tools.
     pub fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), LinkError> {
         let memory = lock(&self.shared.memory);
-        let allocation =
-            memory.allocation.as_ref().ok_or_else(|| LinkError::Request("the module was removed".into()))?;
-        allocation.read(address, bytes).map_err(LinkError::from)
+        let mut result = Err(LinkError::Request("the module was removed".into()));
+        for allocation in memory.allocations.iter().flatten() {
+            match allocation.read(address, bytes) {
+                Ok(()) => return Ok(()),
+                // What the allocation of the link says is what counts if none has the bytes.
+                Err(error) => result = result.or(Err(error.into())),
+            }
+        }
+        result
     }
 
     /// Runs the module's initialisers, once, and arranges for its finalisers to run when it is removed or the process ends.
@@ -244,7 +293,7 @@ impl Module {
         let finished = self.shared.finish();
         let memory = {
             let mut memory = lock(&self.shared.memory);
-            (memory.allocation.take(), std::mem::take(&mut memory.dependencies))
+            (std::mem::take(&mut memory.allocations), std::mem::take(&mut memory.dependencies))
         };
         drop(memory);
         finished.map_err(|reason| RemoveError::Finalisers { module: self.shared.name.clone(), reason })
@@ -302,11 +351,14 @@ impl std::fmt::Debug for SymbolHandle {
 
 impl std::fmt::Debug for ModuleShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Module").field("name", &self.name).field("exports", &self.exports.len()).finish_non_exhaustive()
+        f.debug_struct("Module")
+            .field("name", &self.name)
+            .field("exports", &self.exports().len())
+            .finish_non_exhaustive()
     }
 }
 
 // A panic of another thread cannot leave the lists half changed, so a poisoned lock is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! How a link finds what its batch does not define.
 
 use crate::library::Library;
-use crate::module::SymbolHandle;
+use crate::module::{ModuleShared, SymbolHandle};
 use crate::session::Session;
 use jitlink_core::graph::{Linkage, Name};
 use jitlink_core::link::{Existing, Resolver};
@@ -15,13 +15,24 @@ pub(crate) struct SessionResolver<'s> {
     library: &'s Library,
     /// Nothing was published yet when the link began, so nothing need be compared with it.
     is_empty: bool,
+    /// The module that is being updated: its own names are not looked up outside.
+    own: Option<&'s Arc<ModuleShared>>,
     /// One handle a module, so that none of them is removed before the new module is published.
     dependencies: Mutex<Vec<SymbolHandle>>,
 }
 
 impl<'s> SessionResolver<'s> {
     pub(crate) fn new(session: &'s Session, library: &'s Library) -> SessionResolver<'s> {
-        SessionResolver { session, library, is_empty: library.is_empty(), dependencies: Mutex::default() }
+        SessionResolver { session, library, is_empty: library.is_empty(), own: None, dependencies: Mutex::default() }
+    }
+
+    /// This resolver for an update of a module.
+    pub(crate) fn for_update(self, own: &'s Arc<ModuleShared>) -> SessionResolver<'s> {
+        SessionResolver { own: Some(own), ..self }
+    }
+
+    fn is_other(&self, handle: &SymbolHandle) -> bool {
+        self.own.is_none_or(|own| !Arc::ptr_eq(own, handle.module()))
     }
 
     pub(crate) fn into_dependencies(self) -> Vec<SymbolHandle> {
@@ -52,7 +63,7 @@ impl Resolver for SessionResolver<'_> {
         let mut found: Vec<Option<Addr>> = names
             .iter()
             .map(|name| {
-                if let Some(handle) = self.library.find(&Name::new(name)) {
+                if let Some(handle) = self.library.find(&Name::new(name)).filter(|found| self.is_other(found)) {
                     let address = handle.address();
                     self.depend(handle);
                     return Some(address);
@@ -68,7 +79,7 @@ impl Resolver for SessionResolver<'_> {
         if self.is_empty {
             return None;
         }
-        let handle = self.library.find_own(name)?;
+        let handle = self.library.find_own(name).filter(|found| self.is_other(found))?;
         let existing = Existing { address: handle.address(), weak: handle.is_weak() };
         if linkage != Linkage::Strong {
             self.depend(handle);
@@ -80,7 +91,8 @@ impl Resolver for SessionResolver<'_> {
         let libraries = self.session.libraries();
         let in_session = |name: &&[u8]| {
             let name = Name::new(name);
-            let handle = libraries.iter().find_map(|library| library.find_own(&name))?;
+            let found = |library: &Library| library.find_own(&name).filter(|found| self.is_other(found));
+            let handle = libraries.iter().find_map(found)?;
             let address = handle.address();
             self.depend(handle);
             Some(address)

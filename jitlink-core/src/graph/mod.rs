@@ -67,6 +67,10 @@ pub struct LinkGraph<'a> {
     pub(crate) handle: Option<BlockId>,
     /// Canonical symbols that something outside the batch defines; set by the look-up phase.
     pub(crate) external: HashSet<SymbolId>,
+    /// Canonical symbols whose definitions gave way to others outside the batch; set by the resolve phase.
+    pub(crate) yielded: HashSet<SymbolId>,
+    /// Blocks that stand already, so that they are not placed; empty if there are none.
+    pub(crate) pinned: Vec<bool>,
     /// The GOT, once something needs it.
     pub(crate) got: Option<BlockId>,
     /// Sections without memory are read too.
@@ -94,6 +98,8 @@ impl<'a> LinkGraph<'a> {
             anchors: Vec::new(),
             handle: None,
             external: HashSet::new(),
+            yielded: HashSet::new(),
+            pinned: Vec::new(),
             got: None,
             keep_debug: false,
             roots: Vec::new(),

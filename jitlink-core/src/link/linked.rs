@@ -1,5 +1,6 @@
 //! What a link gives: memory, names, and what has to be run.
 
+use super::update::Baseline;
 use crate::addr::Addr;
 use crate::arch::{StubKind, Target};
 use crate::executor::{Allocation, PointerArray};
@@ -29,6 +30,8 @@ pub struct Linked {
     pub debug: Vec<(String, Vec<u8>)>,
     /// What is where, if it was asked for.
     pub map: Option<LinkMap>,
+    /// What updates build on, if the link can be updated.
+    pub baseline: Option<Baseline>,
     /// What the link did and how long it took.
     pub statistics: Statistics,
 }
@@ -85,7 +88,15 @@ impl Export {
     pub fn hash(&self) -> u64 {
         self.hash
     }
+
+    fn text<'n>(&self, names: &'n str) -> &'n str {
+        let (start, length) = (self.name.0 as usize, self.name.1 as usize);
+        &names[start..start + length]
+    }
 }
+
+/// The name of an export that was removed: no name starts there.
+const REMOVED: (u32, u32) = (u32::MAX, 0);
 
 /// The names that a batch defines for others, in input order.
 #[derive(Clone, Debug, Default)]
@@ -93,20 +104,65 @@ pub struct Exports {
     names: String,
     entries: Vec<Export>,
     table: HashTable<u32>,
+    /// Positions of definitions that were removed.
+    free: Vec<u32>,
+    /// How many bytes of `names` are theirs.
+    unused: usize,
 }
 
 impl Exports {
     pub(super) fn push(&mut self, name: Name<'_>, address: Addr, size: u64, kind: SymbolKind, linkage: Linkage) {
         let text = String::from_utf8_lossy(name.bytes());
-        let start = self.names.len() as u32;
-        self.names.push_str(&text);
         // A name that is not UTF-8 is looked up as it is shown.
         let hash = if text.len() == name.bytes().len() { name.hash() } else { Name::new(text.as_bytes()).hash() };
         let weak = linkage != Linkage::Strong;
-        let index = self.entries.len() as u32;
-        self.entries.push(Export { address, size, kind, weak, name: (start, text.len() as u32), hash });
+        self.insert(&text, Export { address, size, kind, weak, name: (0, 0), hash });
+    }
+
+    /// Adds a definition under the name that it has elsewhere; its position. There must be none of that name.
+    pub fn insert(&mut self, name: &str, export: Export) -> usize {
+        let start = self.names.len() as u32;
+        self.names.push_str(name);
+        let export = Export { name: (start, name.len() as u32), ..export };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.entries[index as usize] = export;
+                index
+            }
+            None => {
+                self.entries.push(export);
+                self.entries.len() as u32 - 1
+            }
+        };
         let entries = &self.entries;
-        self.table.insert_unique(hash, index, |&index| entries[index as usize].hash);
+        self.table.insert_unique(export.hash, index, |&index| entries[index as usize].hash);
+        index as usize
+    }
+
+    /// Removes a definition; positions of the others stay. Whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let hash = Name::new(name.as_bytes()).hash();
+        let (names, entries) = (&self.names, &self.entries);
+        let same = |&index: &u32| entries[index as usize].text(names) == name;
+        let Ok(found) = self.table.find_entry(hash, same) else { return false };
+        let (index, _) = found.remove();
+        self.free.push(index);
+        self.unused += name.len();
+        self.entries[index as usize].name = REMOVED;
+        if self.unused > self.names.len() / 2 {
+            self.compact();
+        }
+        true
+    }
+
+    fn compact(&mut self) {
+        let mut names = String::with_capacity(self.names.len() - self.unused);
+        for export in self.entries.iter_mut().filter(|export| export.name != REMOVED) {
+            let start = names.len() as u32;
+            names.push_str(export.text(&self.names));
+            export.name.0 = start;
+        }
+        (self.names, self.unused) = (names, 0);
     }
 
     pub(super) fn reserve(&mut self, count: usize) {
@@ -122,33 +178,30 @@ impl Exports {
 
     /// The definition of a name whose hash is known.
     pub fn find(&self, name: &Name<'_>) -> Option<&Export> {
-        let same = |&index: &u32| self.name(&self.entries[index as usize]).as_bytes() == name.bytes();
+        let same = |&index: &u32| self.entries[index as usize].text(&self.names).as_bytes() == name.bytes();
         self.table.find(name.hash(), same).map(|&index| &self.entries[index as usize])
     }
 
     /// All definitions with their names, in input order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Export)> {
-        self.entries.iter().map(|export| (self.name(export), export))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Export)> {
+        let there = self.entries.iter().filter(|export| export.name != REMOVED);
+        there.map(|export| (export.text(&self.names), export))
     }
 
     /// The definition at a position of the input order, with its name.
     pub fn at(&self, position: usize) -> Option<(&str, &Export)> {
-        self.entries.get(position).map(|export| (self.name(export), export))
+        let export = self.entries.get(position).filter(|export| export.name != REMOVED)?;
+        Some((export.text(&self.names), export))
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.free.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    fn name(&self, export: &Export) -> &str {
-        let (start, length) = (export.name.0 as usize, export.name.1 as usize);
-        &self.names[start..start + length]
+        self.len() == 0
     }
 }
 

@@ -33,11 +33,9 @@ impl Memory {
         executor: &dyn Executor,
         graph: &LinkGraph<'_>,
         demand: &Demand,
-        writable_slots: bool,
     ) -> Result<Memory, LinkErrors> {
         let mut extra = [0; KINDS.len()];
-        (extra[0], extra[3]) = (demand.code, demand.far_code);
-        extra[if writable_slots { 2 } else { 1 }] = demand.slots;
+        (extra[0], extra[1], extra[3]) = (demand.code, demand.slots, demand.far_code);
         let requests = layout::estimate(graph, extra)?;
         let limited_by = demand.limited_by.map_or_else(String::new, |(block, index)| {
             format!("; the range is needed by {}", graph.site(block, &graph.edges(block)[index]))

@@ -5,6 +5,7 @@
 //! was linked before is touched.
 
 mod eh_frame;
+mod entries;
 mod externals;
 mod finish;
 mod fixup;
@@ -19,10 +20,12 @@ mod prune;
 mod read;
 mod resolve;
 mod synthetic;
+mod update;
 
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
 pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
+pub use update::{Baseline, Changes, PointerChange, Update, update};
 
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors};
@@ -35,6 +38,7 @@ use layout::{Addresses, Layout, UNLOADED};
 use memory::Memory;
 use std::time::Instant;
 use synthetic::Synthetic;
+use update::{Placed, Tracker};
 
 /// Links a batch: objects, and the archive members that they need, become one graph, one layout and one allocation.
 ///
@@ -47,15 +51,26 @@ pub fn link(
     resolver: &dyn Resolver,
     options: &LinkOptions,
 ) -> Result<Linked, LinkErrors> {
+    in_pool(options, |threads| {
+        let batch = Batch { registry, executor, resolver, options, threads };
+        batch.link(inputs, None).map(|(linked, _)| linked)
+    })
+}
+
+/// Runs a link on as many threads as its options say, which it is told.
+fn in_pool<T: Send>(
+    options: &LinkOptions,
+    link: impl FnOnce(usize) -> Result<T, LinkErrors> + Send,
+) -> Result<T, LinkErrors> {
     let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
     match options.threads {
         // A pool of its own where the caller counts threads; the shared one otherwise.
         Some(count) if count > 1 => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
             let pool = pool.map_err(|error| LinkError::Request(format!("cannot start {count} threads: {error}")))?;
-            pool.install(|| Batch { registry, executor, resolver, options, threads }.link(inputs))
+            pool.install(|| link(threads))
         }
-        _ => Batch { registry, executor, resolver, options, threads }.link(inputs),
+        _ => link(threads),
     }
 }
 
@@ -84,7 +99,8 @@ impl Clock {
 }
 
 impl Batch<'_> {
-    fn link(&self, inputs: &[Input]) -> Result<Linked, LinkErrors> {
+    /// Links the inputs; with a baseline, as an update of the module that it describes.
+    fn link(&self, inputs: &[Input], baseline: Option<&Baseline>) -> Result<(Linked, Option<Changes>), LinkErrors> {
         let mut clock = Clock { statistics: Statistics::default(), last: Instant::now() };
         let options = self.options;
         let files = typed_arena::Arena::new();
@@ -111,24 +127,40 @@ impl Batch<'_> {
         names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
         clock.phase("resolve");
 
+        // What updates need to know of the objects, and what of an update's objects stands already.
+        let tracker = match options.updatable {
+            true => Some(Tracker::new(&mut graph, baseline).map_err(collected)?),
+            false => None,
+        };
+
         // Prune what nothing needs, then find what the rest needs from outside.
         let mut pipeline = options.pipeline.clone();
         graph.target.arch.add_passes(&mut pipeline);
         let mut nothing = PassContext { block_addresses: None, memory: None };
         run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
-        let needed = prune::prune(&mut graph, options, &roots).map_err(collected)?;
+        let mut needed = prune::prune(&mut graph, options, &roots).map_err(collected)?;
+        if let Some(tracker) = &tracker {
+            needed = tracker.resolve(&mut graph, needed);
+        }
         clock.phase("prune");
         externals::resolve(&mut graph, &needed, self.resolver, options)?;
         clock.phase("look up");
         run_passes(&pipeline, Stage::AfterPrune, &mut graph, &mut nothing)?;
 
         // Merge, reserve memory, and lower what needs more than an address.
-        merge::merge(&mut graph, &mut synthetic);
+        let entries = match &tracker {
+            Some(_) => entries::insert(&mut graph, &mut synthetic, |name| baseline?.entry(name))?,
+            None => Vec::new(),
+        };
+        if tracker.is_none() {
+            // A part that others share could not be replaced.
+            merge::merge(&mut graph, &mut synthetic);
+        }
         let eh_frame = eh_frame::combine(&mut graph, &mut synthetic).map_err(collected)?;
         clock.phase("merge");
-        let demand = lower::demand(&graph, options.updatable);
-        let memory = Memory::reserve(self.executor, &graph, &demand, options.updatable)?;
-        let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region, options).map_err(collected)?;
+        let demand = lower::demand(&graph);
+        let memory = Memory::reserve(self.executor, &graph, &demand)?;
+        let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region).map_err(collected)?;
         clock.phase("lower");
 
         // Lay out.
@@ -157,6 +189,7 @@ impl Batch<'_> {
         let handle = graph.handle.filter(|&block| graph.is_live(block)).map(|block| addresses.blocks[block.index()]);
         // Batches that do not refer to their handle still need one, and any address of theirs will do.
         let handle = handle.or(segments.first().map(|segment| segment.address)).unwrap_or_default();
+        let handle = baseline.map_or(handle, Baseline::handle);
         let mut actions = Vec::new();
         if self.executor.wants_description() {
             let spans = segments.iter().map(|segment| (segment.address, segment.size)).collect();
@@ -173,7 +206,8 @@ impl Batch<'_> {
         statistics.blocks = (graph.blocks.len(), graph.live.iter().filter(|&&live| live).count());
         statistics.symbols = graph.symbols.len();
         statistics.relocations = graph.edges.len();
-        (statistics.slots, statistics.stubs) = (lowered.slots.len(), lowered.stubs.len());
+        let new_entries = entries.iter().filter(|entry| entry.slot.is_some()).count();
+        (statistics.slots, statistics.stubs) = (lowered.slots.len() + new_entries, lowered.stubs.len() + new_entries);
         let exports = finish::exports(&graph, &names, &addresses);
         let root_address = |&root: &SymbolId| {
             let canonical = graph.canonical(root);
@@ -184,7 +218,15 @@ impl Batch<'_> {
         let debug = layout.unloaded.iter().map(|(name, start, size)| {
             (String::from_utf8_lossy(name).into_owned(), unloaded[*start as usize..(start + size) as usize].to_vec())
         });
+        let placed = Placed { graph: &graph, addresses: &addresses, entries: &entries, handle };
+        let (mut first, mut changes) = (None, None);
+        match (&tracker, baseline) {
+            (Some(tracker), Some(baseline)) => changes = Some(tracker.changes(&placed, baseline.next_allocation())),
+            (Some(tracker), None) => first = Some(tracker.baseline(&placed)),
+            (None, _) => {}
+        }
         let linked = Linked {
+            baseline: first,
             allocation,
             target: graph.target,
             segments,
@@ -198,7 +240,7 @@ impl Batch<'_> {
             statistics: Statistics::default(),
         };
         clock.phase("finalize");
-        Ok(Linked { statistics: clock.statistics, ..linked })
+        Ok((Linked { statistics: clock.statistics, ..linked }, changes))
     }
 }
 

@@ -16,7 +16,8 @@ pub struct LinkOptions {
     pub defines: Vec<(String, Addr)>,
     /// New names for existing ones: `(new, old)`.
     pub aliases: Vec<(String, String)>,
-    /// Calls to exported functions, and their addresses, go through slots that can be changed later.
+    /// Objects can be replaced later ([`super::update`]): functions that other objects see are entered through slots, and
+    /// everything that other objects see is kept, needed or not.
     pub updatable: bool,
     /// Debug sections are linked too, into memory that the program does not see.
     pub keep_debug: bool,

@@ -16,6 +16,8 @@ pub(super) fn prune(
 ) -> Result<Vec<SymbolId>, Vec<LinkError>> {
     let mut marker =
         Marker { live: vec![false; graph.blocks.len()], work: Vec::new(), runs: vec![false; graph.runs.len()] };
+    // What stands already counts as seen, and is not placed.
+    graph.pinned.iter().enumerate().filter(|(_, pinned)| **pinned).for_each(|(block, _)| marker.live[block] = true);
     let members = group_members(graph);
     graph.dependencies.sort_unstable();
     graph.dependencies.dedup();
@@ -85,6 +87,9 @@ pub(super) fn prune(
         }
     }
     graph.live = marker.live;
+    for (block, _) in graph.pinned.iter().enumerate().filter(|(_, pinned)| **pinned) {
+        graph.live[block] = false;
+    }
     if !errors.is_empty() {
         return Err(errors);
     }

@@ -154,7 +154,7 @@ impl<'a> Names<'a> {
         self.alias(graph, options, &mut errors);
         self.yield_to_existing(graph, resolver, &mut errors)?;
         self.boundaries(graph, batch, &mut errors);
-        self.provide(graph, batch, synthetic, options.updatable);
+        self.provide(graph, batch, synthetic);
         self.provide_commons(graph, synthetic);
         LinkErrors::check(errors)?;
         graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
@@ -277,6 +277,7 @@ impl<'a> Names<'a> {
                 Some(Existing { address, weak: _ }) if linkage != Linkage::Strong => {
                     let symbol = &mut graph.symbols[definition.index()];
                     (symbol.value, symbol.linkage) = (Value::Absolute(address.0), linkage);
+                    graph.yielded.insert(definition);
                 }
                 Some(Existing { weak: false, .. }) => errors.push(LinkError::Duplicate {
                     symbol: entry.name.to_string(),
@@ -294,24 +295,19 @@ impl<'a> Names<'a> {
         for (index, address) in unique.into_iter().zip(resolver.unique(&names)?) {
             if let (Some(address), Some(definition)) = (address, self.entries[index].definition) {
                 graph.symbols[definition.index()].value = Value::Absolute(address.0);
+                graph.yielded.insert(definition);
             }
         }
         Ok(())
     }
 
     /// Defines names that the linker itself provides.
-    fn provide(
-        &mut self,
-        graph: &mut LinkGraph<'a>,
-        batch: &BatchTarget,
-        synthetic: &mut Synthetic,
-        writable_got: bool,
-    ) {
+    fn provide(&mut self, graph: &mut LinkGraph<'a>, batch: &BatchTarget, synthetic: &mut Synthetic) {
         for entry in &mut self.entries {
             let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
             let value = match batch.format.provided(entry.name.bytes()) {
                 Some(Provided::GotBase) => {
-                    let block = provide_got(graph, synthetic, writable_got);
+                    let block = provide_got(graph, synthetic);
                     Value::Block { block, offset: graph.target.arch.info().got_base_bias() }
                 }
                 Some(Provided::ModuleHandle) => {

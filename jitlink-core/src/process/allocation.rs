@@ -3,8 +3,8 @@
 use super::arena::{Arena, Piece};
 use super::runs::RunSet;
 use super::{icache, modules, unwind};
-use crate::addr::{Addr, AddrRange};
-use crate::executor::{Action, Allocation, ExecutorError, Reservation, WorkingMemory};
+use crate::addr::{Addr, AddrRange, Endian};
+use crate::executor::{Action, Allocation, ExecutorError, PointerPlace, Reservation, WorkingMemory};
 use crate::graph::Protection;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -162,6 +162,37 @@ impl ProcessAllocation {
     }
 }
 
+impl ProcessAllocation {
+    /// Gives a pointer of this module's variables to `change`.
+    fn with_word<T>(&self, place: PointerPlace, change: impl FnOnce(&AtomicUsize) -> T) -> Result<T, ExecutorError> {
+        const WIDTH: u64 = size_of::<usize>() as u64;
+        let address = place.address;
+        let (_, piece) = self.pieces.holding(address, WIDTH)?;
+        if piece.protection != Protection::ReadWrite || !address.0.is_multiple_of(WIDTH) {
+            let what =
+                format!("no pointer can be stored at {address}: it is not an aligned word of a writable segment");
+            return Err(ExecutorError::new(what));
+        }
+        // Held until the change is done, so that no release comes between.
+        let released = self.pieces.released.lock().unwrap_or_else(PoisonError::into_inner);
+        if released.within(address.0..address.0 + WIDTH).next().is_some() {
+            return Err(ExecutorError::new(format!("the block at {address} was released")));
+        }
+        // SAFETY: the word is aligned and in writable memory of this module, which is there as long as `self`. Linked code may
+        // load and store it at any time; on every machine atomic accesses of words meet plain ones without tearing.
+        Ok(change(unsafe { AtomicUsize::from_ptr(address.0 as *mut usize) }))
+    }
+}
+
+/// A pointer's value as this process writes it.
+fn word(place: PointerPlace, value: u64) -> Result<usize, ExecutorError> {
+    let native = place.endian == Endian::NATIVE && usize::from(place.bytes) == size_of::<usize>();
+    match usize::try_from(value) {
+        Ok(value) if native => Ok(value),
+        _ => Err(ExecutorError::new(format!("{value:#x} at {} is no pointer of this process", place.address))),
+    }
+}
+
 impl Drop for ProcessAllocation {
     fn drop(&mut self) {
         // Latest first; the memory goes after all of them.
@@ -186,26 +217,14 @@ impl Allocation for ProcessAllocation {
         Ok(())
     }
 
-    fn store_pointer(&self, address: Addr, value: u64) -> Result<(), ExecutorError> {
-        const WIDTH: u64 = size_of::<usize>() as u64;
-        let (_, piece) = self.pieces.holding(address, WIDTH)?;
-        let value = usize::try_from(value);
-        let (true, true, Ok(value)) =
-            (piece.protection == Protection::ReadWrite, address.0.is_multiple_of(WIDTH), value)
-        else {
-            let what =
-                format!("no pointer can be stored at {address}: it is not an aligned word of a writable segment");
-            return Err(ExecutorError::new(what));
-        };
-        // Held until the store is done, so that no release comes between.
-        let released = self.pieces.released.lock().unwrap_or_else(PoisonError::into_inner);
-        if released.within(address.0..address.0 + WIDTH).next().is_some() {
-            return Err(ExecutorError::new(format!("the block at {address} was released")));
-        }
-        // SAFETY: the word is aligned and in writable memory of this module, which is there as long as `self`. Linked code may
-        // load it at any time; on every machine it then sees the old or the new value.
-        unsafe { AtomicUsize::from_ptr(address.0 as *mut usize) }.store(value, Ordering::SeqCst);
-        Ok(())
+    fn store_pointer(&self, place: PointerPlace, value: u64) -> Result<(), ExecutorError> {
+        let value = word(place, value)?;
+        self.with_word(place, |word| word.store(value, Ordering::SeqCst))
+    }
+
+    fn replace_pointer(&self, place: PointerPlace, old: u64, new: u64) -> Result<bool, ExecutorError> {
+        let (old, new) = (word(place, old)?, word(place, new)?);
+        self.with_word(place, |word| word.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst).is_ok())
     }
 
     fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), ExecutorError> {

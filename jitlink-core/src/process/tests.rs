@@ -2,7 +2,8 @@
 
 use super::exit;
 use super::*;
-use crate::executor::{Action, Allocation, Description};
+use crate::addr::Endian;
+use crate::executor::{Action, Allocation, Description, PointerPlace};
 use crate::graph::Protection;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -181,24 +182,33 @@ fn reused_memory_says_whether_it_is_clear() {
     drop(keep);
 }
 
+fn pointer(address: Addr) -> PointerPlace {
+    PointerPlace { address, bytes: size_of::<usize>() as u8, endian: Endian::NATIVE }
+}
+
 #[test]
 fn blocks_are_released_once_and_pointers_replaced() {
     let executor = ProcessExecutor::new().unwrap();
     let (at, allocation) = link(&executor, &three(64), &[&[1; 64], &[2; 64], &[0; 64]]);
-    allocation.store_pointer(at[2] + 8, 0x1234_5678_9abc).unwrap();
+    allocation.store_pointer(pointer(at[2] + 8), 0x1234_5678_9abc).unwrap();
     let mut word = [0; 8];
     allocation.read(at[2] + 8, &mut word).unwrap();
     assert_eq!(u64::from_ne_bytes(word), 0x1234_5678_9abc);
-    assert!(allocation.store_pointer(at[2] + 4, 0).is_err());
-    assert!(allocation.store_pointer(at[2] + 64, 0).is_err());
-    assert!(allocation.store_pointer(at[0], 0).is_err());
+    assert_eq!(allocation.replace_pointer(pointer(at[2] + 8), 1, 2), Ok(false));
+    assert_eq!(allocation.replace_pointer(pointer(at[2] + 8), 0x1234_5678_9abc, 2), Ok(true));
+    assert_eq!(allocation.replace_pointer(pointer(at[2] + 8), 2, 3), Ok(true));
+    let narrow = PointerPlace { bytes: 2, ..pointer(at[2] + 8) };
+    assert!(allocation.store_pointer(narrow, 1).is_err());
+    assert!(allocation.store_pointer(pointer(at[2] + 4), 0).is_err());
+    assert!(allocation.store_pointer(pointer(at[2] + 64), 0).is_err());
+    assert!(allocation.store_pointer(pointer(at[0]), 0).is_err());
 
     allocation.release(at[0] + 7, 25).unwrap();
     assert!(allocation.release(at[0] + 31, 2).is_err());
     assert!(allocation.release(at[0] + 48, 17).is_err());
     allocation.release(at[0] + 32, 16).unwrap();
     allocation.release(at[2], 16).unwrap();
-    assert!(allocation.store_pointer(at[2] + 8, 0).is_err());
+    assert!(allocation.store_pointer(pointer(at[2] + 8), 0).is_err());
     let (reused, other) = link(&executor, &request(&[segment(Protection::ReadExecute, 32)]), &[&[3; 32]]);
     assert_eq!(reused[0], at[0] + 16);
     drop((allocation, other));

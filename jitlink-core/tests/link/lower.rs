@@ -2,7 +2,6 @@
 
 use crate::kit::arch::LOAD;
 use crate::kit::{Event::*, Image, exported, link_err, link_ok};
-use jitlink_core::graph::Protection;
 use jitlink_core::link::LinkOptions;
 
 fn text(content: &str) -> String {
@@ -188,38 +187,6 @@ rel SECREL third +1
     let image = link_ok(&[("a.o", text)], &exported());
     let offsets = (image.number(image.address("m"), 4), image.number(image.address("m") + 4, 4));
     assert_eq!(offsets, (0, 5), "{:x?}", image.section("a.o", ".data"));
-}
-
-fn updatable() -> LinkOptions {
-    LinkOptions { updatable: true, ..exported() }
-}
-
-#[test]
-fn calls_and_addresses_of_updatable_links_go_through_writable_slots() {
-    let code = "label main global\ncall32 callee\nloadx callee\ncall32 own\nloadx own\nret\nlabel callee global\ntag 1\nret\nlabel own hidden\ntag 2\nret\n";
-    let image = link_ok(&[("a.o", &text(code))], &updatable());
-    let (callee, own) = (image.address("callee"), image.address("own"));
-    assert_eq!(image.run("main"), [Tag(1), Loaded(callee), Tag(2), Loaded(own)]);
-    let (got, size) = section(&image, ".got");
-    assert_eq!((image.protection(got), size), (Some(Protection::ReadWrite), 8));
-    assert_eq!(image.pointer(got), callee);
-    assert_eq!(image.object("a.o").stubs.len(), 1, "only what others see can be replaced");
-    let direct = link_ok(&[("a.o", &text(code))], &exported());
-    assert_eq!((direct.linked.statistics.slots, direct.linked.statistics.stubs), (0, 0), "others pay nothing");
-}
-
-#[test]
-fn updatable_links_of_many_functions_have_room_for_all_slots_and_stubs() {
-    let mut code = String::new();
-    for index in 0..200 {
-        let next = (index * 7 + 1) % 200;
-        code.push_str(&format!("label f{index} global\ncall f{next}\nload f{next}\nlea f{next}\ntag {index}\nret\n"));
-    }
-    let code = code.replace("call ", "call32 ");
-    let image = link_ok(&[("a.o", &text(&code))], &updatable());
-    assert_eq!((image.linked.statistics.slots, image.linked.statistics.stubs), (200, 200));
-    let (got, _) = section(&image, ".got");
-    assert!(image.protection(got) == Some(Protection::ReadWrite));
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod resolve;
 mod rows;
 mod thunks;
 mod unwind;
+mod update;
 mod whole;

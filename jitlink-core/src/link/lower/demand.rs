@@ -19,12 +19,10 @@ pub(in crate::link) struct Demand {
 }
 
 /// Which rows, and which symbols, make an edge worth a look: all others mean a plain address inside the batch.
-pub(super) fn filters(graph: &LinkGraph<'_>, classes: &[RowClass], updatable: bool) -> (Vec<bool>, Vec<bool>) {
+pub(super) fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>) {
     let short_calls = graph.target.arch.info().direct_call_reach().is_some();
     let by_row = graph.rows.rows().iter().zip(classes);
-    let row = |(row, class): (&Reloc, &RowClass)| {
-        updatable || class.matters || short_calls && row.subject() == Subject::Callee
-    };
+    let row = |(row, class): (&Reloc, &RowClass)| class.matters || short_calls && row.subject() == Subject::Callee;
     let symbol = |symbol: &Symbol<'_>| {
         let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
         special
@@ -40,14 +38,14 @@ pub(super) fn filters(graph: &LinkGraph<'_>, classes: &[RowClass], updatable: bo
 const OUTLINE_BYTES: u64 = 128;
 
 /// Looks over all live edges for what they will need.
-pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand {
+pub(in crate::link) fn demand(graph: &LinkGraph<'_>) -> Demand {
     let mut demand = Demand { range: AddrRange::ALL, code: 0, far_code: 0, slots: 0, limited_by: None };
     let templates = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
     // A stub, the space to the next, and the space before the first of its block.
     let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
     let mut calls = 0u64;
     let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
-    let (looks_at_row, looks_at_symbol) = filters(graph, &classes, updatable);
+    let (looks_at_row, looks_at_symbol) = filters(graph, &classes);
     let mut counted = vec![0u8; graph.symbols.len()];
     for (id, block) in graph.blocks() {
         if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
@@ -70,7 +68,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, updatable: bool) -> Demand 
             {
                 (demand.range, demand.limited_by) = (both, Some((id, index)));
             }
-            let may_be_far = !inside || updatable || is_apart(graph, edge.target, from);
+            let may_be_far = !inside || is_apart(graph, edge.target, from);
             if from != Residence::Near && may_be_far {
                 demand.far_code += stub_bytes + OUTLINE_BYTES;
             }

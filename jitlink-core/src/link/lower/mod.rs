@@ -15,12 +15,11 @@ mod unwind_tables;
 
 pub(super) use thunks::{Islands, insert_thunks};
 
-use super::options::LinkOptions;
 use super::synthetic::Synthetic;
 use crate::addr::{Addr, AddrRange};
 use crate::arch::{CodeSite, StubKind};
 use crate::error::LinkError;
-use crate::graph::{BlockId, Edge, LinkGraph, Linkage, Protection, Residence, Scope, SymbolId, SymbolKind, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 pub(super) use demand::{Demand, demand};
 use demand::{RowClass, filters};
@@ -43,17 +42,15 @@ pub(super) fn lower(
     graph: &mut LinkGraph<'_>,
     synthetic: &mut Synthetic,
     region: AddrRange,
-    options: &LinkOptions,
 ) -> Result<Lowered, Vec<LinkError>> {
     let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
-    let (looks_at_row, looks_at_symbol) = filters(graph, &classes, options.updatable);
+    let (looks_at_row, looks_at_symbol) = filters(graph, &classes);
     let Some(pointer_row) = graph.target.pointer_row() else {
         let (arch, bytes) = (graph.target.arch.info().name(), graph.target.pointer_bytes);
         return Err(vec![LinkError::Request(format!("{arch} has no relocation row for pointers of {bytes} bytes"))]);
     };
-    let tables = Tables::new(graph, pointer_row, options.updatable);
-    let updatable = options.updatable;
-    let mut lowering = Lowering { graph, synthetic, tables, classes, region, updatable, far: Vec::new() };
+    let tables = Tables::new(graph, pointer_row);
+    let mut lowering = Lowering { graph, synthetic, tables, classes, region, far: Vec::new() };
     let mut errors = Vec::new();
     for block in (0..lowering.graph.blocks.len()).map(BlockId::new) {
         let section = lowering.graph.section(lowering.graph.block(block).section);
@@ -86,7 +83,6 @@ struct Lowering<'l, 'a> {
     classes: Vec<RowClass>,
     /// Where the batch will lie.
     region: AddrRange,
-    updatable: bool,
     /// Direct references out of reach: block, index of the edge, whether the block is code. Edges change when code is moved out
     /// of line, so that waits until all are seen.
     far: Vec<(BlockId, u32, bool)>,
@@ -145,7 +141,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// A plain address or a call: a stub for calls that cannot reach or may be replaced.
+    /// A plain address or a call: a stub for calls that cannot reach.
     fn direct(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
         let edge = self.graph.edges[index];
         let class = &self.classes[usize::from(edge.row)];
@@ -158,8 +154,7 @@ impl Lowering<'_, '_> {
                 None => row.base() != Base::Zero && is_apart(self.graph, edge.target, from),
             };
         let is_call = edge.subject == Subject::Callee;
-        let is_slotted = self.updatable && is_call && is_replaceable(self.graph, edge.target);
-        if is_slotted || is_call && is_far {
+        if is_call && is_far {
             let target = self.graph.canonical(edge.target);
             self.graph.edges[index].target = self.tables.stub(self.graph, self.synthetic, target, from);
         } else if is_far {
@@ -171,9 +166,8 @@ impl Lowering<'_, '_> {
     /// A GOT slot, or a shorter form that does without.
     fn got_slot(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
         let edge = self.graph.edges[index];
-        let may_move = self.updatable && is_replaceable(self.graph, edge.target);
         let is_near = self.fixed(&edge).is_none() && !is_apart(self.graph, edge.target, residence(self.graph, block));
-        let may_relax = row.is_relaxable() && is_code && !may_move && is_near;
+        let may_relax = row.is_relaxable() && is_code && is_near;
         let relaxed = if may_relax { relax(self.graph, block, edge, row) } else { None };
         self.graph.edges[index] = relaxed.unwrap_or_else(|| {
             let target = self.graph.canonical(edge.target);
@@ -223,12 +217,6 @@ fn is_apart(graph: &LinkGraph<'_>, symbol: SymbolId, from: Residence) -> bool {
         Value::Block { block, .. } => residence(graph, block) != from,
         _ => false,
     }
-}
-
-/// Whether others see the symbol, so that an update may replace it.
-fn is_replaceable(graph: &LinkGraph<'_>, symbol: SymbolId) -> bool {
-    let symbol = graph.symbol(graph.canonical(symbol));
-    symbol.scope >= Scope::Protected && !symbol.name.is_empty() && symbol.linkage != Linkage::Unique
 }
 
 fn relax(graph: &LinkGraph<'_>, block: BlockId, edge: Edge, row: &Reloc) -> Option<Edge> {

@@ -19,13 +19,11 @@ pub(super) struct Tables {
     /// Stubs for code that may lie far from the slots.
     far: StubTable,
     lowered: Lowered,
-    /// Slots can be changed while the program runs.
-    writable: bool,
     pointer_row: u16,
 }
 
 impl Tables {
-    pub(super) fn new(graph: &LinkGraph<'_>, pointer_row: u16, writable: bool) -> Tables {
+    pub(super) fn new(graph: &LinkGraph<'_>, pointer_row: u16) -> Tables {
         let symbols = graph.symbols.len();
         Tables {
             pointer_row,
@@ -34,14 +32,13 @@ impl Tables {
             near: StubTable::new(StubKind::Plt, Residence::Near),
             far: StubTable::new(StubKind::Thunk, Residence::Far),
             lowered: Lowered::default(),
-            writable,
         }
     }
 
     /// Makes sure that there is a GOT, if only for its address.
     pub(super) fn need_got(&mut self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> BlockId {
         *self.got.get_or_insert_with(|| {
-            let got = provide_got(graph, synthetic, self.writable);
+            let got = provide_got(graph, synthetic);
             graph.live[got.index()] = true;
             got
         })
@@ -172,14 +169,11 @@ impl StubTable {
 }
 
 /// The batch's GOT block, made if it has none; empty until slots are known.
-pub(in crate::link) fn provide_got(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, writable: bool) -> BlockId {
+pub(in crate::link) fn provide_got(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> BlockId {
     if let Some(got) = graph.got {
         return got;
     }
-    let mut section = Section::new(b".got", synthetic.object(graph));
-    if writable {
-        section.protection = Protection::ReadWrite;
-    }
+    let section = Section::new(b".got", synthetic.object(graph));
     let align_log2 = graph.target.pointer_bytes.trailing_zeros() as u8;
     let got = synthetic.add(graph, section, Content::Owned(Box::default()), align_log2);
     graph.got = Some(got);

@@ -65,10 +65,21 @@ pub fn link_with(
     options: &LinkOptions,
 ) -> Result<Image, LinkErrors> {
     let linked = link(&super::arch::registry(), executor, inputs, resolver, options)?;
-    Ok(Image { executor: executor.clone(), linked, segments: executor.segments() })
+    Ok(Image::new(executor, linked))
 }
 
 impl Image {
+    pub fn new(executor: &ImageExecutor, linked: Linked) -> Image {
+        Image { executor: executor.clone(), linked, segments: executor.segments() }
+    }
+
+    /// Sees what changed in the image.
+    pub fn look_again(&mut self) {
+        // Given back first, so that the executor need not copy what is written next.
+        self.segments.clear();
+        self.segments = self.executor.segments();
+    }
+
     pub fn map(&self) -> &LinkMap {
         self.linked.map.as_ref().expect("the link was asked for a map")
     }

@@ -1,0 +1,361 @@
+//! From a laid-out graph to what the module remembers: the first baseline, and the changes of an update.
+
+use super::diff::{Fate, Origin, Tracker};
+use super::identity::Class;
+use super::{Baseline, BlockRecord, NameRecord, ObjectRecord};
+use crate::addr::Addr;
+use crate::graph::{BlockId, LinkGraph, ObjectId, Scope, SymbolId, Value};
+use crate::link::entries::Entry;
+use crate::link::layout::Addresses;
+use crate::reloc::{Base, Subject};
+use hashbrown::{HashMap, HashSet};
+use indexmap::IndexMap;
+
+/// What an update changes in its module.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The slots of replaced functions: the allocation that holds each, its address, the address of the new code.
+    pub slots: Vec<(usize, Addr, Addr)>,
+    /// Pointers in variables, to be replaced where they still are what the linker stored there.
+    pub pointers: Vec<PointerChange>,
+    /// Functions that have new code, by name.
+    pub replaced: Vec<String>,
+    /// Names that are new in the module.
+    pub added: Vec<String>,
+    /// Names that are gone.
+    pub removed: Vec<String>,
+    /// Whether arrays of initialisers or finalisers changed; those of the first link stay.
+    pub skips_initialisers: bool,
+    /// Allocations with code that variables may still point to: it is kept.
+    held: Vec<usize>,
+    objects: Vec<(String, ObjectRecord)>,
+    names: Vec<(Box<[u8]>, NewName)>,
+    removed_names: Vec<Box<[u8]>>,
+    boundaries: Vec<(Box<[u8]>, Addr)>,
+    gathered: Vec<Box<[u8]>>,
+    /// How many parts live in the update's allocation.
+    live: usize,
+    /// How many parts of each older allocation are not in use any more.
+    retired: HashMap<usize, usize>,
+}
+
+/// A pointer in a variable that stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointerChange {
+    /// The allocation that holds the variable.
+    pub allocation: usize,
+    /// Where the pointer is.
+    pub address: Addr,
+    /// What the linker stored there last.
+    pub old: u64,
+    /// What it would store now.
+    pub new: u64,
+}
+
+#[derive(Debug)]
+struct NewName {
+    /// The object by its place in the batch's list.
+    owner: Option<usize>,
+    address: Addr,
+    size: u64,
+    slot: Option<(Addr, usize)>,
+}
+
+/// What the phases before know.
+pub(in crate::link) struct Placed<'p, 'a> {
+    pub(in crate::link) graph: &'p LinkGraph<'a>,
+    pub(in crate::link) addresses: &'p Addresses,
+    pub(in crate::link) entries: &'p [Entry],
+    pub(in crate::link) handle: Addr,
+}
+
+impl Tracker<'_> {
+    /// The first baseline of a module.
+    pub(in crate::link) fn baseline(&self, placed: &Placed<'_, '_>) -> Baseline {
+        let mut baseline = Baseline {
+            target: placed.graph.target,
+            handle: placed.handle,
+            objects: IndexMap::default(),
+            ambiguous: HashSet::new(),
+            names: HashMap::default(),
+            boundaries: HashMap::default(),
+            gathered: HashSet::new(),
+            live: Vec::new(),
+        };
+        for (_, object) in placed.graph.objects().filter(|(_, object)| !object.path.is_empty()) {
+            if baseline.objects.insert(object.name.clone(), ObjectRecord::default()).is_some() {
+                baseline.ambiguous.insert(object.name.clone());
+            }
+        }
+        baseline.apply(self.changes(placed, 0), false);
+        baseline
+    }
+
+    /// What the batch changes, when it lives in the allocation of this number.
+    pub(in crate::link) fn changes(&self, placed: &Placed<'_, '_>, allocation: usize) -> Changes {
+        let recorder = Recorder { tracker: self, placed, allocation };
+        let mut changes = Changes { skips_initialisers: self.skips_initialisers, ..Changes::default() };
+        recorder.objects(&mut changes);
+        recorder.names(&mut changes);
+        recorder.entries(&mut changes);
+        for (_, section) in placed.graph.sections().filter(|(_, section)| section.gathered) {
+            changes.gathered.push(section.name.into());
+        }
+        for (index, symbol) in placed.graph.symbols.iter().enumerate() {
+            if let Value::Boundary { .. } = symbol.value {
+                changes.boundaries.push((symbol.name.bytes().into(), Addr(placed.addresses.symbols[index])));
+            }
+        }
+        changes
+    }
+}
+
+struct Recorder<'r, 'b, 'a> {
+    tracker: &'r Tracker<'b>,
+    placed: &'r Placed<'r, 'a>,
+    allocation: usize,
+}
+
+impl Recorder<'_, '_, '_> {
+    fn graph(&self) -> &LinkGraph<'_> {
+        self.placed.graph
+    }
+
+    fn objects(&self, changes: &mut Changes) {
+        for (id, object) in self.graph().objects().filter(|(_, object)| !object.path.is_empty()) {
+            let record = self.object(id, changes);
+            changes.objects.push((object.name.clone(), record));
+        }
+    }
+
+    fn object(&self, id: ObjectId, changes: &mut Changes) -> ObjectRecord {
+        let graph = self.graph();
+        let object = graph.object(id);
+        let none = ObjectRecord::default();
+        let old = self.tracker.old(graph, id).unwrap_or(&none);
+        let mut record = ObjectRecord::default();
+        let mut kept = vec![false; old.blocks.len()];
+        for section in object.sections.clone() {
+            for block in graph.sections[section as usize].blocks.clone().map(BlockId) {
+                match self.tracker.fates[block.index()] {
+                    Fate::Kept(index) => {
+                        kept[index] = true;
+                        record.blocks.push(self.kept(block, &old.blocks[index], changes));
+                    }
+                    Fate::Fresh => record.blocks.extend(self.fresh(block, changes)),
+                    Fate::Dropped => {}
+                }
+            }
+        }
+        self.retire(old, &kept, changes);
+        for index in object.symbols.clone() {
+            let (symbol, canonical) = (&graph.symbols[index as usize], graph.canonical[index as usize]);
+            if symbol.scope == Scope::Local || symbol.name.is_empty() {
+                continue;
+            }
+            let name = || Box::from(graph.symbol(canonical).name.bytes());
+            match self.tracker.origins[canonical.index()] {
+                Origin::Own if canonical.index() == index as usize => record.defines.push(name()),
+                _ => record.uses.push(name()),
+            }
+        }
+        record.uses.sort_unstable();
+        record.uses.dedup();
+        record
+    }
+
+    fn fresh(&self, id: BlockId, changes: &mut Changes) -> Option<BlockRecord> {
+        let graph = self.graph();
+        let identity = self.tracker.identities.get(id.index())?.as_ref().filter(|_| graph.is_live(id))?;
+        let (block, section) = (graph.block(id), graph.section(graph.block(id).section));
+        changes.live += 1;
+        Some(BlockRecord {
+            section: section.name.into(),
+            group: section.group.map_or(&b""[..], |group| graph.groups[group.index()].name).into(),
+            ordinal: identity.ordinal,
+            class: identity.class,
+            fingerprint: identity.fingerprint,
+            variables: identity.variables.clone(),
+            address: self.placed.addresses.blocks[id.index()],
+            size: block.size(),
+            allocation: self.allocation as u32,
+            gathered: section.gathered,
+            pointers: if identity.class == Class::Text { Vec::new() } else { self.pointers(id) },
+        })
+    }
+
+    /// The record of a block that stays, with the pointers that it is to hold.
+    fn kept(&self, id: BlockId, old: &BlockRecord, changes: &mut Changes) -> BlockRecord {
+        let mut record = old.clone();
+        if record.class == Class::Text {
+            return record;
+        }
+        let now: HashMap<u32, u64> = self.pointers(id).into_iter().collect();
+        for (offset, value) in &mut record.pointers {
+            let Some(&new) = now.get(offset).filter(|new| **new != *value) else { continue };
+            let address = record.address + u64::from(*offset);
+            changes.pointers.push(PointerChange { allocation: record.allocation as usize, address, old: *value, new });
+            *value = new;
+        }
+        record
+    }
+
+    /// The pointers that the linker stores in a block.
+    fn pointers(&self, id: BlockId) -> Vec<(u32, u64)> {
+        let graph = self.graph();
+        let is_pointer = |row: u16| {
+            let row = graph.rows.row(row);
+            let whole = row.field().bytes() == usize::from(graph.target.pointer_bytes) && row.limits().is_none();
+            row.base() == Base::Zero && row.formula().is_none() && whole
+        };
+        let edges = graph.edges(id).iter();
+        let pointers = edges.filter(|edge| matches!(edge.subject, Subject::Symbol) && is_pointer(edge.row));
+        let value = |target: SymbolId| self.placed.addresses.symbols[target.index()];
+        pointers.map(|edge| (edge.offset, value(edge.target).wrapping_add(edge.addend as u64))).collect()
+    }
+
+    /// Counts what of an old object is not in use any more; what variables that stay still point to is held.
+    fn retire(&self, old: &ObjectRecord, kept: &[bool], changes: &mut Changes) {
+        let gone = || old.blocks.iter().zip(kept).filter(|(_, kept)| !**kept).map(|(record, _)| record);
+        for record in gone().filter(|record| record.class == Class::Text) {
+            *changes.retired.entry(record.allocation as usize).or_default() += 1;
+        }
+        let replaced: HashSet<Addr> = changes.pointers.iter().map(|change| change.address).collect();
+        let data = old.blocks.iter().filter(|record| record.class != Class::Text);
+        let left = data.flat_map(|record| record.pointers.iter().map(move |(offset, value)| (record, *offset, *value)));
+        for (record, offset, value) in left {
+            if replaced.contains(&(record.address + u64::from(offset))) {
+                continue;
+            }
+            let holds = |gone: &&BlockRecord| value.wrapping_sub(gone.address.0) <= gone.size;
+            let target = gone().filter(|record| record.class == Class::Text).find(holds);
+            changes.held.extend(target.map(|target| target.allocation as usize));
+        }
+    }
+
+    /// What the batch's names mean.
+    fn names(&self, changes: &mut Changes) {
+        let graph = self.graph();
+        let position: HashMap<&str, usize> =
+            changes.objects.iter().enumerate().map(|(index, (name, _))| (name.as_str(), index)).collect();
+        let mut names = Vec::new();
+        for (index, origin) in self.tracker.origins.iter().enumerate() {
+            let symbol = graph.symbol(SymbolId::new(index));
+            let owner = match origin {
+                Origin::Elsewhere => continue,
+                Origin::Own => position.get(graph.object(symbol.object).name.as_str()).copied(),
+                Origin::Common => None,
+            };
+            let address = Addr(self.placed.addresses.symbols[index]);
+            names.push((symbol.name.bytes().into(), NewName { owner, address, size: symbol.size, slot: None }));
+            changes.live += usize::from(*origin == Origin::Common);
+        }
+        changes.names = names;
+        changes.removed_names = self.tracker.removed.iter().map(|name| Box::from(*name)).collect();
+        changes.removed = self.tracker.removed.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        if let Some(base) = self.tracker.base {
+            let new = changes.names.iter().filter(|(name, _)| base.name(name).is_none());
+            changes.added = new.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+        }
+    }
+
+    /// The slots of functions.
+    fn entries(&self, changes: &mut Changes) {
+        let graph = self.graph();
+        let place: HashMap<Box<[u8]>, usize> =
+            changes.names.iter().enumerate().map(|(index, (name, _))| (name.clone(), index)).collect();
+        let at = |symbol: SymbolId| Addr(self.placed.addresses.symbols[symbol.index()]);
+        for entry in self.placed.entries {
+            let name = graph.symbol(entry.function).name.bytes();
+            let Some(&index) = place.get(name) else { continue };
+            let known = self.tracker.base.and_then(|base| base.name(name)).and_then(|record| record.entry);
+            match (entry.slot, known) {
+                (Some(slot), _) => {
+                    changes.names[index].1.slot = Some((at(slot), self.allocation));
+                    changes.live += 1;
+                }
+                (None, Some((slot, allocation))) => {
+                    changes.slots.push((allocation as usize, slot, at(entry.code)));
+                    changes.replaced.push(String::from_utf8_lossy(name).into_owned());
+                }
+                (None, None) => {}
+            }
+        }
+        // Functions that stand where they stood keep their entries.
+        if let Some(base) = self.tracker.base {
+            for (name, record) in &mut changes.names {
+                if record.slot.is_none() {
+                    record.slot = base.name(name).and_then(|known| known.entry).map(|(at, index)| (at, index as usize));
+                }
+            }
+        }
+    }
+}
+
+impl Changes {
+    /// Keeps all code that the update replaces: something that cannot be changed still points to it.
+    pub fn hold_replaced(&mut self) {
+        self.retired.clear();
+    }
+}
+
+impl Baseline {
+    /// Takes over what an update changed. The update's memory is the module's allocation of the number that
+    /// [`Baseline::next_allocation`] gave.
+    ///
+    /// With `shared`, others may hold addresses of names that the update removed: their code is kept.
+    pub fn apply(&mut self, changes: Changes, shared: bool) {
+        let allocation = self.next_allocation();
+        match self.live.get_mut(allocation) {
+            Some(free) => *free = Some(changes.live),
+            None => self.live.push(Some(changes.live)),
+        }
+        let keeps_removed = shared && !changes.removed_names.is_empty();
+        let mut less = |index: usize, count: usize| {
+            if let Some(Some(live)) = self.live.get_mut(index).filter(|_| !keeps_removed) {
+                *live = live.saturating_sub(count);
+            }
+        };
+        changes.retired.into_iter().for_each(|(index, count)| less(index, count));
+        for name in &changes.removed_names {
+            if let Some((_, index)) = self.names.remove(name).and_then(|record| record.entry) {
+                less(index as usize, 1);
+            }
+        }
+        for index in changes.held {
+            self.live[index].iter_mut().for_each(|live| *live += 1);
+        }
+        let places: Vec<usize> = changes.objects.iter().map(|(name, _)| place_of(&mut self.objects, name)).collect();
+        for &place in &places {
+            for name in std::mem::take(&mut self.objects[place]).uses {
+                if let Some(record) = self.names.get_mut(&name) {
+                    record.uses = record.uses.saturating_sub(1);
+                }
+            }
+        }
+        for (name, new) in changes.names {
+            let owner = new.owner.map(|position| places[position] as u32);
+            let entry = new.slot.map(|(slot, index)| (slot, index as u32));
+            let record = NameRecord { owner, address: new.address, size: new.size, uses: 0, entry };
+            let uses = self.names.get(&name).map_or(0, |known| known.uses);
+            self.names.insert(name, NameRecord { uses, ..record });
+        }
+        for (place, (_, record)) in places.into_iter().zip(changes.objects) {
+            for name in &record.uses {
+                if let Some(known) = self.names.get_mut(name) {
+                    known.uses += 1;
+                }
+            }
+            self.objects[place] = record;
+        }
+        self.boundaries.extend(changes.boundaries);
+        self.gathered.extend(changes.gathered);
+    }
+}
+
+fn place_of(objects: &mut IndexMap<String, ObjectRecord, rustc_hash::FxBuildHasher>, name: &str) -> usize {
+    match objects.get_index_of(name) {
+        Some(index) => index,
+        None => objects.insert_full(name.to_string(), ObjectRecord::default()).0,
+    }
+}

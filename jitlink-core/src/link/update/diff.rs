@@ -1,0 +1,397 @@
+//! What of the new objects stands already, and what has to be linked again.
+
+use super::identity::{self, Class, Identity, identities};
+use super::matching::Matching;
+use super::{Baseline, BlockRecord, ObjectRecord};
+use crate::addr::Addr;
+use crate::error::{LinkError, Site};
+use crate::graph::{BlockId, LinkGraph, Linkage, ObjectId, Scope, Symbol, SymbolId, Value};
+use crate::link::entries::is_entered;
+use crate::link::resolve::is_discarded;
+use hashbrown::{HashMap, HashSet};
+use rustc_hash::FxBuildHasher;
+
+/// What becomes of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is placed.
+    Fresh,
+    /// It stands already: the index of its record in its object's.
+    Kept(usize),
+    /// It is neither placed nor kept: new initialisers, which nobody runs.
+    Dropped,
+}
+
+/// Where the memory of a name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// From elsewhere, or it is no name of others' concern.
+    Elsewhere,
+    /// From the object that defines it.
+    Own,
+    /// From the linker, for all objects that have it (common symbols).
+    Common,
+}
+
+/// Follows the blocks of a link that can be updated, from resolved names to addresses.
+pub(in crate::link) struct Tracker<'b> {
+    pub(super) base: Option<&'b Baseline>,
+    pub(super) identities: Vec<Option<Identity>>,
+    pub(super) fates: Vec<Fate>,
+    /// By symbol.
+    pub(super) origins: Vec<Origin>,
+    /// Names that the replaced objects defined and that nothing defines now.
+    pub(super) removed: Vec<&'b [u8]>,
+    /// Whether arrays of initialisers changed, which are not run again.
+    pub(super) skips_initialisers: bool,
+}
+
+impl<'b> Tracker<'b> {
+    /// Looks at the batch when its names are resolved. With a baseline, pins what stands already.
+    pub(in crate::link) fn new(
+        graph: &mut LinkGraph<'_>,
+        base: Option<&'b Baseline>,
+    ) -> Result<Tracker<'b>, Vec<LinkError>> {
+        let mut errors = Vec::new();
+        let mut origins = origins(graph);
+        if let Some(base) = base {
+            check_objects(graph, base, &mut errors);
+            yield_to_others(graph, base, &mut origins, &mut errors);
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+        }
+        let identities = identities(graph);
+        let fates = vec![Fate::Fresh; graph.blocks.len()];
+        let mut tracker = Tracker { base, identities, fates, origins, removed: Vec::new(), skips_initialisers: false };
+        if let Some(base) = base {
+            tracker.match_objects(graph, base, &mut errors);
+            tracker.find_removed(graph, base, &mut errors);
+            tracker.spread(graph);
+            tracker.check_moves(graph, base, &mut errors);
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+            tracker.pin(graph, base);
+        }
+        retain_definitions(graph);
+        Ok(tracker)
+    }
+
+    /// The record of the object that a batch's object replaces.
+    pub(super) fn old(&self, graph: &LinkGraph<'_>, object: ObjectId) -> Option<&'b ObjectRecord> {
+        self.base?.objects.get(&graph.object(object).name)
+    }
+
+    /// The record of a kept block.
+    pub(super) fn kept(&self, graph: &LinkGraph<'_>, block: BlockId) -> Option<&'b BlockRecord> {
+        let Fate::Kept(record) = self.fates[block.index()] else { return None };
+        self.old(graph, graph.section(graph.block(block).section).object)?.blocks.get(record)
+    }
+
+    fn match_objects(&mut self, graph: &LinkGraph<'_>, base: &'b Baseline, errors: &mut Vec<LinkError>) {
+        for index in 0..graph.objects.len() {
+            let object = ObjectId::new(index);
+            let none = ObjectRecord::default();
+            let old = base.objects.get(&graph.object(object).name).unwrap_or(&none);
+            let mut matching = Matching::new(graph, &self.identities, &mut self.fates, object, old);
+            matching.run(base, errors);
+            self.skips_initialisers |= matching.skips_initialisers;
+        }
+    }
+
+    /// Links again what refers directly to something that is linked again.
+    fn spread(&mut self, graph: &LinkGraph<'_>) {
+        let removed: HashSet<&[u8]> = self.removed.iter().copied().collect();
+        let unwind = identity::unwind_records(graph);
+        let mut referrers: HashMap<BlockId, Vec<BlockId>, FxBuildHasher> = HashMap::default();
+        let mut work: Vec<BlockId> = Vec::new();
+        for block in (0..graph.blocks.len()).map(BlockId::new) {
+            let text = self.identities[block.index()].as_ref().is_some_and(|identity| identity.class == Class::Text);
+            if !text {
+                continue;
+            }
+            match self.fates[block.index()] {
+                Fate::Fresh => work.push(block),
+                Fate::Dropped => {}
+                Fate::Kept(_) => {
+                    let records = identity::records_of(&unwind, block);
+                    for edge in std::iter::once(block).chain(records).flat_map(|from| graph.edges(from)) {
+                        let target = graph.canonical(edge.target);
+                        let symbol = graph.symbol(target);
+                        let moved = match symbol.value {
+                            Value::Block { .. } if is_entered(graph, target) => continue,
+                            Value::Block { block: target, .. } if target == block => continue,
+                            Value::Block { block: target, .. } => {
+                                let stays = matches!(self.fates[target.index()], Fate::Kept(_));
+                                referrers.entry(target).or_default().push(block);
+                                !stays
+                            }
+                            _ => symbol.scope != Scope::Local && removed.contains(symbol.name.bytes()),
+                        };
+                        if moved && self.fates[block.index()] != Fate::Fresh {
+                            self.fates[block.index()] = Fate::Fresh;
+                            work.push(block);
+                        }
+                    }
+                }
+            }
+        }
+        while let Some(moved) = work.pop() {
+            for &block in referrers.get(&moved).into_iter().flatten() {
+                if std::mem::replace(&mut self.fates[block.index()], Fate::Fresh) != Fate::Fresh {
+                    work.push(block);
+                }
+            }
+        }
+    }
+
+    /// Names of the replaced objects that nothing defines any more; an error for each that others of the module need.
+    fn find_removed(&mut self, graph: &LinkGraph<'_>, base: &'b Baseline, errors: &mut Vec<LinkError>) {
+        let own = graph.symbols().filter(|(id, _)| self.origins[id.index()] == Origin::Own);
+        let defined: HashSet<&[u8]> = own.map(|(_, symbol)| symbol.name.bytes()).collect();
+        let mut uses: HashMap<&[u8], usize> = HashMap::new();
+        let replaced: Vec<&ObjectRecord> =
+            graph.objects().filter_map(|(_, object)| base.objects.get(&object.name)).collect();
+        for name in replaced.iter().flat_map(|old| &old.uses) {
+            *uses.entry(name).or_default() += 1;
+        }
+        for name in replaced.iter().flat_map(|old| &old.defines) {
+            if defined.contains(&**name) {
+                continue;
+            }
+            let others = base.name(name).map_or(0, |record| record.uses) - uses.get(&**name).copied().unwrap_or(0);
+            if others > 0 {
+                errors.push(still_used(graph, base, name, others));
+            }
+            self.removed.push(name);
+        }
+    }
+
+    /// Refuses what would move a name that others of the module refer to directly.
+    fn check_moves(&self, graph: &LinkGraph<'_>, base: &Baseline, errors: &mut Vec<LinkError>) {
+        for (id, symbol) in graph.symbols() {
+            if self.origins[id.index()] != Origin::Own {
+                continue;
+            }
+            let Some(record) = base.name(symbol.name.bytes()) else { continue };
+            let (entered, what) = match symbol.value {
+                Value::Block { block, .. } if self.fates[block.index()] == Fate::Fresh => {
+                    let class = self.identities[block.index()].as_ref().map(|identity| identity.class);
+                    (is_entered(graph, id), class)
+                }
+                // Where it was, or somebody else's by now; common symbols are looked at where they yield.
+                _ => continue,
+            };
+            let object = graph.object(symbol.object).name.clone();
+            if entered != record.entry.is_some() {
+                let (now, before) = if entered { ("function", "variable") } else { ("variable", "function") };
+                let what = format!("{} is a {now} now, but was a {before}", symbol.name);
+                errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
+            } else if !entered && what != Some(Class::Text) {
+                let what = format!("the variable {} would move, and its value be lost", symbol.name);
+                errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
+            } else if !entered {
+                let batch = graph.objects().filter_map(|(_, object)| base.objects.get(&object.name));
+                let within = batch.filter(|old| old.uses.iter().any(|name| **name == *symbol.name.bytes())).count();
+                if record.uses > within {
+                    let what = format!(
+                        "{} changed, and {} refer to it directly",
+                        symbol.name,
+                        users(graph, base, symbol.name.bytes()).join(", ")
+                    );
+                    let advice = "update those objects together with this one".into();
+                    errors.push(LinkError::NotUpdatable { object, what, advice });
+                }
+            }
+        }
+    }
+
+    /// Gives symbols of what stands already their addresses, and leaves its blocks out.
+    fn pin(&self, graph: &mut LinkGraph<'_>, base: &Baseline) {
+        let addresses: Vec<Option<u64>> =
+            graph.canonical.iter().map(|&id| self.standing(graph, base, id).map(|address| address.0)).collect();
+        for (symbol, address) in graph.symbols.iter_mut().zip(addresses) {
+            if let Some(address) = address {
+                symbol.value = Value::Absolute(address);
+            }
+        }
+        self.retain_targets(graph);
+        graph.pinned = self.fates.iter().map(|fate| *fate != Fate::Fresh).collect();
+    }
+
+    /// Where a definition stands already.
+    fn standing(&self, graph: &LinkGraph<'_>, base: &Baseline, id: SymbolId) -> Option<Addr> {
+        let symbol = graph.symbol(id);
+        match symbol.value {
+            Value::Block { block, .. } if graph.handle == Some(block) => Some(base.handle),
+            Value::Block { block, offset } => {
+                let record = self.kept(graph, block)?;
+                let name = (symbol.scope != Scope::Local).then(|| base.name(symbol.name.bytes())).flatten();
+                let entry = name.filter(|name| name.entry.is_some());
+                Some(entry.map_or(record.address + offset, |name| name.address))
+            }
+            Value::Boundary { .. } => base.boundaries.get(symbol.name.bytes()).copied(),
+            _ => None,
+        }
+    }
+
+    /// Pointers in variables that stay are looked at again when addresses are known: what they refer to must have one.
+    fn retain_targets(&self, graph: &mut LinkGraph<'_>) {
+        for block in (0..graph.blocks.len()).map(BlockId::new) {
+            if self.identities[block.index()].as_ref().is_some_and(|identity| identity.class != Class::Text)
+                && matches!(self.fates[block.index()], Fate::Kept(_))
+            {
+                let targets: Vec<SymbolId> = graph.edges(block).iter().map(|edge| edge.target).collect();
+                graph.roots.extend(targets);
+            }
+        }
+    }
+
+    /// Gives needed names that other objects of the module define their addresses; the rest are others' to find.
+    pub(in crate::link) fn resolve(&self, graph: &mut LinkGraph<'_>, needed: Vec<SymbolId>) -> Vec<SymbolId> {
+        let Some(base) = self.base else { return needed };
+        let removed: HashSet<&[u8]> = self.removed.iter().copied().collect();
+        let is_elsewhere = |id: &SymbolId| {
+            let symbol = &mut graph.symbols[id.index()];
+            let name = symbol.name.bytes();
+            let Some(record) = base.name(name).filter(|_| !removed.contains(name)) else { return true };
+            symbol.value = Value::Absolute(record.address.0);
+            false
+        };
+        needed.into_iter().filter(is_elsewhere).collect()
+    }
+}
+
+pub(super) const RESTART: &str =
+    "link the program anew; with -fdata-sections each variable has a place of its own, so that others can come and go";
+
+/// The batch must be for the same machine, and its objects must be told apart by name.
+fn check_objects(graph: &LinkGraph<'_>, base: &Baseline, errors: &mut Vec<LinkError>) {
+    if graph.target != base.target {
+        errors.push(LinkError::MixedTargets {
+            object: graph
+                .objects
+                .iter()
+                .find(|object| !object.path.is_empty())
+                .map_or_else(String::new, |object| object.name.clone()),
+            found: graph.target.to_string(),
+            first: base.objects().next().unwrap_or("the module").to_string(),
+            expected: base.target.to_string(),
+        });
+    }
+    let mut seen = HashSet::new();
+    for (_, object) in graph.objects().filter(|(_, object)| !object.path.is_empty()) {
+        if !seen.insert(&object.name) || base.ambiguous.contains(&object.name) {
+            errors.push(LinkError::NotUpdatable {
+                object: object.name.clone(),
+                what: "two objects of the module have this name".into(),
+                advice: "give each object of a module a name of its own".into(),
+            });
+        }
+    }
+}
+
+/// Where the memory of each symbol comes from, once names are resolved.
+fn origins(graph: &LinkGraph<'_>) -> Vec<Origin> {
+    let origin = |(id, symbol): (SymbolId, &Symbol<'_>)| {
+        let named = symbol.scope != Scope::Local && !symbol.name.is_empty() && graph.canonical(id) == id;
+        if !named || graph.yielded.contains(&id) {
+            return Origin::Elsewhere;
+        }
+        match symbol.value {
+            Value::Block { block, .. } => {
+                let section = graph.section(graph.block(block).section);
+                match section.object == symbol.object {
+                    true => Origin::Own,
+                    false if section.name == b".common" => Origin::Common,
+                    false => Origin::Elsewhere,
+                }
+            }
+            Value::Absolute(_) => Origin::Own,
+            _ => Origin::Elsewhere,
+        }
+    };
+    graph.symbols().map(origin).collect()
+}
+
+/// Definitions that may give way do so to those of objects that stay.
+fn yield_to_others(graph: &mut LinkGraph<'_>, base: &Baseline, origins: &mut [Origin], errors: &mut Vec<LinkError>) {
+    let batch: HashSet<usize> = graph.objects().filter_map(|(_, object)| base.object_index(&object.name)).collect();
+    let mut yielded: HashMap<SymbolId, u64> = HashMap::new();
+    for (id, symbol) in graph.symbols() {
+        let origin = origins[id.index()];
+        if origin == Origin::Elsewhere {
+            continue;
+        }
+        let Some(record) = base.name(symbol.name.bytes()) else { continue };
+        if record.owner.is_some_and(|owner| batch.contains(&(owner as usize))) {
+            continue;
+        }
+        let object = || graph.object(symbol.object).name.clone();
+        let in_group = match symbol.value {
+            Value::Block { block, .. } => graph.section(graph.block(block).section).group.is_some(),
+            _ => false,
+        };
+        match (origin, record.owner) {
+            (Origin::Own, Some(owner)) if symbol.linkage == Linkage::Strong && !in_group => {
+                let first = base.objects.get_index(owner as usize).map_or_else(String::new, |(name, _)| name.clone());
+                errors.push(LinkError::Duplicate { symbol: symbol.name.to_string(), first, second: object() });
+            }
+            (Origin::Own, None) if symbol.linkage == Linkage::Strong => {
+                let what = format!("{} was a tentative definition, and its value would be lost", symbol.name);
+                errors.push(LinkError::NotUpdatable { object: object(), what, advice: RESTART.into() });
+            }
+            (Origin::Common, _) if symbol.size > record.size => {
+                let what = format!("{} grew from {:#x} to {:#x} bytes", symbol.name, record.size, symbol.size);
+                errors.push(LinkError::NotUpdatable { object: object(), what, advice: RESTART.into() });
+            }
+            _ => drop(yielded.insert(id, record.address.0)),
+        }
+    }
+    for &id in yielded.keys() {
+        origins[id.index()] = Origin::Elsewhere;
+    }
+    for index in 0..graph.symbols.len() {
+        if let Some(&address) = yielded.get(&graph.canonical[index]) {
+            graph.symbols[index].value = Value::Absolute(address);
+        }
+    }
+}
+
+/// In links that can be updated, everything that other objects may come to need is kept.
+fn retain_definitions(graph: &mut LinkGraph<'_>) {
+    let is_definition = |&id: &SymbolId| {
+        let symbol = graph.symbol(id);
+        let in_memory = match symbol.value {
+            Value::Block { block, .. } => {
+                let section = graph.section(graph.block(block).section);
+                section.is_loaded() && !is_discarded(graph, section.group)
+            }
+            _ => false,
+        };
+        symbol.scope != Scope::Local && graph.canonical(id) == id && in_memory
+    };
+    let definitions: Vec<SymbolId> = (0..graph.symbols.len()).map(SymbolId::new).filter(is_definition).collect();
+    graph.roots.extend(definitions);
+}
+
+/// The objects of the module, outside the batch, that refer to a name.
+fn users(graph: &LinkGraph<'_>, base: &Baseline, name: &[u8]) -> Vec<String> {
+    let batch: HashSet<&str> = graph.objects.iter().map(|object| object.name.as_str()).collect();
+    let uses = |(object, record): (&String, &ObjectRecord)| {
+        let uses = record.uses.iter().any(|used| **used == *name) && !batch.contains(object.as_str());
+        uses.then(|| object.clone())
+    };
+    base.objects.iter().filter_map(uses).collect()
+}
+
+fn still_used(graph: &LinkGraph<'_>, base: &Baseline, name: &[u8], total: usize) -> LinkError {
+    let site = |object: String| Site { object, ..Site::default() };
+    LinkError::Undefined {
+        symbol: String::from_utf8_lossy(name).into_owned(),
+        references: users(graph, base, name).into_iter().take(3).map(site).collect(),
+        total,
+        advice: "update the objects that refer to it together with this one".into(),
+    }
+}

@@ -1,0 +1,33 @@
+//! What names of a module mean to an update.
+
+use super::Baseline;
+use crate::addr::Addr;
+use crate::error::LinkError;
+use crate::graph::{Linkage, Name};
+use crate::link::options::{Existing, Resolver};
+
+/// Hides the module's own names from what looks for published definitions: the tracker decides about those.
+pub(super) struct ModuleResolver<'r> {
+    pub(super) baseline: &'r Baseline,
+    pub(super) outside: &'r dyn Resolver,
+}
+
+impl Resolver for ModuleResolver<'_> {
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
+        self.outside.resolve(names)
+    }
+
+    fn existing(&self, name: &Name<'_>, linkage: Linkage) -> Option<Existing> {
+        if self.baseline.name(name.bytes()).is_some() { None } else { self.outside.existing(name, linkage) }
+    }
+
+    fn unique(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
+        let mut found = self.outside.unique(names)?;
+        for (found, name) in found.iter_mut().zip(names) {
+            if self.baseline.name(name).is_some() {
+                *found = None;
+            }
+        }
+        Ok(found)
+    }
+}

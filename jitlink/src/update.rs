@@ -1,0 +1,169 @@
+//! Updates: new code for a module that stays linked.
+
+use crate::module::{Memory, Module, lock};
+use crate::resolver::SessionResolver;
+use jitlink_core::executor::PointerPlace;
+use jitlink_core::link::{self, Baseline, Changes, Export, LinkOptions, Statistics};
+use jitlink_core::{Addr, Input, LinkError, LinkErrors};
+
+/// What a module keeps for its updates.
+pub(crate) struct Updates {
+    baseline: Baseline,
+    options: LinkOptions,
+    /// The size of each update's memory, by the number of its allocation.
+    sizes: Vec<u64>,
+}
+
+impl Updates {
+    pub(crate) fn new(baseline: Baseline, options: &LinkOptions) -> Updates {
+        Updates { baseline, options: options.clone(), sizes: Vec::new() }
+    }
+}
+
+/// What an update did.
+#[derive(Clone, Debug, Default)]
+pub struct Updated {
+    /// The functions that have new code.
+    pub replaced: Vec<String>,
+    /// The names that are new.
+    pub added: Vec<String>,
+    /// The names that are gone.
+    pub removed: Vec<String>,
+    /// Initialisers or finalisers changed; those of the first link stay, and none was run.
+    pub skips_initialisers: bool,
+    /// The update's times and numbers.
+    pub statistics: Statistics,
+}
+
+impl Module {
+    /// Replaces objects of the module while it runs: those that have the names of `inputs`, and others are added.
+    ///
+    /// The module must have been linked with [`LinkOptions::updatable`]. What is the same in the new objects stays where it
+    /// is. Functions that changed are replaced one by one, each at once: a thread that calls one gets the old code or the
+    /// new. Addresses of functions that other objects see stay valid and mean the new code from then on. Variables keep their
+    /// places and values; new ones get their first values. Nothing of the new objects runs, new initialisers included.
+    ///
+    /// The cost is that of the objects given, not that of the module. Replaced code stays in memory until
+    /// [`Module::reclaim`].
+    ///
+    /// # Errors
+    /// All that a link can fail of, and [`LinkError::NotUpdatable`] where a variable could not keep its value or something
+    /// else could not be changed while the program runs. After an error the module is as it was.
+    ///
+    /// # Safety
+    /// Whoever calls a function of the module calls it rightly after the update too: functions that keep their names keep
+    /// their types, and data that they share with others keeps its layout.
+    pub unsafe fn update(&self, inputs: &[Input]) -> Result<Updated, LinkErrors> {
+        let mut updates = lock(&self.shared.updates);
+        let Some(updates) = updates.as_mut() else {
+            let name = self.name();
+            let what = format!("{name} was not linked to be updated; set LinkOptions::updatable when you link it");
+            return Err(LinkError::Request(what).into());
+        };
+        let session = self.library.session()?;
+        let resolver = SessionResolver::new(&session, &self.library).for_update(&self.shared);
+        let (registry, executor) = (session.registry(), &**session.executor());
+        let update = link::update(registry, executor, inputs, &resolver, &updates.options, &updates.baseline)?;
+        let (linked, mut changes) = (update.linked, update.changes);
+        // Held until the module depends on them itself.
+        let held = resolver.into_dependencies();
+        let added: Vec<(&str, Export)> = {
+            let known = self.shared.exports();
+            let new = linked.exports.iter().filter(|(name, _)| known.get(name).is_none());
+            new.map(|(name, export)| (name, *export)).collect()
+        };
+        let allocation = updates.baseline.next_allocation();
+        let mut memory = self.shared.memory();
+        self.library.republish(&self.shared, &added, &changes.removed.clone(), || {
+            swap(&memory, &updates.baseline, &mut changes)
+        })?;
+        updates.sizes.resize(updates.sizes.len().max(allocation + 1), 0);
+        updates.sizes[allocation] = linked.segments.iter().map(|segment| segment.size).sum();
+        if memory.allocations.len() <= allocation {
+            memory.allocations.resize_with(allocation + 1, || None);
+        }
+        memory.allocations[allocation] = Some(linked.allocation);
+        drop(memory);
+        self.shared.depend_on(held.iter().map(|handle| handle.module().clone()));
+        let updated = Updated {
+            replaced: changes.replaced.clone(),
+            added: changes.added.clone(),
+            removed: changes.removed.clone(),
+            skips_initialisers: changes.skips_initialisers,
+            statistics: linked.statistics,
+        };
+        updates.baseline.apply(changes, self.shared.is_shared());
+        Ok(updated)
+    }
+
+    /// Declares that nothing uses what updates replaced, and frees it; how many bytes that was.
+    ///
+    /// Memory of updates is freed as a whole: that of an update when all that it brought was replaced in turn.
+    ///
+    /// # Safety
+    /// No thread is in replaced code of the module or will return to it, and no address of replaced functions that only their
+    /// object saw, or of replaced constants, is used any more. Addresses of functions that other objects see are not concerned,
+    /// unless an update removed the function.
+    pub unsafe fn reclaim(&self) -> u64 {
+        let mut updates = lock(&self.shared.updates);
+        let Some(updates) = updates.as_mut() else { return 0 };
+        let mut memory = self.shared.memory();
+        let mut freed = Vec::new();
+        let mut bytes = 0;
+        for index in updates.baseline.reclaim() {
+            bytes += updates.sizes.get(index).copied().unwrap_or(0);
+            freed.extend(memory.allocations.get_mut(index).and_then(Option::take));
+        }
+        // Freeing may take locks of the C library.
+        drop(memory);
+        drop(freed);
+        bytes
+    }
+
+    /// The names of the module's objects, as updates know them; empty if it cannot be updated.
+    pub fn objects(&self) -> Vec<String> {
+        lock(&self.shared.updates)
+            .as_ref()
+            .map_or_else(Vec::new, |updates| updates.baseline.objects().map(str::to_owned).collect())
+    }
+}
+
+/// Lets functions be entered at their new code, and variables point to what took the place of what they pointed to.
+fn swap(memory: &Memory, baseline: &Baseline, changes: &mut Changes) -> Result<(), LinkError> {
+    let target = baseline.target();
+    let place = |address| PointerPlace { address, bytes: target.pointer_bytes, endian: target.endian };
+    let allocation = |index: usize| {
+        let found = memory.allocations.get(index).and_then(Option::as_ref);
+        found.ok_or_else(|| LinkError::Request("the module was removed".into()))
+    };
+    let mut before: Vec<(usize, Addr, u64)> = Vec::with_capacity(changes.slots.len());
+    for &(index, slot, code) in &changes.slots {
+        let stored = allocation(index).and_then(|owner| {
+            let mut bytes = [0; 8];
+            let bytes = &mut bytes[..usize::from(target.pointer_bytes)];
+            owner.read(slot, bytes)?;
+            owner.store_pointer(place(slot), code.0)?;
+            Ok(target.endian.read(bytes))
+        });
+        match stored {
+            Ok(old) => before.push((index, slot, old)),
+            Err(error) => {
+                for (index, slot, old) in before {
+                    // It could be stored to a moment ago.
+                    let _ = allocation(index).map(|owner| owner.store_pointer(place(slot), old));
+                }
+                return Err(error);
+            }
+        }
+    }
+    let mut all = true;
+    for change in &changes.pointers {
+        // The program may have stored something else there by now, which stays.
+        let replaced = allocation(change.allocation)?.replace_pointer(place(change.address), change.old, change.new);
+        all &= replaced.is_ok();
+    }
+    if !all {
+        changes.hold_replaced();
+    }
+    Ok(())
+}
