@@ -29,8 +29,8 @@
 //!
 //! The [`guide`] has a page for each thing that people do with this library, with a complete example:
 //! [link objects and call a function](guide::linking), [provide host functions and data](guide::host),
-//! [look at a link or change it](guide::passes), [link what your own compiler made](guide::compilers),
-//! [add an architecture](guide::architectures), [add an object format](guide::formats).
+//! [look at a link or change it](guide::passes), [replace a function while it runs](guide::updating),
+//! [link what your own compiler made](guide::compilers), [add an architecture](guide::architectures), [add an object format](guide::formats).
 //!
 //! # What a link is
 //!

@@ -8,6 +8,8 @@ mod add_a_format;
 mod call_a_function;
 #[path = "../examples/host_functions.rs"]
 mod host_functions;
+#[path = "../examples/replace_a_function.rs"]
+mod replace_a_function;
 #[path = "../examples/write_a_pass.rs"]
 mod write_a_pass;
 
@@ -40,6 +42,18 @@ fn host_functions() {
          with a limit of 10: -1\n\
          limit is not defined; referred to at collatz.o .text+0x5 (R_X86_64_REX_GOTPCRELX)\n\
          visit is not defined; referred to at collatz.o .text+0x33 (R_X86_64_PLT32)\n"
+    );
+}
+
+#[test]
+fn replace_a_function() {
+    assert_eq!(
+        output(replace_a_function::run),
+        "before: 5\n\
+         replaced: answer\n\
+         after: 40, with a wrong answer between: false\n\
+         the count goes on: true\n\
+         back again: 5, old code is freed: true\n"
     );
 }
 

@@ -77,7 +77,10 @@ fn names_that_change_their_nature_or_are_defined_twice_are_refused() {
     assert!(refused(&mut program, &[("a.o", &twice)]).contains("g is defined twice: in b.o and in a.o"));
     let variable = object(&["section .data rw\nlabel f global object size=1\nhex 01\n".into()]);
     assert!(refused(&mut program, &[("a.o", &variable)]).contains("f is a variable now, but was a function"));
-    assert!(refused(&mut program, &[("n.o", "toy le64\n"), ("n.o", "toy le64\n")]).contains("two objects of the module have this name"));
+    assert!(
+        refused(&mut program, &[("n.o", "toy le64\n"), ("n.o", "toy le64\n")])
+            .contains("two objects of the module have this name")
+    );
     assert!(refused(&mut program, &[("a.o", "toy be64\n")]).contains("big-endian"));
     assert!(refused(&mut program, &[("a.o", "toy le64\nnonsense\n")]).contains("no directive nonsense"));
     let missing = object(&["undef nowhere\n".into(), function("f", "call32 nowhere")]);
