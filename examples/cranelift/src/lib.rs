@@ -51,6 +51,7 @@ pub fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
     let add = object.declare_function("add", Linkage::Import, &binary)?;
     let seen = object.declare_function("seen", Linkage::Import, &notice)?;
 
+    let frontend = object.isa().frontend_config();
     let mut context = object.make_context();
     context.func.signature = unary;
     context.func.name = UserFuncName::user(0, sum_to.as_u32());
@@ -63,7 +64,7 @@ pub fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
     code.switch_to_block(entry);
     let n = code.block_params(entry)[0];
     code.ins().call(seen, &[n]);
-    let is_zero = code.ins().icmp_imm(IntCC::Equal, n, 0);
+    let is_zero = code.ins().icmp_imm_s(IntCC::Equal, n, 0);
     code.ins().brif(is_zero, done, &[], more, &[]);
 
     code.switch_to_block(done);
@@ -71,7 +72,7 @@ pub fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
     code.ins().return_(&[zero]);
 
     code.switch_to_block(more);
-    let less = code.ins().iadd_imm(n, -1);
+    let less = code.ins().iadd_imm_s(n, -1);
     let rest = code.ins().call(own, &[less]);
     let rest = code.inst_results(rest)[0];
     let total = code.ins().call(add, &[n, rest]);
@@ -79,7 +80,7 @@ pub fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
     code.ins().return_(&[total]);
 
     code.seal_all_blocks();
-    code.finalize();
+    code.finalize(frontend);
     object.define_function(sum_to, &mut context)?;
     Ok(object.finish().emit()?)
 }

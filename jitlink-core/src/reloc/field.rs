@@ -90,7 +90,8 @@ impl Field {
         }
     }
 
-    /// This field with a constant added to the value before it is cut.
+    /// This field with a constant added to the value before it is cut: for an upper half whose lower half is sign-extended, half of
+    /// the lower half's range.
     pub const fn round(mut self, round: i64) -> Field {
         self.round = round;
         self
@@ -116,7 +117,7 @@ impl Field {
         self.word as usize * self.words as usize
     }
 
-    /// The value must fit this many bits.
+    /// How many bits the value must fit after rounding; zero for a field that nothing is written to.
     pub const fn value_bits(&self) -> u8 {
         self.value_bits
     }
