@@ -8,6 +8,8 @@ use jitlink_core::executor::Allocation;
 use jitlink_core::graph::Name;
 use jitlink_core::link::{Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics};
 use jitlink_core::{Addr, Executor, LinkError};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
@@ -26,6 +28,8 @@ pub(crate) struct ModuleShared {
     exports: RwLock<Arc<Exports>>,
     executor: Arc<dyn Executor>,
     memory: Mutex<Memory>,
+    /// Which names others hold, where updates may remove them.
+    holders: Option<Mutex<Holders>>,
     /// What updates build on; held during an update, so that there is one at a time.
     pub(crate) updates: Mutex<Option<Updates>>,
     /// Its place in its library; `u32::MAX` when it was removed.
@@ -43,6 +47,15 @@ pub(crate) struct Memory {
     /// That of the link, then those of updates; empty when the module was removed.
     pub(crate) allocations: Vec<Option<Box<dyn Allocation>>>,
     dependencies: Vec<Arc<ModuleShared>>,
+}
+
+/// Who may hold addresses of names, which are known by their hashes.
+#[derive(Default)]
+struct Holders {
+    /// How many handles there are to a symbol.
+    handles: HashMap<u64, usize>,
+    /// What other modules were linked to.
+    linked: HashSet<u64>,
 }
 
 struct Details {
@@ -72,6 +85,7 @@ impl ModuleShared {
             exports: RwLock::new(Arc::new(linked.exports)),
             executor,
             memory: Mutex::new(Memory { allocations: vec![Some(linked.allocation)], dependencies }),
+            holders: linked.baseline.is_some().then(Mutex::default),
             updates: Mutex::new(linked.baseline.map(|baseline| Updates::new(baseline, options))),
             slot: AtomicU32::new(REMOVED),
             handles: AtomicUsize::new(0),
@@ -123,9 +137,39 @@ impl ModuleShared {
         }
     }
 
-    /// Whether other modules or handles may hold addresses of it.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.handles.load(Ordering::Acquire) > 0 || !lock(&self.dependents).is_empty()
+    /// Whether other modules or handles may hold the address of a name.
+    pub(crate) fn is_held(&self, name: &str) -> bool {
+        let hash = Name::new(name.as_bytes()).hash();
+        self.holders.as_ref().is_some_and(|holders| {
+            let holders = lock(holders);
+            holders.handles.contains_key(&hash) || holders.linked.contains(&hash)
+        })
+    }
+
+    /// Remembers that another module is linked to a symbol.
+    pub(crate) fn linked_to(&self, export: &Export) {
+        if let Some(holders) = &self.holders {
+            lock(holders).linked.insert(export.hash());
+        }
+    }
+
+    fn take_handle(&self, export: &Export) {
+        self.handles.fetch_add(1, Ordering::AcqRel);
+        if let Some(holders) = &self.holders {
+            *lock(holders).handles.entry(export.hash()).or_default() += 1;
+        }
+    }
+
+    fn give_handle(&self, export: &Export) {
+        if let Some(holders) = &self.holders
+            && let Entry::Occupied(mut count) = lock(holders).handles.entry(export.hash())
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        self.handles.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Called once, when the module is published under its library's lock.
@@ -308,7 +352,7 @@ pub struct SymbolHandle {
 
 impl SymbolHandle {
     pub(crate) fn new(module: Arc<ModuleShared>, export: Export) -> SymbolHandle {
-        module.handles.fetch_add(1, Ordering::AcqRel);
+        module.take_handle(&export);
         SymbolHandle { module, export }
     }
 
@@ -320,6 +364,11 @@ impl SymbolHandle {
     /// Its size in bytes; zero where unknown.
     pub fn size(&self) -> u64 {
         self.export.size
+    }
+
+    /// Remembers that another module is linked to the symbol.
+    pub(crate) fn linked_to(&self) {
+        self.module.linked_to(&self.export);
     }
 
     pub(crate) fn is_weak(&self) -> bool {
@@ -339,7 +388,7 @@ impl Clone for SymbolHandle {
 
 impl Drop for SymbolHandle {
     fn drop(&mut self) {
-        self.module.handles.fetch_sub(1, Ordering::AcqRel);
+        self.module.give_handle(&self.export);
     }
 }
 

@@ -40,6 +40,7 @@ impl<'s> SessionResolver<'s> {
     }
 
     fn depend(&self, handle: SymbolHandle) {
+        handle.linked_to();
         let mut dependencies = self.dependencies.lock().unwrap_or_else(PoisonError::into_inner);
         if !dependencies.iter().any(|known| Arc::ptr_eq(known.module(), handle.module())) {
             dependencies.push(handle);

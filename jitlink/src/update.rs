@@ -92,7 +92,9 @@ impl Module {
             skips_initialisers: changes.skips_initialisers,
             statistics: linked.statistics,
         };
-        updates.baseline.apply(changes, self.shared.is_shared());
+        // Nobody can look the removed names up any more.
+        let held = updated.removed.iter().any(|name| self.shared.is_held(name));
+        updates.baseline.apply(changes, held);
         Ok(updated)
     }
 

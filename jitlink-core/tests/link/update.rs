@@ -219,9 +219,9 @@ fn memory_stays_the_same_over_a_thousand_updates_with_quiescent_points() {
 fn all_that_a_program_walks_over_stays_and_is_found_where_it_is() {
     let make = |tag: u32| {
         object(&[
-            function("f", &format!("tag {tag}\nlea __start_list\nlea __stop_list")),
+            function("f", &format!("tag {tag}\nlea start_list\nlea stop_list")),
             "section list rw gathered\nlabel item object size=1\nhex 01\n".into(),
-            "undef __start_list\nundef __stop_list\n".into(),
+            "undef start_list\nundef stop_list\n".into(),
         ])
     };
     let mut program =

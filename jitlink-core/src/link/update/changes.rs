@@ -214,21 +214,26 @@ impl Recorder<'_, '_, '_> {
         pointers.map(|edge| (edge.offset, value(edge.target).wrapping_add(edge.addend as u64))).collect()
     }
 
-    /// Counts what of an old object is not in use any more; what variables that stay still point to is held.
+    /// Counts what of an old object is not in use any more; what the data that stays still points to is held. Arrays of
+    /// finalisers stay in use whatever the new object says.
     fn retire(&self, old: &ObjectRecord, kept: &[bool], changes: &mut Changes) {
-        let gone = || old.blocks.iter().zip(kept).filter(|(_, kept)| !**kept).map(|(record, _)| record);
-        for record in gone().filter(|record| record.class == Class::Text) {
+        let gone = |record: &BlockRecord, kept: bool| !kept && record.class != Class::Initialisers;
+        let parts = || old.blocks.iter().zip(kept);
+        let retired = || parts().filter(|(record, kept)| gone(record, **kept)).map(|(record, _)| record);
+        for record in retired() {
             *changes.retired.entry(record.allocation as usize).or_default() += 1;
         }
         let replaced: HashSet<Addr> = changes.pointers.iter().map(|change| change.address).collect();
-        let data = old.blocks.iter().filter(|record| record.class != Class::Text);
-        let left = data.flat_map(|record| record.pointers.iter().map(move |(offset, value)| (record, *offset, *value)));
+        let data = parts().filter(|(record, kept)| record.class != Class::Text && !gone(record, **kept));
+        let left = data
+            .map(|(record, _)| record)
+            .flat_map(|record| record.pointers.iter().map(move |(offset, value)| (record, *offset, *value)));
         for (record, offset, value) in left {
             if replaced.contains(&(record.address + u64::from(offset))) {
                 continue;
             }
             let holds = |gone: &&BlockRecord| value.wrapping_sub(gone.address.0) <= gone.size;
-            let target = gone().filter(|record| record.class == Class::Text).find(holds);
+            let target = retired().find(holds);
             changes.held.extend(target.map(|target| target.allocation as usize));
         }
     }
@@ -303,14 +308,14 @@ impl Baseline {
     /// Takes over what an update changed. The update's memory is the module's allocation of the number that
     /// [`Baseline::next_allocation`] gave.
     ///
-    /// With `shared`, others may hold addresses of names that the update removed: their code is kept.
-    pub fn apply(&mut self, changes: Changes, shared: bool) {
+    /// With `held`, others may hold addresses of names that the update removed: all that it replaced is kept for them.
+    pub fn apply(&mut self, changes: Changes, held: bool) {
         let allocation = self.next_allocation();
         match self.live.get_mut(allocation) {
             Some(free) => *free = Some(changes.live),
             None => self.live.push(Some(changes.live)),
         }
-        let keeps_removed = shared && !changes.removed_names.is_empty();
+        let keeps_removed = held && !changes.removed_names.is_empty();
         let mut less = |index: usize, count: usize| {
             if let Some(Some(live)) = self.live.get_mut(index).filter(|_| !keeps_removed) {
                 *live = live.saturating_sub(count);

@@ -82,7 +82,7 @@ fn names_that_change_their_nature_or_are_defined_twice_are_refused() {
             .contains("two objects of the module have this name")
     );
     assert!(refused(&mut program, &[("a.o", "toy be64\n")]).contains("big-endian"));
-    assert!(refused(&mut program, &[("a.o", "toy le64\nnonsense\n")]).contains("no directive nonsense"));
+    assert!(refused(&mut program, &[("a.o", "toy le64\nnonsense\n")]).contains("in \"nonsense\""));
     let missing = object(&["undef nowhere\n".into(), function("f", "call32 nowhere")]);
     assert!(refused(&mut program, &[("a.o", &missing)]).contains("nowhere is not defined"));
 }
@@ -91,8 +91,8 @@ fn names_that_change_their_nature_or_are_defined_twice_are_refused() {
 fn what_a_program_walks_over_cannot_change() {
     let make = |items: &str| {
         object(&[
-            function("f", "lea __start_list\nlea __stop_list"),
-            "undef __start_list\nundef __stop_list\n".into(),
+            function("f", "lea start_list\nlea stop_list"),
+            "undef start_list\nundef stop_list\n".into(),
             format!("section list rw gathered\nlabel item object size=1\nhex 01\n{items}"),
         ])
     };
