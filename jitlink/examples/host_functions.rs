@@ -31,7 +31,7 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     session.define("limit", Addr(LIMIT.as_ptr() as u64));
 
     let collatz_o = Input::from_bytes("collatz.o", include_bytes!("../tests/fixtures/collatz.o"));
-    let module = session.link(&[collatz_o.clone()], &LinkOptions::default())?;
+    let module = session.link(std::slice::from_ref(&collatz_o), &LinkOptions::default())?;
     let collatz = module.lookup("collatz").ok_or("collatz.o does not define collatz")?;
     // SAFETY: collatz.c defines the function with this type, and `collatz` keeps its module linked.
     let steps: extern "C" fn(i64) -> i64 = unsafe { std::mem::transmute(collatz.address().0 as *const ()) };
