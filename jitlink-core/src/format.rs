@@ -15,7 +15,7 @@ pub trait ObjectFormat: Send + Sync {
     /// Whether these are the first bytes of an object of this format. By magic only; never fails.
     fn recognize(&self, bytes: &[u8]) -> bool;
 
-    /// Which machine the object is for.
+    /// Which machine the object is for. `name` is the object's, for errors; fails where the header is cut off or contradicts itself.
     fn header(&self, name: &str, bytes: &[u8]) -> Result<ObjectHeader, LinkError>;
 
     /// Appends an object to the batch. Everything in it must be understood or refused: nothing is skipped.
@@ -81,9 +81,9 @@ pub enum Provided {
 /// What an object's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectHeader {
-    /// The format's number for the machine.
+    /// The format's number for the machine, which a [`RelocTable`](crate::reloc::RelocTable) ties to an architecture.
     pub machine: u32,
-    /// The size of a pointer.
+    /// The size of a pointer in bytes: four or eight.
     pub pointer_bytes: u8,
     /// The byte order.
     pub endian: Endian,

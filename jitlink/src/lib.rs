@@ -25,6 +25,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where to go from here
+//!
+//! The [`guide`] has a page for each thing that people do with this library, with a complete example:
+//! [link objects and call a function](guide::linking), [provide host functions and data](guide::host),
+//! [look at a link or change it](guide::passes), [replace a function while it runs](guide::updating),
+//! [link what your own compiler made](guide::compilers), [add an architecture](guide::architectures), [add an object format](guide::formats).
+//!
 //! # What a link is
 //!
 //! All inputs of one [`Session::link`] become one graph, one layout and one allocation. Names that they do not define are looked
@@ -62,11 +69,25 @@
 //!
 //! Each backend is a crate of its own behind a Cargo feature of this one: `elf` and `x86` are on by default, and `in-process`,
 //! with which linked code runs in this process. A backend of your own needs no feature here: depend on its crate, name it in
-//! your program (`use my_backend as _;`), and it is in [`Registry::global`]. [`core`] is what it builds on.
+//! your program (`use my_backend as _;`), and it is in [`Registry::global`]. [`core`] is what it builds on; the guide says how to
+//! write [architectures](guide::architectures) and [formats](guide::formats).
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod error;
 mod lazy;
+// Pages for people, in the documentation alone. Their examples are for what runs code of x86-64 in this process.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(
+        doctest,
+        feature = "elf",
+        feature = "x86",
+        feature = "in-process",
+        target_arch = "x86_64",
+        target_os = "linux"
+    )
+))]
+pub mod guide;
 mod library;
 #[cfg(all(test, loom))]
 mod models;
@@ -96,7 +117,7 @@ pub use resolver::{BoxError, Definition, Resolver, resolver};
 pub use session::Session;
 pub use update::Updated;
 
-/// The examples of the repository's front page.
+/// The examples of the crate's front page.
 #[cfg(all(doctest, feature = "elf", feature = "x86", feature = "in-process"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -33,6 +33,12 @@ const TOOLS: &[Tool] = &[
     },
     Tool { names: &["dot"], packages: &["graphviz"], needed_for: "graphs in the language of Graphviz" },
     Tool { names: &["chromium"], packages: &["chromium"], needed_for: "the page of jitlink inspect" },
+    Tool {
+        names: &["riscv64-linux-gnu-gcc"],
+        packages: &["gcc-riscv64-linux-gnu"],
+        needed_for: "the architecture from outside, against that compiler's linker",
+    },
+    Tool { names: &["qemu-riscv64"], packages: &["qemu-user"], needed_for: "programs for it that run" },
     Tool { names: &["llvm-mc", "llvm-mc-22"], packages: &["llvm-22", "llvm"], needed_for: "objects with CREL and APX" },
     Tool {
         names: &["x86_64-linux-gnu-as"],

@@ -8,7 +8,7 @@ use crate::reloc::Subject;
 /// 24 bytes, because large links hold millions of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// A constant added to the value.
+    /// The constant that is added to the subject (A).
     pub addend: i64,
     /// Bytes from the block's start to the field.
     pub offset: u32,
@@ -16,7 +16,8 @@ pub struct Edge {
     pub target: SymbolId,
     /// The index of its row in the graph's table.
     pub row: u16,
-    /// What of the target is meant; starts as the row's and becomes [`Subject::Symbol`] when the edge is lowered.
+    /// What of the target is meant. It starts as the row's; a pass may change it before the link is lowered; lowering makes it
+    /// [`Subject::Symbol`], of the slot or stub that was asked for.
     pub subject: Subject,
 }
 

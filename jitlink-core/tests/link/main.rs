@@ -16,6 +16,7 @@ mod properties;
 mod prune;
 mod relocatable;
 mod resolve;
+mod rows;
 mod supplied;
 mod thunks;
 mod unwind;

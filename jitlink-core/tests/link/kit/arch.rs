@@ -39,6 +39,9 @@ static ALIGNED: Field = Field::plain(4).align(4);
 // The high part of a value, rounded for a low part that is sign-extended.
 static HIGH: Field = Field::word(4, &[bits(16, 16, 0, 4)]).round(0x8000);
 static SPLIT: Field = Field::word(2, &[bits(0, 12, 1, 0), bits(12, 8, 0, 4)]);
+// What stands in the word takes part: several relocations of one word sum up.
+static SUM32: Field = Field::plain(4).adding();
+static SUM6: Field = Field::word(1, &[bits(0, 6, 0, 0)]).adding();
 static LEA_FIELD: Field = Field::coded(8, 32, insert_lea, extract_lea);
 
 fn insert_lea(bytes: &mut [u8], value: u64, endian: Endian) {
@@ -54,7 +57,7 @@ use Overflow::{Bitfield, Ignore, Signed, Unsigned};
 use Subject::{Callee, GotBase, GotSlot, SectionIndex, Size, Symbol, TpOffset};
 
 #[rustfmt::skip]
-pub static ROWS: [Reloc; 26] = [
+pub static ROWS: [Reloc; 29] = [
     Reloc::none(0, "NONE"),
     reloc(1,  "ABS64",    Symbol,       Base::Zero,      &WORD64,  Ignore),
     reloc(2,  "ABS32",    Symbol,       Base::Zero,      &WORD32,  Unsigned),
@@ -83,6 +86,11 @@ pub static ROWS: [Reloc; 26] = [
     reloc(23, "CALL32",   Callee,       Base::Place,     &WORD32,  Signed),
     reloc(24, "TPOFF",    TpOffset,     Base::Zero,      &WORD32,  Signed),
     reloc(25, "ABS32S",   Symbol,       Base::Zero,      &WORD32,  Signed),
+    reloc(26, "ADD32",    Symbol,       Base::Zero,      &SUM32,   Ignore),
+    reloc(27, "SUB32",    Symbol,       Base::Zero,      &SUM32,   Ignore).with_formula(|inputs| {
+        (inputs.subject as i64).wrapping_add(inputs.addend).wrapping_neg()
+    }),
+    reloc(28, "ADD6",     Symbol,       Base::Zero,      &SUM6,    Ignore),
 ];
 
 const POINTER4: u16 = 0;
