@@ -153,6 +153,14 @@ pub enum StubKind {
     Plt,
     /// Jumps to a target anywhere without using a GOT slot.
     Thunk,
+    /// What the slot of a function that is not linked yet points to: hands the address of that slot to the [`Binder`](Self::Binder),
+    /// in a register that a call changes and that holds no argument. Rows whose subject is a GOT slot mean the function's slot,
+    /// all others the binder, which is code of the same batch.
+    Lazy,
+    /// Links a function on its first call, once in a batch: saves every register that may hold an argument, calls the target in
+    /// the C calling convention with the address of the slot as its one argument, restores the registers, and jumps to the
+    /// address that the call returned, with the stack as it was.
+    Binder,
 }
 
 impl StubKind {
@@ -161,6 +169,8 @@ impl StubKind {
         match self {
             StubKind::Plt => "plt",
             StubKind::Thunk => "thunk",
+            StubKind::Lazy => "lazy",
+            StubKind::Binder => "binder",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What an object format tells the linker.
 
 use crate::addr::Endian;
-use crate::error::LinkError;
-use crate::graph::ObjectBuilder;
+use crate::error::{LinkError, LinkErrors};
+use crate::graph::{LinkGraph, Name, ObjectBuilder, Scope, SymbolId};
 
 /// A way to write object files. Knows no architecture.
 pub trait ObjectFormat: Send + Sync {
@@ -33,6 +33,39 @@ pub trait ObjectFormat: Send + Sync {
     fn boundary<'n>(&self, _name: &'n [u8]) -> Option<Boundary<'n>> {
         None
     }
+
+    /// Writes a batch as one relocatable object, from which [`ObjectFormat::read`] makes the same graph again. What the format
+    /// cannot express is refused by name; a format that is only read refuses everything.
+    fn write(&self, _object: &Relocatable<'_, '_>) -> Result<Vec<u8>, LinkErrors> {
+        let what = format!("objects of format {} can be read only, not written", self.name());
+        Err(LinkError::Request(what).into())
+    }
+}
+
+/// A batch whose names are resolved, to be written as one object.
+///
+/// Only live blocks are written. References of code go to [`LinkGraph::canonical`] symbols; those that debug information holds
+/// of blocks that are not live go nowhere. Unwind records stand in one block.
+#[derive(Debug)]
+pub struct Relocatable<'g, 'a> {
+    /// What the first object's header says.
+    pub header: ObjectHeader,
+    /// The batch.
+    pub graph: &'g LinkGraph<'a>,
+    /// The names that others see or must define, one of each, in the order in which they are to be written.
+    pub names: Vec<VisibleName<'a>>,
+}
+
+/// A name that is not one object's alone.
+#[derive(Clone, Copy, Debug)]
+pub struct VisibleName<'a> {
+    /// The name.
+    pub name: Name<'a>,
+    /// Who sees it.
+    pub scope: Scope,
+    /// What it means: its definition, or a reference to it if nothing of the batch defines it. Several names mean one symbol
+    /// where there are aliases.
+    pub symbol: SymbolId,
 }
 
 /// What the linker itself provides under a name that the format gives it.

@@ -35,12 +35,15 @@
 //! # What a link is
 //!
 //! All inputs of one [`Session::link`] become one graph, one layout and one allocation. Names that they do not define are looked
-//! up in the libraries of the session, then among the names that [`Session::define`] gave it, then in the executor: for this
-//! process, in the program and in its shared libraries. Archives give the members that are needed. All that is wrong with a
+//! up in the libraries of the session, then among the names that [`Session::define`] gave it, then asked of its resolvers, then
+//! looked up in the executor: for this process, in the program and in its shared libraries. Archives give the members that are needed. All that is wrong with a
 //! link is reported at once, as [`LinkErrors`]; a link that fails changes nothing.
 //!
 //! Linking runs nothing. [`Module::initialise`] runs the initialisers, [`Module::run_main`] a whole program; both are unsafe,
 //! because only the caller can know what the code does.
+//!
+//! A [`Resolver`] supplies what nobody defines when a link needs it: addresses, objects that join the link, or functions that are
+//! linked when they are first called ([`Lazy`]).
 //!
 //! A module stays linked until [`Module::remove`], which refuses while other modules or [`SymbolHandle`]s refer to it.
 //!
@@ -84,10 +87,15 @@ mod error;
     )
 ))]
 pub mod guide;
+mod lazy;
 mod library;
+#[cfg(all(test, loom))]
+mod models;
 mod module;
+mod once;
 mod resolver;
 mod session;
+mod sync;
 mod update;
 
 #[cfg(feature = "x86")]
@@ -102,8 +110,10 @@ pub use jitlink_core::link::{LinkMap, LinkOptions, Pipeline, Roots, Segment, Sta
 #[cfg(all(feature = "in-process", target_os = "linux"))]
 pub use jitlink_core::process::ProcessExecutor;
 pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, Registry, Site};
+pub use lazy::Lazy;
 pub use library::Library;
 pub use module::{Module, SymbolHandle};
+pub use resolver::{BoxError, Definition, Resolver, resolver};
 pub use session::Session;
 pub use update::Updated;
 

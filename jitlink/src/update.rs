@@ -1,7 +1,8 @@
 //! Updates: new code for a module that stays linked.
 
-use crate::module::{Memory, Module, lock};
+use crate::module::{Memory, Module};
 use crate::resolver::SessionResolver;
+use crate::sync::lock;
 use jitlink_core::executor::PointerPlace;
 use jitlink_core::link::{self, Baseline, Changes, Export, LinkOptions, Statistics};
 use jitlink_core::{Addr, Input, LinkError, LinkErrors};
@@ -66,17 +67,24 @@ impl Module {
         let update = link::update(registry, executor, inputs, &resolver, &updates.options, &updates.baseline)?;
         let (linked, mut changes) = (update.linked, update.changes);
         // Held until the module depends on them itself.
-        let held = resolver.into_dependencies();
-        let added: Vec<(&str, Export)> = {
+        let found = resolver.into_found();
+        found.lazy.iter().for_each(|lazy| lazy.hold_by(&self.shared));
+        // Names that are new, and those that mean another place or size now: constants that changed.
+        let mut withdrawn = changes.removed.clone();
+        let published: Vec<(&str, Export)> = {
             let known = self.shared.exports();
-            let new = linked.exports.iter().filter(|(name, _)| known.get(name).is_none());
-            new.map(|(name, export)| (name, *export)).collect()
+            let stays = |name: &str, new: &Export| {
+                known.get(name).is_some_and(|old| (old.address, old.size) == (new.address, new.size))
+            };
+            let differ: Vec<_> = linked.exports.iter().filter(|(name, export)| !stays(name, export)).collect();
+            withdrawn
+                .extend(differ.iter().filter(|(name, _)| known.get(name).is_some()).map(|(name, _)| name.to_string()));
+            differ.into_iter().map(|(name, export)| (name, *export)).collect()
         };
         let allocation = updates.baseline.next_allocation();
         let mut memory = self.shared.memory();
-        self.library.republish(&self.shared, &added, &changes.removed.clone(), || {
-            swap(&memory, &updates.baseline, &mut changes)
-        })?;
+        self.library
+            .republish(&self.shared, &published, &withdrawn, || swap(&memory, &updates.baseline, &mut changes))?;
         updates.sizes.resize(updates.sizes.len().max(allocation + 1), 0);
         updates.sizes[allocation] = linked.segments.iter().map(|segment| segment.size).sum();
         if memory.allocations.len() <= allocation {
@@ -84,7 +92,7 @@ impl Module {
         }
         memory.allocations[allocation] = Some(linked.allocation);
         drop(memory);
-        self.shared.depend_on(held.iter().map(|handle| handle.module().clone()));
+        self.shared.depend_on(found.dependencies.iter().map(|handle| handle.module().clone()));
         let updated = Updated {
             replaced: changes.replaced.clone(),
             added: changes.added.clone(),
@@ -92,8 +100,8 @@ impl Module {
             skips_initialisers: changes.skips_initialisers,
             statistics: linked.statistics,
         };
-        // Nobody can look the removed names up any more.
-        let held = updated.removed.iter().any(|name| self.shared.is_held(name));
+        // Nobody can look up any more what was withdrawn.
+        let held = withdrawn.iter().any(|name| self.shared.is_held(name));
         updates.baseline.apply(changes, held);
         Ok(updated)
     }

@@ -1,12 +1,12 @@
 //! All of CI, in the order that finds mistakes soonest; the tests come last, so that their closing lines close the log.
 
 use crate::process::{capture, cargo, find_tool, run, step};
-use crate::{Args, Result, api, examples, publish, setup, test};
+use crate::{Args, Result, api, examples, fuzz, loom, publish, sanitize, setup, test};
 use std::time::Instant;
 
 pub(crate) const OPTIONS: &str =
     "  --only STEPS   some of the steps, with commas: format, lints, docs, api, features, licences, packages,
-                 examples, tests
+                 examples, loom, fuzz, sanitize, tests
 ";
 
 /// A step of CI: its name and what it does.
@@ -21,6 +21,9 @@ const STEPS: &[Step] = &[
     ("licences", licences),
     ("packages", || publish::check(false)),
     ("examples", || examples::main(Args::new(Vec::new()))),
+    ("loom", loom::models),
+    ("fuzz", fuzz::ci),
+    ("sanitize", sanitize::ci),
     ("tests", || test::main(Args::new(vec!["--no-setup".to_owned()]))),
 ];
 

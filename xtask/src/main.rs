@@ -13,8 +13,11 @@ mod conformance;
 mod demo;
 mod examples;
 mod fixtures;
+mod fuzz;
+mod loom;
 mod process;
 mod publish;
+mod sanitize;
 mod setup;
 mod test;
 mod tidy;
@@ -84,6 +87,24 @@ const TASKS: &[Task] = &[
         run: conformance::main,
         help: "Run real programs under jitlink and compare with what ld makes of the same objects",
         options: conformance::OPTIONS,
+    },
+    Task {
+        name: "loom",
+        run: loom::main,
+        help: "Run what threads share in every order that their steps can have",
+        options: loom::OPTIONS,
+    },
+    Task {
+        name: "fuzz",
+        run: fuzz::main,
+        help: "Give the readers, whole links and updates inputs that nobody has seen, for a limited time",
+        options: fuzz::OPTIONS,
+    },
+    Task {
+        name: "sanitize",
+        run: sanitize::main,
+        help: "Run the tests of the unsafe code under the address sanitizer",
+        options: sanitize::OPTIONS,
     },
     Task {
         name: "bench",

@@ -34,6 +34,17 @@ pub(crate) fn find_tool(names: &[&str]) -> Option<PathBuf> {
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file()))
 }
 
+/// The machine that programs are compiled for, if the compiler has the runtime of a sanitizer (`asan`) for it.
+pub(crate) fn find_runtime(sanitizer: &str) -> Result<Option<String>> {
+    let libraries = capture(Command::new("rustc").args(["--print", "target-libdir"]).current_dir(root()))?;
+    let suffix = format!("_rt.{sanitizer}.a");
+    let there = std::fs::read_dir(libraries.trim())
+        .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(&suffix)));
+    let version = capture(Command::new("rustc").arg("-vV").current_dir(root()))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.filter(|_| there).map(str::to_owned))
+}
+
 /// Says what comes next, so that a long log can be read by its headings.
 pub(crate) fn step(title: &str) {
     eprintln!("\n== {title}");

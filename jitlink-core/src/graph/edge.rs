@@ -21,4 +21,10 @@ pub struct Edge {
     pub subject: Subject,
 }
 
+impl Edge {
+    /// Stands for an edge that could not be made, in a graph that is then given up.
+    pub(super) const PLACEHOLDER: Edge =
+        Edge { addend: 0, offset: 0, target: SymbolId(0), row: u16::MAX, subject: Subject::Nothing };
+}
+
 const _: () = assert!(size_of::<Edge>() == 24);

@@ -9,7 +9,7 @@ use super::synthetic::Synthetic;
 use crate::graph::{
     Block, BlockId, Content, Edge, LinkGraph, Merge, Protection, Residence, Section, SymbolId, SymbolKind, Value,
 };
-use crate::reloc::Base;
+use crate::reloc::{Base, Subject};
 use hashbrown::{HashMap, HashTable};
 use rustc_hash::{FxBuildHasher, FxHasher};
 use std::hash::Hasher;
@@ -130,7 +130,10 @@ fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) 
             if is_candidate[target.index()] {
                 let size = graph.block(target).size();
                 let inside = offset.checked_add_signed(edge.addend).is_some_and(|at| at < size);
-                unclear[target.index()] |= !inside || graph.rows.row(edge.row).base() != Base::Zero;
+                // Only an address means the entry at the addend: a size or a slot means the section as a whole.
+                let is_address = matches!(edge.subject, Subject::Symbol | Subject::Nothing);
+                let row = graph.rows.row(edge.row);
+                unclear[target.index()] |= !inside || !is_address || row.base() != Base::Zero;
             }
         }
     }

@@ -101,6 +101,17 @@ ret
 }
 
 #[test]
+fn a_reference_to_the_size_of_the_section_keeps_it_as_it_is() {
+    let a = strings("strings=1", "ascii one\\0\nascii two\\0", &["@.str"], "a");
+    let a = a + "section .data.size rw\nlabel size global\nrel SIZE @.str +4\n";
+    let b = strings("strings=1", "ascii pad\\0\nascii two\\0", &["@.str +4"], "b");
+    let image = link_ok(&[("b.o", &b), ("a.o", &a)], &exported());
+    // The section's symbol has no size of its own, so the addend is all there is.
+    assert_eq!(image.number(image.address("size"), 4), 4);
+    assert_eq!(image.bytes(pointers(&image, "a", 1)[0], 8), b"one\0two\0");
+}
+
+#[test]
 fn strings_keep_the_alignment_of_their_section() {
     let a =
         strings("strings=1 align=8", "label x\nascii abc\\0\nhex 00 00 00 00\nlabel y\nascii de\\0", &["x", "y"], "a");

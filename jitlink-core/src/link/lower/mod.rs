@@ -9,6 +9,7 @@
 
 mod demand;
 mod far;
+mod reasons;
 mod tables;
 mod thunks;
 mod unwind_tables;
@@ -23,6 +24,7 @@ use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, SymbolId, Sy
 use crate::reloc::{Base, Reloc, Subject};
 pub(super) use demand::{Demand, demand};
 use demand::{RowClass, filters};
+pub(super) use reasons::Explainer;
 use tables::Tables;
 pub(super) use tables::provide_got;
 

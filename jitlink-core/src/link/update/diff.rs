@@ -148,16 +148,29 @@ impl<'b> Tracker<'b> {
 
     /// Names of the replaced objects that nothing defines any more; an error for each that others of the module need.
     fn find_removed(&mut self, graph: &LinkGraph<'_>, base: &'b Baseline, errors: &mut Vec<LinkError>) {
-        let own = graph.symbols().filter(|(id, _)| self.origins[id.index()] == Origin::Own);
-        let defined: HashSet<&[u8]> = own.map(|(_, symbol)| symbol.name.bytes()).collect();
+        let of = |origin: Origin| -> HashSet<&[u8]> {
+            let all = graph.symbols().filter(|(id, _)| self.origins[id.index()] == origin);
+            all.map(|(_, symbol)| symbol.name.bytes()).collect()
+        };
+        let (defined, tentative) = (of(Origin::Own), of(Origin::Common));
         let mut uses: HashMap<&[u8], usize> = HashMap::new();
-        let replaced: Vec<&ObjectRecord> =
-            graph.objects().filter_map(|(_, object)| base.objects.get(&object.name)).collect();
-        for name in replaced.iter().flat_map(|old| &old.uses) {
+        let replaced: Vec<(&str, &ObjectRecord)> = graph
+            .objects()
+            .filter_map(|(_, object)| Some((object.name.as_str(), base.objects.get(&object.name)?)))
+            .collect();
+        for name in replaced.iter().flat_map(|(_, old)| &old.uses) {
             *uses.entry(name).or_default() += 1;
         }
-        for name in replaced.iter().flat_map(|old| &old.defines) {
+        for (object, name) in
+            replaced.iter().flat_map(|(object, old)| old.defines.iter().map(move |name| (object, name)))
+        {
             if defined.contains(&**name) {
+                continue;
+            }
+            if tentative.contains(&**name) {
+                let name = String::from_utf8_lossy(name);
+                let what = format!("{name} is a tentative definition now, and what it was would be lost");
+                errors.push(LinkError::NotUpdatable { object: object.to_string(), what, advice: RESTART.into() });
                 continue;
             }
             let others = base.name(name).map_or(0, |record| record.uses) - uses.get(&**name).copied().unwrap_or(0);

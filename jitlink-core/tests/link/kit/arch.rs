@@ -113,8 +113,14 @@ pub struct Toy {
     info: ArchInfo,
     plt: StubTemplate,
     thunk: StubTemplate,
+    lazy: StubTemplate,
+    binder: StubTemplate,
     endian: Endian,
 }
+
+static LAZY_FIXUPS: [StubFixup; 2] =
+    [StubFixup { offset: 4, row: SLOT_DISTANCE, addend: 0 }, StubFixup { offset: 12, row: DISTANCE, addend: 0 }];
+static BINDER_FIXUPS: [StubFixup; 1] = [StubFixup { offset: 4, row: POINTER8, addend: 0 }];
 
 const fn info(name: &'static str) -> ArchInfo {
     ArchInfo::new(name, "a machine of the tests", &OWN_ROWS)
@@ -137,6 +143,12 @@ static LITTLE: Toy = Toy {
         4,
         &[StubFixup { offset: 4, row: DISTANCE, addend: 0 }],
     ),
+    lazy: StubTemplate::new(&[0, 0, 0, LEA, 0, 0, 0, 0, 0, 0, 0, JMP32, 0, 0, 0, 0], 4, &LAZY_FIXUPS),
+    binder: StubTemplate::new(
+        &[0, 0, 0, LEA64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CALL_LOADED, 0, 0, 0, RET],
+        4,
+        &BINDER_FIXUPS,
+    ),
     endian: Endian::Little,
 };
 
@@ -151,6 +163,12 @@ static BIG: Toy = Toy {
         &[JMP32, 0, 0, 0, 0, 0, 0, 0, 0xee],
         4,
         &[StubFixup { offset: 4, row: DISTANCE, addend: 0 }],
+    ),
+    lazy: StubTemplate::new(&[LEA, 0, 0, 0, 0, 0, 0, 0, JMP32, 0, 0, 0, 0, 0, 0, 0], 4, &LAZY_FIXUPS),
+    binder: StubTemplate::new(
+        &[LEA64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CALL_LOADED, 0, 0, 0, RET, 0, 0, 0],
+        4,
+        &BINDER_FIXUPS,
     ),
     endian: Endian::Big,
 };
@@ -182,6 +200,8 @@ impl TargetArch for Toy {
         match kind {
             StubKind::Plt => Some(&toy.plt),
             StubKind::Thunk => Some(&toy.thunk),
+            StubKind::Lazy => Some(&toy.lazy),
+            StubKind::Binder => Some(&toy.binder),
             _ => None,
         }
     }

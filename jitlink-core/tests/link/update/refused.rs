@@ -33,6 +33,15 @@ fn variables_that_would_lose_their_values_are_named() {
 }
 
 #[test]
+fn a_definition_that_becomes_tentative_is_refused() {
+    let make = |what: &str| object(&[function("f", "tag 1"), what.to_string()]);
+    let mut program = Program::new(&[("a.o", &make(&function("g", "tag 2")))]);
+    let text = refused(&mut program, &[("a.o", &make("common g 4 4\n"))]);
+    assert!(text.contains("a.o: g is a tentative definition now, and what it was would be lost"), "{text}");
+    assert_eq!(program.exports(), ["f", "g"]);
+}
+
+#[test]
 fn a_variable_that_moves_to_another_object_is_refused() {
     let variable = "section .data.v rw\nlabel v global object size=1\nhex 01\n".to_string();
     let (a, b) = (object(&[function("f", "lea v"), variable.clone()]), object(&[function("g", "tag 1")]));

@@ -1,0 +1,22 @@
+//! What the fuzz targets do with an input. A target is a function from bytes that returns if all is well, and panics where the
+//! linker broke a promise; crashes, leaks, endless loops and memory out of proportion are for the fuzzing engine to notice.
+//!
+//! | module | what the bytes are |
+//! | --- | --- |
+//! | [`elf`] | an object, for any machine |
+//! | [`archive`] | an archive |
+//! | [`link`] | a drawn batch of objects and archives with options of a link ([`case`]; [`made`] draws objects) |
+//! | [`update`] | a drawn module, and changes of its objects |
+//! | [`oracle`] | no target: what every field must hold |
+//! | [`machines`] | no target: relocation tables that give the ELF reader machines to read for |
+//! | [`counting`] | no target: counts what is on the heap |
+
+pub mod archive;
+pub mod case;
+pub mod counting;
+pub mod elf;
+pub mod link;
+pub mod machines;
+pub mod made;
+pub mod oracle;
+pub mod update;

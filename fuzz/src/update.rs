@@ -1,0 +1,260 @@
+//! Whole updates: a drawn module is linked, and then updated again and again with objects that differ a little. Nothing runs.
+//!
+//! Promises that are checked:
+//!
+//! - an update that fails changes nothing, neither in memory nor among the names;
+//! - an update with what is linked already replaces nothing;
+//! - every field of what an update placed holds what [`crate::oracle`] computes;
+//! - names lead into memory of the module, also when what was replaced is freed;
+//! - the module has the names that its objects define;
+//! - once all is dropped nothing is left: no segment, no byte on the heap.
+
+use crate::case::{self, OBJECTS};
+use crate::counting;
+use crate::elf;
+use crate::machines;
+use crate::made;
+use crate::oracle;
+use arbitrary::{Result, Unstructured};
+use jitlink::{Module, Session};
+use jitlink_core::graph::{LinkGraph, Linkage, Role, Scope, Symbol, Value};
+use jitlink_core::image::{ImageConfig, ImageExecutor, ImageSegment};
+use jitlink_core::link::{LinkOptions, Unresolved};
+use jitlink_core::process::ProcessExecutor;
+use jitlink_core::{Addr, Executor, Input};
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+/// The bytes out of which an object is drawn: a few others give an object that differs a little.
+#[derive(Clone, Debug)]
+struct Recipe(Vec<u8>);
+
+impl Recipe {
+    fn draw(u: &mut Unstructured<'_>) -> Result<Recipe> {
+        let size = usize::from(8 + u.arbitrary::<u8>()? % 120);
+        Ok(Recipe(u.bytes(size.min(u.len()))?.to_vec()))
+    }
+
+    fn object(&self) -> Vec<u8> {
+        let Some((kind, rest)) = self.0.split_first() else { return OBJECTS[9].to_vec() };
+        let mut u = Unstructured::new(rest);
+        let object = if kind % 4 == 0 { case::damaged(&mut u) } else { made::object(&mut u) };
+        object.unwrap_or_else(|_| OBJECTS[9].to_vec())
+    }
+}
+
+/// The objects of the module as they are meant to be.
+struct Sources(Vec<Recipe>);
+
+impl Sources {
+    fn inputs(&self, which: impl Iterator<Item = usize>) -> Vec<Input> {
+        which.map(|index| Input::from_bytes(format!("o{index}.o"), self.0[index].object())).collect()
+    }
+
+    fn all(&self) -> Vec<Input> {
+        self.inputs(0..self.0.len())
+    }
+}
+
+/// Links and updates as the bytes say.
+pub fn run(bytes: &[u8]) {
+    let took = || {
+        let before = counting::live();
+        // Bytes that run out end the play early.
+        let _ = play(&mut Unstructured::new(bytes));
+        counting::live() - before
+    };
+    // What is made once in a process stays, so what the first play took says nothing if a second takes nothing.
+    if took() != 0 && !in_process(bytes.first().copied().unwrap_or_default()) {
+        assert_eq!(took(), 0, "bytes on the heap that nobody holds");
+    }
+}
+
+/// Whether an input is linked into this process, whose memory is kept for the next.
+fn in_process(flags: u8) -> bool {
+    flags & 3 == 3
+}
+
+fn play(u: &mut Unstructured<'_>) -> Result<()> {
+    let flags: u8 = u.arbitrary()?;
+    let image = image();
+    let executor: Arc<dyn Executor> = if in_process(flags) { process() } else { Arc::new(image.clone()) };
+    let unresolved = if flags & 4 != 0 { Unresolved::Null } else { Unresolved::Error };
+    let options = LinkOptions {
+        updatable: true,
+        unresolved,
+        keep_debug: flags & 0x40 != 0,
+        threads: Some(1),
+        map: flags & 8 != 0,
+        ..LinkOptions::default()
+    };
+    let checked = LinkOptions { pipeline: oracle::pipeline(), ..options.clone() };
+    let sources = Sources((0..1 + flags / 16 % 4).map(|_| Recipe::draw(u)).collect::<Result<_>>()?);
+    let session = Session::new(machines::x86_64().clone(), executor);
+    case::dump(&sources.all());
+    let Ok(module) = session.link(&sources.all(), &checked) else { return Ok(()) };
+    // Another module that may need the first.
+    let other = flags & 0x20 != 0;
+    let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
+    let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
+    let mut play = Play { module, sources, commons, image: image.clone(), in_image: !in_process(flags) };
+    for _ in 0..6 {
+        if u.is_empty() || play.round(u).is_err() {
+            break;
+        }
+    }
+    if let Some(other) = other {
+        other.remove().expect("nothing needs the other module");
+    }
+    play.module.remove().expect("nothing needs the module");
+    drop((play, session));
+    assert!(image.segments().is_empty(), "memory that nobody holds");
+    Ok(())
+}
+
+/// A module between updates.
+struct Play {
+    module: Module,
+    sources: Sources,
+    /// Names that were common symbols at some time.
+    commons: BTreeSet<String>,
+    image: ImageExecutor,
+    /// In an image, whose addresses are known.
+    in_image: bool,
+}
+
+impl Play {
+    fn round(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let what: u8 = u.arbitrary()?;
+        let (next, changed) = self.edit(u, what)?;
+        let known = |index: usize| self.sources.0.get(index).map(Recipe::object);
+        let same = changed.iter().all(|&index| known(index) == Some(next.0[index].object()));
+        let (names, memory) = (names(&self.module), memory(&self.image));
+        let inputs = next.inputs(changed.into_iter());
+        case::dump(&inputs);
+        // SAFETY: nothing of the module ever runs.
+        match unsafe { self.module.update(&inputs) } {
+            Err(errors) => {
+                assert!(errors.iter().all(|error| !error.to_string().is_empty() && !error.code().is_empty()));
+                assert_eq!(self::names(&self.module), names, "an update that failed changed the names");
+                assert_eq!(self::memory(&self.image), memory, "an update that failed changed memory: {errors}");
+            }
+            Ok(updated) => {
+                let all = [&updated.replaced, &updated.added, &updated.removed];
+                let nothing = updated.skips_initialisers || all.iter().all(|names| names.is_empty());
+                assert!(!same || nothing, "nothing was new: {updated:?}");
+                self.sources = next;
+                self.commons.extend(inputs.iter().flat_map(|input| commons(input.bytes())));
+                self.check_names();
+            }
+        }
+        if what & 0x10 != 0 {
+            // SAFETY: nothing of the module ever runs.
+            unsafe { self.module.reclaim() };
+        }
+        self.check_addresses();
+        Ok(())
+    }
+
+    /// Names lead into memory that is there. Those of fixed addresses are nobody's memory.
+    fn check_addresses(&self) {
+        let segments = self.image.segments();
+        if !self.in_image {
+            return;
+        }
+        let (low, high) = (Addr(0x20_0000), Addr(0x20_0000 + (16 << 20)));
+        for (name, address) in names(&self.module).into_iter().filter(|(_, address)| (low..high).contains(address)) {
+            let inside =
+                |segment: &ImageSegment| address >= segment.address && address.0 <= segment.address.0 + segment.size();
+            assert!(segments.iter().any(inside), "{name} leads to {address}, where nothing is");
+        }
+    }
+
+    /// Other objects, and which of them differ; one that does not where none does.
+    fn edit(&self, u: &mut Unstructured<'_>, what: u8) -> Result<(Sources, BTreeSet<usize>)> {
+        let mut next = Sources(self.sources.0.clone());
+        let mut changed = BTreeSet::new();
+        for _ in 0..what % 4 {
+            let (which, at, value): (u8, u8, u8) = u.arbitrary()?;
+            let which = usize::from(which) % next.0.len();
+            let recipe = &mut next.0[which].0;
+            if !recipe.is_empty() {
+                let at = usize::from(at) % recipe.len();
+                recipe[at] = value;
+            }
+            changed.insert(which);
+        }
+        if what & 0x0c == 0x0c && next.0.len() < 6 {
+            changed.insert(next.0.len());
+            next.0.push(Recipe::draw(u)?);
+        }
+        if changed.is_empty() {
+            changed.insert(usize::from(what) % next.0.len());
+        }
+        Ok((next, changed))
+    }
+
+    /// The module has the names that its objects define, and no others.
+    fn check_names(&self) {
+        let found: BTreeSet<String> = names(&self.module).into_iter().map(|(name, _)| name).collect();
+        let (mut defined, mut certain, mut hidden) = (self.commons.clone(), BTreeSet::new(), BTreeSet::new());
+        for input in self.sources.all() {
+            let Ok(graph) = elf::read(input.bytes(), false) else { return };
+            for (_, symbol) in graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local) {
+                let name = || symbol.name.to_string();
+                if symbol.scope == Scope::Hidden {
+                    hidden.insert(name());
+                }
+                if symbol.is_defined() {
+                    defined.insert(name());
+                }
+                if is_certain(&graph, symbol) {
+                    certain.insert(name());
+                }
+            }
+        }
+        let lost = certain.iter().find(|name| !found.contains(*name) && !hidden.contains(*name));
+        assert_eq!(lost, None, "a definition that nobody finds");
+        assert_eq!(found.iter().find(|name| !defined.contains(*name)), None, "a name that nothing defines");
+    }
+}
+
+/// A definition that others see whatever else there is: in memory that no copy elsewhere and no first link may replace.
+fn is_certain(graph: &LinkGraph<'_>, symbol: &Symbol<'_>) -> bool {
+    let Value::Block { block, .. } = symbol.value else { return false };
+    let section = graph.section(graph.block(block).section);
+    let plain = section.group.is_none() && section.role == Role::Ordinary;
+    plain && symbol.scope == Scope::Global && symbol.linkage == Linkage::Strong
+}
+
+/// The names of an object's common symbols, which no object owns, so that they stay.
+fn commons(bytes: &[u8]) -> Vec<String> {
+    let Ok(graph) = elf::read(bytes, false) else { return Vec::new() };
+    let common = graph.symbols().filter(|(_, symbol)| matches!(symbol.value, Value::Common { .. }));
+    common.map(|(_, symbol)| symbol.name.to_string()).collect()
+}
+
+fn names(module: &Module) -> Vec<(String, Addr)> {
+    let mut names: Vec<_> = module.exports().iter().map(|(name, export)| (name.to_string(), export.address)).collect();
+    names.sort();
+    names
+}
+
+fn memory(image: &ImageExecutor) -> Vec<(Addr, Vec<u8>)> {
+    image.segments().iter().map(|segment| (segment.address, segment.bytes().to_vec())).collect()
+}
+
+/// An image with the names outside of it that objects ask for.
+fn image() -> ImageExecutor {
+    let config = ImageConfig { base: Addr(0x20_0000), arena_size: 16 << 20, page_size: 0x1000 };
+    let known =
+        ["external", "external_data", "printf", "environ", "elsewhere", "_Unwind_Resume", "__gxx_personality_v0"];
+    let symbols = known.iter().enumerate().map(|(index, name)| (*name, Addr(0x7f12_3456_0000 + 16 * index as u64)));
+    ImageExecutor::new(config).expect("a base and a size that go together").with_symbols(symbols)
+}
+
+fn process() -> Arc<dyn Executor> {
+    static EXECUTOR: OnceLock<ProcessExecutor> = OnceLock::new();
+    let executor = EXECUTOR.get_or_init(|| ProcessExecutor::new().expect("64-bit addresses").arena_size(64 << 20));
+    Arc::new(executor.clone())
+}
