@@ -13,6 +13,7 @@ mod inputs;
 mod measure;
 mod report;
 mod rivals;
+mod update;
 
 use crate::conformance::build_jitlink;
 use crate::process::{capture, run, step, target};
@@ -31,7 +32,8 @@ pub(crate) const OPTIONS: &str =
   --floor          also large and many against a process that only reads the files and copies the bytes
   --growth         also ten times the input against one time, in objects, sections, symbols, relocations, chains
   --churn          also 100,000 modules linked and removed in a loop: the last tenth against the first
-  --no-rivals      only the tables of the options --floor, --growth and --churn
+  --update         also the update of one function against linking programs of 1,000 and of 10,000
+  --no-rivals      only the tables of the options --floor, --growth, --churn and --update
   --seconds N      time for each row's rounds (default 20)
   --jitlink PATH   use this jitlink instead of building the one here
   --prepare        only generate what is linked
@@ -68,6 +70,12 @@ const TABLES: &[Table] = &[
         prepare: growth::prepare,
     },
     Table { option: "--churn", title: "linking and removing in a loop", make: churn::compare, prepare: || Ok(()) },
+    Table {
+        option: "--update",
+        title: "updates of one function of a running program",
+        make: update::compare,
+        prepare: || Ok(()),
+    },
 ];
 
 pub(crate) fn main(mut args: Args) -> Result {
