@@ -91,4 +91,37 @@ fn stubs_reach_their_targets() {
     assert_eq!(fill(StubKind::Plt, 0x40_2000, 0x40_1000), [0xff, 0x25, 0xfa, 0x0f, 0, 0, 0xcc, 0xcc]);
     let thunk = fill(StubKind::Thunk, 0x1122_3344_5566_7788, 0x40_1000);
     assert_eq!(thunk[..13], [0x49, 0xbb, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0x41, 0xff, 0xe3]);
+    // 401000: 4c 8d 1d f9 0f 00 00   lea 0xff9(%rip), %r11   # 402000 (objdump)
+    // 401007: e9 f4 0f 00 00         jmp 402000
+    let lazy = fill(StubKind::Lazy, 0x40_2000, 0x40_1000);
+    assert_eq!(lazy, [0x4c, 0x8d, 0x1d, 0xf9, 0x0f, 0, 0, 0xe9, 0xf4, 0x0f, 0, 0]);
+    let binder = fill(StubKind::Binder, 0x1122_3344_5566_7788, 0x40_1000);
+    assert_eq!(binder[0xa0..], 0x1122_3344_5566_7788_u64.to_le_bytes());
+}
+
+/// The bytes of the binder are those that an assembler makes of its source.
+#[test]
+fn the_binder_is_what_its_source_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/x86_64/binder.s");
+    let (object, bytes) = (folder.path().join("binder.o"), folder.path().join("binder.bin"));
+    let tool = |name: &str, arguments: &[&std::path::Path]| {
+        let mut command = std::process::Command::new(name);
+        match command.args(arguments).output() {
+            Ok(output) => {
+                assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+                true
+            }
+            Err(error) => {
+                let in_ci = std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+                assert!(!in_ci, "{name}: {error}, and CI skips no test");
+                eprintln!("skipped: {name}: {error}");
+                false
+            }
+        }
+    };
+    let assembled = tool("as", &["--64".as_ref(), source.as_ref(), "-o".as_ref(), &object]);
+    if assembled && tool("objcopy", &["-O".as_ref(), "binary".as_ref(), &object, &bytes]) {
+        assert_eq!(std::fs::read(&bytes).unwrap(), X86_64.stub(StubKind::Binder).unwrap().code());
+    }
 }

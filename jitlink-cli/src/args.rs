@@ -1,6 +1,7 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::bundle::args::{Bundle, Replay};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -15,13 +16,15 @@ Examples:
   cc -c hello.c && jitlink run hello.o             link and run a program
   jitlink run main.o libfoo.a -l m -- --verbose    with an archive, a shared library and arguments
   jitlink link --no-exec main.o --map map.json     only link, and write what went where
+  jitlink check main.s main.o                      test what a link makes of relocations
+  jitlink inspect main.o --why-live table          why something is, or is not, in a link
   jitlink targets                                  what this build can link
 
 Arguments may stand in a file: jitlink run @objects.txt
 
 Exit status:
   run   that of the program (killed by a signal, as the program was)
-  1     the link failed; the reasons are on standard error
+  1     the link failed, or a rule of a check; the reasons are on standard error
   2     the command line makes no sense")]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -42,6 +45,7 @@ Examples:
   jitlink run app.o -l stdc++                 C++ needs its library, as with cc
   jitlink run main.o -L build -l :libfoo.so   a shared library by its file name
   cat main.o | jitlink run -                  an object from standard input
+  jitlink run --watch server.o                changes to server.o go into the running program
 
 Exit status: that of the program; 1 if the link fails; 2 if the command line makes
 no sense. A program that crashes is reported with the function and the object that
@@ -56,11 +60,113 @@ Examples:
   jitlink link --no-exec a.o b.o --map map.json --image image.bin --base 0x80000000
   jitlink link --no-exec main.o --define puts=0x1000 --map -    the map on standard output
   jitlink link --no-exec libx.a --whole-archive --unresolved null    a library on its own
+  jitlink link -r a.o b.o libx.a -o all.o                one object of several, for any linker
+  jitlink link -r a.o b.o --entry start -o part.o        of which only what start needs
 
 Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
     Link(Link),
+    /// Checks rules about linked memory that stand beside the assembly.
+    ///
+    /// RULES is any text file, normally the assembly source of the objects. Its lines with a comment that begins with
+    /// jitlink-check: are rules: conditions about symbols, sections, GOT slots, stubs and the bytes that the link wrote. The
+    /// objects are linked as by link --no-exec, with everything in them unless --entry says otherwise; nothing runs. What fails
+    /// is shown with both of its sides and all of its parts.
+    #[command(after_help = "\
+Rules:
+  # jitlink-check: i32(call + 1) == target - (call + 5)    a call's field, as the psABI says
+  # jitlink-check: u64(got(data)) == data                  the slot holds the address
+  # jitlink-check: exists(stub(far)) && !exists(got(near)) what was made, and what was not
+  # jitlink-check: u32(. + 4)[25:0] << 2 == size(table)    . is the label above; some bits
+  # jitlink-check-link: --define far=0x7f0000000000        the rules below are about another link
+  # jitlink-check-error[out-of-range]: R_X86_64_8          it has to fail, with this
+
+Values:
+  NAME, .                     the address of a symbol, of the label above
+  size(NAME)                  the size of a symbol
+  section(S)                  where a section starts; also section_end, section_size
+  got(NAME), stub(NAME)       the address of its GOT slot, of its stub; stub(NAME, plt)
+  u8(A) … u64(A), i8(A) …     what is in memory there; u32le, u32be in a given order
+  V[15:0], V[7]               some bits of a value
+  NAME in a.o                 where several objects have one: got(NAME in a.o)
+
+Numbers are exact, in 128 bits. Operators are + - * / % << >> & | ^ ~, == != < <= > >=,
+&& || !, and bind as in Rust. A rule that ends in \\ goes on in the next marked line.
+
+Examples:
+  cc -c reloc.s && jitlink check reloc.s reloc.o
+  jitlink check rules.txt a.o libb.a --define puts=0x7f0000000000 --base 0x400000
+
+Exit status: 0; 1 if a rule does not hold or cannot be evaluated, or the link fails;
+2 if the command line makes no sense.")]
+    Check(Check),
+    /// Records everything that decides a link in one file, for bug reports.
+    ///
+    /// A bundle holds the objects and archives, the options, the addresses of names that the objects do not define, and what
+    /// came out: the linked memory, or the errors. It is a plain tar archive, and the same for the same link on every machine:
+    /// it holds no paths, times or users. jitlink replay links it again anywhere.
+    #[command(after_help = "\
+Examples:
+  jitlink bundle -o case.jitbundle main.o libfoo.a -l m     names of libraries get their addresses of now
+  jitlink bundle -o case.jitbundle --no-exec a.o b.o        as jitlink link --no-exec
+  tar tvf case.jitbundle                                    what is in it
+
+A link that fails is recorded too, with its errors.
+
+Exit status: 0 if the bundle was written; 1 if it was not; 2 if the command line makes no sense.")]
+    Bundle(Bundle),
+    /// Links what a bundle holds again, and compares the result with the one that was recorded.
+    ///
+    /// Nothing of the bundle is unpacked or run. Where the result is not the same, the first difference is shown.
+    #[command(after_help = "\
+Examples:
+  jitlink replay case.jitbundle                                  is it still the same?
+  jitlink replay case.jitbundle --map map.json --image image.bin    and what is where
+
+Exit status: 0 if the result is the one that was recorded, even if that is an error; 1 if it is not, or
+if the bundle is damaged; 2 if the command line makes no sense.")]
+    Replay(Replay),
+    /// Shows the link graph before and after a link, and says why things are as they are.
+    ///
+    /// Links as `jitlink link` does, and shows what there was, what is left, what was made and where it went. Nothing of the
+    /// objects runs. A link that fails is shown as far as it came.
+    #[command(after_help = "\
+Examples:
+  jitlink inspect main.o eval.o --entry main              a table
+  jitlink inspect main.o --format html -o graph.html      one page to look at in a browser
+  jitlink inspect main.o --format dot | dot -Tsvg > graph.svg
+  jitlink inspect main.o libx.a --why-not unused          why a symbol is not in the link
+  jitlink inspect main.o -l m --why-stub sqrt             why a call goes through a stub
+
+Exit status: 0; 1 if the link fails; 2 if the command line makes no sense.")]
+    Inspect(Box<Inspect>),
     /// Shows the formats, architectures and relocation tables of this build.
     Targets(Targets),
+    /// Writes a script that completes this command's words in a shell.
+    #[command(after_help = "\
+Examples:
+  jitlink completions bash > ~/.local/share/bash-completion/completions/jitlink
+  jitlink completions zsh > ~/.zfunc/_jitlink    where fpath has ~/.zfunc
+  jitlink completions fish > ~/.config/fish/completions/jitlink.fish
+  source <(jitlink completions bash)             only in this shell")]
+    Completions(Completions),
+    /// Writes the manual pages.
+    #[command(after_help = "\
+Examples:
+  jitlink man | man -l -                         read the manual now
+  jitlink man run | man -l -                     that of a subcommand
+  jitlink man --out ~/.local/share/man/man1      install all pages")]
+    Man(Man),
+}
+
+/// The command line as users see it.
+pub(crate) fn command() -> clap::Command {
+    Options::command().mut_subcommand("check", |check| {
+        // Nothing runs, so no library is searched.
+        check.mut_args(|arg| {
+            let is_for_running = matches!(arg.get_id().as_str(), "libraries" | "library_paths");
+            if is_for_running { arg.hide(true) } else { arg }
+        })
+    })
 }
 
 /// How tables and errors are written.
@@ -136,6 +242,15 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME", default_value = "main", help_heading = "Symbols")]
     pub(crate) entry: String,
 
+    /// Link objects again when they change, into the running program.
+    ///
+    /// Functions that changed are replaced, each at once; whoever calls them next gets the new code. Variables keep their places
+    /// and values: an object whose variables changed is refused with the reason, and the program goes on as it was. Functions
+    /// must keep their types, and what they share its layout. Compile with -ffunction-sections -fdata-sections, so that each
+    /// function and variable counts by itself.
+    #[arg(long)]
+    pub(crate) watch: bool,
+
     /// Place the program in this much reserved address space (64M, 2G).
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Memory")]
     pub(crate) arena_size: Option<u64>,
@@ -157,6 +272,16 @@ pub(crate) struct Link {
     /// Keep only what this name needs (may be repeated). Without it, every definition that others can see is kept.
     #[arg(long, value_name = "NAME", help_heading = "Symbols")]
     pub(crate) entry: Vec<String>,
+
+    /// Write one relocatable object made of all, instead of linking to memory. Names that nothing defines stay references;
+    /// without --entry, everything is kept.
+    #[arg(short = 'r', long, requires = "output", help_heading = "Output")]
+    #[arg(conflicts_with_all = ["map", "image", "libraries", "unresolved", "base", "arena_size", "page_size", "time"])]
+    pub(crate) relocatable: bool,
+
+    /// Where -r writes the object (- for standard output).
+    #[arg(short = 'o', long, value_name = "FILE", requires = "relocatable", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
 
     /// Go on without an --entry that nothing defines; without all of them as if none was given.
     #[arg(long, help_heading = "Symbols")]
@@ -189,6 +314,125 @@ pub(crate) struct Link {
     pub(crate) page_size: u64,
 }
 
+/// How an inspected link is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum View {
+    /// A table, for people.
+    #[default]
+    Text,
+    /// Everything, for tools.
+    Json,
+    /// The graph in the language of Graphviz.
+    Dot,
+    /// One page with the memory map and the graph, for a browser.
+    Html,
+}
+
+#[derive(Args, Debug)]
+// What is shown has more forms here.
+#[command(mut_arg("format", |format| format.long("error-format").hide(true)))]
+pub(crate) struct Inspect {
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+
+    /// Keep only what this name needs (may be repeated). Without it, every definition that others can see is kept.
+    #[arg(long, value_name = "NAME", help_heading = "Symbols")]
+    pub(crate) entry: Vec<String>,
+
+    /// Go on without an --entry that nothing defines; without all of them as if none was given.
+    #[arg(long, help_heading = "Symbols")]
+    pub(crate) allow_undefined_entry: bool,
+
+    /// Say why a symbol is live: which root needs it, and through what (may be repeated). OBJECT:NAME for a local one.
+    #[arg(long, value_name = "SYMBOL", help_heading = "Questions")]
+    pub(crate) why_live: Vec<String>,
+
+    /// Say why a symbol has a stub or a GOT slot: who asked, and why it could not be direct (may be repeated).
+    #[arg(long, value_name = "SYMBOL", help_heading = "Questions")]
+    pub(crate) why_stub: Vec<String>,
+
+    /// Say why a symbol is not in the link (may be repeated).
+    #[arg(long, value_name = "SYMBOL", help_heading = "Questions")]
+    pub(crate) why_not: Vec<String>,
+
+    /// How the link is shown. Answers to questions are text or JSON.
+    #[arg(long = "format", id = "view", value_enum, default_value_t, help_heading = "Output")]
+    pub(crate) view: View,
+
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Show all of long lists and large graphs.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) all: bool,
+
+    /// Link debug sections too.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) keep_debug: bool,
+
+    /// Place the objects in this process, as jitlink run does, where the C library and those of -l have their addresses.
+    /// -l implies it.
+    #[arg(long, help_heading = "Memory")]
+    pub(crate) in_process: bool,
+
+    /// Place the first segment here.
+    #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0x10000000", help_heading = "Memory")]
+    pub(crate) base: u64,
+
+    /// Place everything within this much memory, from the base on.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
+    pub(crate) arena_size: u64,
+
+    /// Round segments up to pages of this size.
+    #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]
+    pub(crate) page_size: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// The file with the rules; normally the assembly source of the objects.
+    #[arg(value_name = "RULES")]
+    pub(crate) rules: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+
+    /// Keep only what this name needs (may be repeated). Without it, everything in the objects is kept.
+    #[arg(long, value_name = "NAME", help_heading = "Symbols")]
+    pub(crate) entry: Vec<String>,
+
+    /// Place the first segment here.
+    #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0x10000000", help_heading = "Memory")]
+    pub(crate) base: u64,
+
+    /// Place everything within this much memory, from the base on.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
+    pub(crate) arena_size: u64,
+
+    /// Round segments up to pages of this size.
+    #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]
+    pub(crate) page_size: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The subcommand that the page is about; without it, the command as a whole.
+    #[arg(value_name = "COMMAND", conflicts_with = "out")]
+    pub(crate) page: Option<String>,
+
+    /// Write the pages of the command and of all its subcommands into this folder, which is made if there is none.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Targets {
     /// How the table is written.
@@ -210,7 +454,7 @@ fn parse_alias(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_address(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_address(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
     let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
         // A sign would be accepted here.
@@ -221,7 +465,7 @@ fn parse_address(text: &str) -> Result<u64, String> {
     parsed.ok_or_else(|| format!("{text} is no address; write it as 0x1000 or 4096"))
 }
 
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let plain = text.strip_suffix(['B', 'b']).unwrap_or(text);
     let (digits, shift) = match plain.char_indices().last() {
         // The last digit of a hexadecimal number is no unit.
@@ -237,7 +481,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
     if scaled == 0 { Err("it must be at least one byte".into()) } else { Ok(scaled) }
 }
 
-fn parse_page_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_page_size(text: &str) -> Result<u64, String> {
     let size = parse_size(text)?;
     if size.is_power_of_two() { Ok(size) } else { Err(format!("{text} is not a power of two")) }
 }
@@ -245,11 +489,10 @@ fn parse_page_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Options::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::args::{LinkArgs, Unresolved};
 use jitlink::{Addr, Input, LinkError, LinkErrors, LinkOptions, Roots};
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What errors and maps call the object that came in on standard input.
 const STANDARD_INPUT: &str = "(standard input)";
@@ -28,19 +28,36 @@ pub(crate) fn expand_response_files(arguments: Vec<OsString>) -> Result<Vec<OsSt
     Ok(expanded)
 }
 
+/// What progress says about a link.
+pub(crate) fn linking(args: &LinkArgs) -> String {
+    match args.inputs.as_slice() {
+        [input] if input.as_os_str() == "-" => "linking standard input".into(),
+        [input] => format!("linking {}", input.display()),
+        inputs => format!("linking {} files", inputs.len()),
+    }
+}
+
 /// Opens the inputs; reports all that cannot be opened.
 pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
+    let is_standard_input = |path: &&PathBuf| path.as_os_str() == "-";
+    let files: Vec<&PathBuf> = args.inputs.iter().filter(|path| !is_standard_input(path)).collect();
+    let mut files = Input::open_all(&files).into_iter();
     let mut errors = Vec::new();
     let mut inputs = Vec::with_capacity(args.inputs.len());
     let mut standard_input = 0;
     for path in &args.inputs {
-        let is_standard_input = path.as_os_str() == "-";
-        standard_input += usize::from(is_standard_input);
-        if standard_input > 1 && is_standard_input {
-            errors.push(LinkError::Request("standard input can be read only once: give - once".into()));
-            continue;
-        }
-        match if is_standard_input { read_standard_input() } else { open_file(path) } {
+        let opened = if is_standard_input(&path) {
+            standard_input += 1;
+            if standard_input > 1 {
+                errors.push(LinkError::Request("standard input can be read only once: give - once".into()));
+                continue;
+            }
+            read_standard_input()
+        } else {
+            let Some(opened) = files.next() else { break };
+            opened.map_err(plain)
+        };
+        match opened {
             Ok(input) if args.whole_archive => inputs.push(input.whole_archive()),
             Ok(input) => inputs.push(input),
             Err(error) => errors.push(error),
@@ -50,15 +67,27 @@ pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
     Ok(inputs)
 }
 
-fn open_file(path: &Path) -> Result<Input, LinkError> {
-    Input::open(path).map_err(|error| match error {
-        // The number says less than the words before it.
+/// Opens a file, or reads standard input.
+pub(crate) fn open_one(path: &Path) -> Result<Input, LinkError> {
+    if path.as_os_str() == "-" { read_standard_input() } else { Input::open(path).map_err(plain) }
+}
+
+/// An error without the system's number, which says less than the words before it.
+fn plain(error: LinkError) -> LinkError {
+    match error {
         LinkError::Io { path, reason } => {
             let words = reason.split_once(" (os error").map_or(reason.as_str(), |(words, _)| words);
             LinkError::Io { path, reason: words.to_string() }
         }
         other => other,
-    })
+    }
+}
+
+/// Reads a file that may be written to while it is in use.
+pub(crate) fn read_file(path: &Path) -> Result<Input, LinkError> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| LinkError::Io { path: name.clone(), reason: error.to_string() })?;
+    Ok(Input::from_bytes(name, bytes))
 }
 
 fn read_standard_input() -> Result<Input, LinkError> {

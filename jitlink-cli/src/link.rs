@@ -5,7 +5,9 @@ use crate::progress::Progress;
 use crate::{image, inputs, map, report, run};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use jitlink::{Addr, ImageConfig, ImageExecutor, LinkError, LinkErrors, Module, Registry, Roots, Session};
+use jitlink::{
+    Addr, ImageConfig, ImageExecutor, Input, LinkError, LinkErrors, LinkOptions, Module, Registry, Roots, Session,
+};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,22 +24,26 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     if [&args.map, &args.image].into_iter().flatten().filter(|path| path.as_os_str() == "-").count() == 2 {
         usage("only one of --map and --image can go to standard output");
     }
-    let roots = match (args.entry.is_empty(), args.allow_undefined_entry) {
-        (true, _) => Roots::Exported,
-        (false, false) => Roots::Named(args.entry.clone()),
-        (false, true) => Roots::IfDefined(args.entry.clone()),
-    };
-    let mut options = inputs::options(&args.link, roots);
+    let mut options = inputs::options(&args.link, roots(&args.entry, args.allow_undefined_entry));
     let wants_json = args.link.format == Format::Json;
     options.map = args.map.is_some() || wants_json;
     options.keep_debug = args.keep_debug;
+    // Wrong options end the process, so they are found before progress has a line to clear.
+    let image = args.no_exec.then(|| Arc::new(image_executor(args)));
+    let mut progress = Some(Progress::start(inputs::linking(&args.link)));
     let inputs = inputs::open(&args.link)?;
-    let progress = Progress::start(format!("linking {} files", inputs.len()));
-    let (module, layout) = if args.no_exec {
-        let image = Arc::new(image_executor(args));
+    if let Some(path) = &args.output {
+        let written = write_relocatable(path, &inputs, &options);
+        drop(progress);
+        return written;
+    }
+    let (module, layout) = if let Some(image) = image {
         let module = Session::new(Registry::global()?, image.clone()).link(&inputs, &options)?;
         let layout = image::Layout::of(image.segments());
         if let Some(path) = &args.image {
+            if is_standard_output(path) {
+                progress = None;
+            }
             image::write(path, &layout)?;
         }
         (module, Some(layout))
@@ -60,6 +66,32 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     Ok(())
 }
 
+/// What is kept, by the names of --entry.
+pub(crate) fn roots(entry: &[String], allow_undefined: bool) -> Roots {
+    match (entry.is_empty(), allow_undefined) {
+        (true, _) => Roots::Exported,
+        (false, false) => Roots::Named(entry.to_vec()),
+        (false, true) => Roots::IfDefined(entry.to_vec()),
+    }
+}
+
+/// Writes one relocatable object.
+fn write_relocatable(path: &Path, inputs: &[Input], options: &LinkOptions) -> Result<(), LinkErrors> {
+    let progress = Progress::start(format!("combining {} files", inputs.len()));
+    let bytes = jitlink::core::link::relocatable(&Registry::global()?, inputs, options)?;
+    drop(progress);
+    write_bytes(path, &bytes)
+}
+
+/// Writes a file, or standard output.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), LinkErrors> {
+    let written = match is_standard_output(path) {
+        true => std::io::stdout().lock().write_all(bytes),
+        false => std::fs::write(path, bytes),
+    };
+    written.map_err(|error| cannot_write(path, &error).into())
+}
+
 /// The executor that only computes. Values that contradict each other are wrong use of the command line.
 fn image_executor(args: &Link) -> ImageExecutor {
     let config = ImageConfig { base: Addr(args.base), arena_size: args.arena_size, page_size: args.page_size };
@@ -70,19 +102,20 @@ fn image_executor(args: &Link) -> ImageExecutor {
 }
 
 /// Ends this process as one whose command line makes no sense.
-fn usage(message: &str) -> ! {
+pub(crate) fn usage(message: &str) -> ! {
     Options::command().error(ErrorKind::ValueValidation, message).exit()
 }
 
 fn write_map(args: &Link, module: &Module, layout: Option<&image::Layout>) -> Result<(), LinkErrors> {
     let Some(path) = &args.map else { return Ok(()) };
+    write_map_to(path, module, layout)
+}
+
+/// Writes a map to a file, or to standard output.
+pub(crate) fn write_map_to(path: &Path, module: &Module, layout: Option<&image::Layout>) -> Result<(), LinkErrors> {
     let mut text = format!("{:#}", map::to_json(module, layout));
     text.push('\n');
-    let written = match is_standard_output(path) {
-        true => std::io::stdout().lock().write_all(text.as_bytes()),
-        false => std::fs::write(path, text),
-    };
-    written.map_err(|error| cannot_write(path, &error).into())
+    write_bytes(path, text.as_bytes())
 }
 
 pub(crate) fn is_standard_output(path: &Path) -> bool {

@@ -4,18 +4,24 @@
 
 mod advice;
 mod args;
+mod bundle;
+mod check;
+mod completions;
 mod image;
 mod inputs;
+mod inspect;
 mod link;
+mod man;
 mod map;
 mod program;
 mod progress;
 mod report;
 mod run;
 mod targets;
+mod watch;
 
 use args::{Command, Options};
-use clap::Parser;
+use clap::FromArgMatches;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,9 +32,16 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Options::parse_from(arguments).command {
+    let matches = args::command().get_matches_from(arguments);
+    match Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
         Command::Run(run) => run::run(&run),
         Command::Link(link) => link::run(&link),
+        Command::Check(check) => check::run(&check),
+        Command::Bundle(bundle) => bundle::run(&bundle),
+        Command::Replay(replay) => bundle::replay::run(&replay),
+        Command::Inspect(inspect) => inspect::run(&inspect),
         Command::Targets(targets) => targets::run(&targets),
+        Command::Completions(completions) => completions::run(&completions),
+        Command::Man(man) => man::run(&man),
     }
 }

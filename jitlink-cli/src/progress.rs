@@ -1,10 +1,16 @@
 //! A sign of life for work that takes more than a second, on a terminal only.
+//!
+//! It is drawn on standard error, one line that is cleared before anything else is written: drop it before the command's own
+//! output, and before the program that was linked starts. Where standard error is no terminal nothing is ever written.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// How long work may take without a sign of life.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Shows a spinner from one second on, until it is dropped.
 pub(crate) struct Progress {
@@ -13,17 +19,17 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts waiting.
+    /// Starts waiting. `what` says what is going on: `linking 3 files`.
     pub(crate) fn start(what: String) -> Progress {
-        if !std::io::stderr().is_terminal() {
+        if !is_wanted() {
             return Progress { done: None, thread: None };
         }
         let (done, waiting) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            if waiting.recv_timeout(Duration::from_secs(1)) != Err(mpsc::RecvTimeoutError::Timeout) {
+            if waiting.recv_timeout(SILENCE) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_elapsed(SILENCE);
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
                 bar.set_style(style);
             }
@@ -35,6 +41,11 @@ impl Progress {
         });
         Progress { done: Some(done), thread: Some(thread) }
     }
+}
+
+/// Whether somebody looks, at a terminal that can clear a line.
+fn is_wanted() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 impl Drop for Progress {

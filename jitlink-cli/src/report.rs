@@ -2,10 +2,11 @@
 
 use crate::advice::advice;
 use crate::args::Format;
-use jitlink::{LinkError, LinkErrors, Statistics};
+use jitlink::{LinkError, LinkErrors, Statistics, Updated};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Errors that are shown one by one; the rest is counted.
 const SHOWN: usize = 20;
@@ -51,7 +52,8 @@ fn write_errors(out: &mut std::io::StderrLock<'_>, errors: &LinkErrors, entries:
     Ok(())
 }
 
-fn json_error(error: &LinkError, entries: &[String]) -> Value {
+/// An error as tools read it.
+pub(crate) fn json_error(error: &LinkError, entries: &[String]) -> Value {
     let site = error.site().map(|site| {
         json!({
             "object": site.object,
@@ -81,6 +83,46 @@ fn json_error(error: &LinkError, entries: &[String]) -> Value {
         _ => {}
     }
     value
+}
+
+/// Says what an update of the running program did, to standard error.
+pub(crate) fn updated(updated: &Updated, took: Duration, format: Format) {
+    let mut out = std::io::stderr().lock();
+    let milliseconds = took.as_secs_f64() * 1e3;
+    let written = match format {
+        Format::Json => {
+            let report = json!({ "updated": {
+                "replaced": updated.replaced,
+                "added": updated.added,
+                "removed": updated.removed,
+                "skips_initialisers": updated.skips_initialisers,
+                "milliseconds": milliseconds,
+            }});
+            writeln!(out, "{report}")
+        }
+        Format::Text => {
+            let part = |what: &str, names: &[String]| match names {
+                [] => None,
+                [one] => Some(format!("{what} {one}")),
+                [one, two] => Some(format!("{what} {one}, {two}")),
+                [one, two, rest @ ..] => Some(format!("{what} {one}, {two} and {} more", rest.len())),
+            };
+            let parts = [("replaced", &updated.replaced), ("added", &updated.added), ("removed", &updated.removed)];
+            let parts: Vec<String> = parts.iter().filter_map(|(what, names)| part(what, names)).collect();
+            let what = if parts.is_empty() { "nothing changed".to_string() } else { parts.join("; ") };
+            let skipped = if updated.skips_initialisers { "; new initialisers do not run" } else { "" };
+            writeln!(out, "updated: {what}{skipped} ({milliseconds:.1} ms)")
+        }
+    };
+    drop(written);
+}
+
+/// Says why an update failed, and that the program goes on without it.
+pub(crate) fn not_updated(errors: &LinkErrors, format: Format) {
+    failure(errors, format, &[]);
+    if format == Format::Text {
+        let _ = writeln!(std::io::stderr().lock(), "not updated: the program goes on as it was");
+    }
 }
 
 /// Writes how long each phase took, to standard error: standard output is the program's.

@@ -2,6 +2,7 @@
 
 use crate::args::{LinkArgs, Run};
 use crate::progress::Progress;
+use crate::watch::Watch;
 use crate::{inputs, program, report};
 use jitlink::{Addr, LinkError, LinkErrors, Module, ProcessExecutor, Registry, Roots, Session};
 use std::ffi::CString;
@@ -10,7 +11,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(crate) fn run(args: &Run) -> ExitCode {
-    let started = link(args).and_then(|linked| start(args, &linked));
+    // Before anything is read, so that no change is missed.
+    let watch = args.watch.then(|| Watch::new(&args.link));
+    let started = link(args).and_then(|linked| start(args, &linked, watch));
     match started {
         // Runs what the program registered with atexit, then the module's finalisers, and flushes its streams.
         Ok(status) => std::process::exit(status),
@@ -20,6 +23,8 @@ pub(crate) fn run(args: &Run) -> ExitCode {
 
 /// A program that is ready to run.
 struct Linked {
+    /// Updates link in it.
+    _session: Session,
     module: Module,
     entry: Addr,
     /// The program's name first.
@@ -27,19 +32,22 @@ struct Linked {
 }
 
 fn link(args: &Run) -> Result<Linked, LinkErrors> {
+    let progress = Progress::start(inputs::linking(&args.link));
     let inputs = inputs::open(&args.link)?;
-    let options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
+    let mut options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
+    options.updatable = args.watch;
     let name = args.link.inputs.first().map(|path| path.as_os_str());
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
-    let progress = Progress::start(format!("linking {} files", inputs.len()));
     let executor = executor(&args.link, args.arena_size)?;
     executor.set_arguments(&arguments);
-    let module = Session::new(Registry::global()?, executor).link(&inputs, &options)?;
+    let session = Session::new(Registry::global()?, executor);
+    let module = session.link(&inputs, &options)?;
+    // The terminal is the program's from here on.
     drop(progress);
     match module.roots().first().copied().flatten() {
-        Some(entry) => Ok(Linked { module, entry, arguments }),
+        Some(entry) => Ok(Linked { _session: session, module, entry, arguments }),
         None => Err(LinkError::Request(format!("{} is null, so there is nothing to call", args.entry)).into()),
     }
 }
@@ -61,13 +69,17 @@ pub(crate) fn executor(args: &LinkArgs, arena_size: Option<u64>) -> Result<Arc<P
 }
 
 /// Runs the program; the status that it ends with.
-fn start(args: &Run, linked: &Linked) -> Result<i32, LinkErrors> {
+fn start(args: &Run, linked: &Linked, watch: Option<Watch>) -> Result<i32, LinkErrors> {
     if args.link.time {
         report::times(linked.module.statistics(), args.link.format);
     }
     // Without crash reports a crash is still a crash.
     let _ = jitlink::core::process::crash::install();
     program::prepare(&linked.arguments[0]);
+    if let Some(watch) = watch {
+        let started = watch.start(linked.module.clone(), &args.link);
+        started.map_err(|error| LinkError::Request(format!("cannot watch the objects: {error}")))?;
+    }
     // SAFETY: running this program is what the user asked for; its entry is a C main by convention.
     unsafe { linked.module.run_main(linked.entry, &linked.arguments) }.map_err(LinkErrors::from)
 }

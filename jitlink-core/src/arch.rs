@@ -11,7 +11,8 @@ pub trait TargetArch: Send + Sync {
     /// The facts.
     fn info(&self) -> &'static ArchInfo;
 
-    /// The code of a stub, if the architecture needs or has that kind.
+    /// The code of a stub of this kind; `None` if the architecture has none. Without [`StubKind::Plt`], a call that cannot reach its
+    /// target is an error.
     fn stub(&self, kind: StubKind) -> Option<&'static StubTemplate>;
 
     /// A shorter form of an edge whose target is near and fixed, for rows marked with [`Reloc::relax`]: for instance a load
@@ -32,7 +33,8 @@ pub trait TargetArch: Send + Sync {
         Err(format!("{} has no out-of-line form for this", self.info().name()))
     }
 
-    /// Adds passes of the architecture to a link.
+    /// Adds passes of the architecture to a link, behind those of the caller at each stage: pairs of instructions, a TOC, whatever a
+    /// single row cannot say. Called once for each link.
     fn add_passes(&self, _pipeline: &mut Pipeline) {}
 }
 
@@ -64,25 +66,28 @@ impl ArchInfo {
         }
     }
 
-    /// The indices of the rows that store a pointer of four and of eight bytes.
+    /// The rows that store a pointer of four and of eight bytes, as indices into the architecture's rows. A link needs the one of its
+    /// target's pointer size, for GOT slots.
     pub const fn pointer_rows(mut self, four: Option<u16>, eight: Option<u16>) -> ArchInfo {
         self.pointer_rows = [four, eight];
         self
     }
 
-    /// The bytes that fill gaps in code, repeated: an instruction that traps.
+    /// The bytes that fill gaps in code, repeated: an instruction that traps. One zero byte by default.
     pub const fn trap(mut self, trap: &'static [u8]) -> ArchInfo {
         self.trap = trap;
         self
     }
 
-    /// How far the base of the GOT lies after its first slot.
+    /// How many bytes the base of the GOT (what [`Base::Got`](crate::reloc::Base::Got) and
+    /// [`Subject::GotBase`](crate::reloc::Subject::GotBase) mean) lies after its first slot; zero by default.
     pub const fn got_bias(mut self, bias: u64) -> ArchInfo {
         self.got_bias = bias;
         self
     }
 
-    /// How far, in bytes, a direct call reaches either way, where that is less than a batch may span.
+    /// How far, in bytes, a direct call reaches either way, where that is less than a batch may span. Calls that are farther apart
+    /// go through thunks ([`StubKind::Thunk`]); an architecture that does not say this needs none.
     pub const fn call_reach(mut self, reach: u64) -> ArchInfo {
         self.call_reach = Some(reach);
         self
@@ -110,7 +115,7 @@ impl ArchInfo {
         self.rows
     }
 
-    /// The row that stores a pointer of `bytes` bytes.
+    /// The row that stores a pointer of `bytes` bytes, as an index into [`ArchInfo::rows`]; `None` if there is none.
     pub const fn pointer_row(&self, bytes: u8) -> Option<u16> {
         match bytes {
             4 => self.pointer_rows[0],
@@ -148,6 +153,14 @@ pub enum StubKind {
     Plt,
     /// Jumps to a target anywhere without using a GOT slot.
     Thunk,
+    /// What the slot of a function that is not linked yet points to: hands the address of that slot to the [`Binder`](Self::Binder),
+    /// in a register that a call changes and that holds no argument. Rows whose subject is a GOT slot mean the function's slot,
+    /// all others the binder, which is code of the same batch.
+    Lazy,
+    /// Links a function on its first call, once in a batch: saves every register that may hold an argument, calls the target in
+    /// the C calling convention with the address of the slot as its one argument, restores the registers, and jumps to the
+    /// address that the call returned, with the stack as it was.
+    Binder,
 }
 
 impl StubKind {
@@ -156,6 +169,8 @@ impl StubKind {
         match self {
             StubKind::Plt => "plt",
             StubKind::Thunk => "thunk",
+            StubKind::Lazy => "lazy",
+            StubKind::Binder => "binder",
         }
     }
 }
@@ -253,14 +268,14 @@ pub struct Target {
     pub arch: &'static dyn TargetArch,
     /// The byte order of data.
     pub endian: Endian,
-    /// The size of a pointer.
+    /// The size of a pointer in bytes: four or eight.
     pub pointer_bytes: u8,
     /// The name of the format of its objects.
     pub format: &'static str,
 }
 
 impl Target {
-    /// The index of the row that stores a pointer.
+    /// The index of the row that stores a pointer of this target, in the batch's table; `None` if the architecture has none.
     pub fn pointer_row(&self) -> Option<u16> {
         self.arch.info().pointer_row(self.pointer_bytes)
     }

@@ -239,6 +239,14 @@ pub enum LinkError {
         /// What it said.
         reason: String,
     },
+    /// Who was asked for a definition failed, or gave something else.
+    #[error("{resolver}: {reason}")]
+    Resolver {
+        /// Who was asked.
+        resolver: String,
+        /// What it said, or what is wrong with what it gave.
+        reason: String,
+    },
     /// What the caller asked for makes no sense.
     #[error("{0}")]
     Request(String),
@@ -304,6 +312,7 @@ impl LinkError {
             LinkError::NotUpdatable { .. } => "not-updatable",
             LinkError::Executor { .. } => "executor",
             LinkError::Pass { .. } => "pass",
+            LinkError::Resolver { .. } => "resolver",
             LinkError::Request(_) => "request",
         }
     }
@@ -351,7 +360,7 @@ impl LinkError {
             | LinkError::NoMemory { advice, .. }
             | LinkError::NotUpdatable { advice, .. }
             | LinkError::Executor { advice, .. } => advice.clone(),
-            LinkError::Pass { .. } | LinkError::Request(_) => String::new(),
+            LinkError::Pass { .. } | LinkError::Resolver { .. } | LinkError::Request(_) => String::new(),
         }
     }
 }

@@ -5,9 +5,11 @@
 //! which may be the target's own memory under another address, or a buffer that is sent there.
 
 use crate::addr::{Addr, AddrRange, Endian};
+use crate::error::LinkErrors;
 use crate::graph::{Initialisers, Protection, Residence};
 use std::ffi::CString;
 use std::fmt;
+use std::sync::Arc;
 
 /// Owns the memory in which linked code lives, and runs it.
 #[allow(unsafe_code, reason = "running linked code is what an executor is for, and is declared unsafe")]
@@ -27,6 +29,15 @@ pub trait Executor: Send + Sync {
     /// Whether batches are to come with an [`Action::Describe`].
     fn wants_description(&self) -> bool {
         false
+    }
+
+    /// The address, in the target, of a function that links others when they are first called. It takes the address of a slot
+    /// that came with [`Action::LinkOnCall`], stores the address of the function in the slot, and returns it.
+    fn lazy_linker(&self) -> Result<Addr, ExecutorError> {
+        Err(ExecutorError::with_advice(
+            format!("the executor \"{}\" links no functions on their first call", self.name()),
+            "supply their object or address instead",
+        ))
     }
 
     /// Runs arrays of function pointers in the order given, each with the program's arguments as the platform does it.
@@ -126,6 +137,41 @@ pub enum Action {
     },
     /// Makes the batch's names known for crash reports and for finding the module that an address belongs to.
     Describe(Description),
+    /// Makes slots known whose functions are linked when they are first called. See [`Executor::lazy_linker`].
+    LinkOnCall(Vec<LazySlot>),
+}
+
+/// A function that is linked when it is first called.
+pub trait LazyFunction: Send + Sync {
+    /// Its name, for errors.
+    fn name(&self) -> &str;
+
+    /// Its address, linked if it was not yet. Called on the thread that calls the function, by several at once if they do, and
+    /// again by a thread that calls the function while it links it. After an error the process cannot go on.
+    fn link(&self) -> Result<Addr, LinkErrors>;
+}
+
+/// The slot of a function that is linked when it is first called: until then it points to code that has it linked.
+#[derive(Clone)]
+pub struct LazySlot {
+    /// Where the slot is: an aligned pointer in writable memory of the batch.
+    pub slot: Addr,
+    /// The function.
+    pub function: Arc<dyn LazyFunction>,
+}
+
+impl PartialEq for LazySlot {
+    fn eq(&self, other: &Self) -> bool {
+        self.slot == other.slot && Arc::ptr_eq(&self.function, &other.function)
+    }
+}
+
+impl Eq for LazySlot {}
+
+impl fmt::Debug for LazySlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazySlot").field("slot", &self.slot).field("function", &self.function.name()).finish()
+    }
 }
 
 /// What a batch is, for crash reports and per-module services.

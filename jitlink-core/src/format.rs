@@ -1,8 +1,8 @@
 //! What an object format tells the linker.
 
 use crate::addr::Endian;
-use crate::error::LinkError;
-use crate::graph::ObjectBuilder;
+use crate::error::{LinkError, LinkErrors};
+use crate::graph::{LinkGraph, Name, ObjectBuilder, Scope, SymbolId};
 
 /// A way to write object files. Knows no architecture.
 pub trait ObjectFormat: Send + Sync {
@@ -15,7 +15,7 @@ pub trait ObjectFormat: Send + Sync {
     /// Whether these are the first bytes of an object of this format. By magic only; never fails.
     fn recognize(&self, bytes: &[u8]) -> bool;
 
-    /// Which machine the object is for.
+    /// Which machine the object is for. `name` is the object's, for errors; fails where the header is cut off or contradicts itself.
     fn header(&self, name: &str, bytes: &[u8]) -> Result<ObjectHeader, LinkError>;
 
     /// Appends an object to the batch. Everything in it must be understood or refused: nothing is skipped.
@@ -33,6 +33,39 @@ pub trait ObjectFormat: Send + Sync {
     fn boundary<'n>(&self, _name: &'n [u8]) -> Option<Boundary<'n>> {
         None
     }
+
+    /// Writes a batch as one relocatable object, from which [`ObjectFormat::read`] makes the same graph again. What the format
+    /// cannot express is refused by name; a format that is only read refuses everything.
+    fn write(&self, _object: &Relocatable<'_, '_>) -> Result<Vec<u8>, LinkErrors> {
+        let what = format!("objects of format {} can be read only, not written", self.name());
+        Err(LinkError::Request(what).into())
+    }
+}
+
+/// A batch whose names are resolved, to be written as one object.
+///
+/// Only live blocks are written. References of code go to [`LinkGraph::canonical`] symbols; those that debug information holds
+/// of blocks that are not live go nowhere. Unwind records stand in one block.
+#[derive(Debug)]
+pub struct Relocatable<'g, 'a> {
+    /// What the first object's header says.
+    pub header: ObjectHeader,
+    /// The batch.
+    pub graph: &'g LinkGraph<'a>,
+    /// The names that others see or must define, one of each, in the order in which they are to be written.
+    pub names: Vec<VisibleName<'a>>,
+}
+
+/// A name that is not one object's alone.
+#[derive(Clone, Copy, Debug)]
+pub struct VisibleName<'a> {
+    /// The name.
+    pub name: Name<'a>,
+    /// Who sees it.
+    pub scope: Scope,
+    /// What it means: its definition, or a reference to it if nothing of the batch defines it. Several names mean one symbol
+    /// where there are aliases.
+    pub symbol: SymbolId,
 }
 
 /// What the linker itself provides under a name that the format gives it.
@@ -48,9 +81,9 @@ pub enum Provided {
 /// What an object's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectHeader {
-    /// The format's number for the machine.
+    /// The format's number for the machine, which a [`RelocTable`](crate::reloc::RelocTable) ties to an architecture.
     pub machine: u32,
-    /// The size of a pointer.
+    /// The size of a pointer in bytes: four or eight.
     pub pointer_bytes: u8,
     /// The byte order.
     pub endian: Endian,

@@ -27,6 +27,7 @@ pub mod graph;
 pub mod image;
 pub mod input;
 pub mod link;
+mod pages;
 #[cfg(all(feature = "in-process", target_os = "linux"))]
 #[allow(unsafe_code, reason = "maps, writes and runs memory of this process; nothing else in this crate may")]
 pub mod process;

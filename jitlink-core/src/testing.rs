@@ -4,8 +4,8 @@ use crate::addr::Endian;
 use crate::reloc::{Field, FieldError, Reloc, RelocTable, apply};
 
 /// Panics, naming the row, unless the table is sorted by raw number without duplicates, and every row's field gives back
-/// what was written to it, leaves its surroundings alone, clears what stood in it, and stops at the row's limits; in both
-/// byte orders.
+/// what was written to it, leaves its surroundings alone, clears what stood in it (or adds to it, if that is what it does), and
+/// stops at the row's limits; in both byte orders.
 pub fn check_table(table: &RelocTable) {
     for pair in table.rows().windows(2) {
         let names = (pair[0].name(), pair[1].name());
@@ -22,7 +22,10 @@ pub fn check_table(table: &RelocTable) {
 pub fn check_row(row: &Reloc) {
     for endian in [Endian::Little, Endian::Big] {
         for background in [[0; 24], [0xff; 24], NOISE] {
-            check_field(row, background, endian);
+            match row.field().is_adding() {
+                true => check_sum(row, background, endian),
+                false => check_field(row, background, endian),
+            }
             check_limits(row, background, endian);
         }
     }
@@ -55,10 +58,33 @@ fn check_field(row: &Reloc, background: [u8; 24], endian: Endian) {
     assert_eq!(bytes, background, "{}: writing back the old value does not restore the bytes", row.name());
 }
 
+/// What is added is there, and is gone when it is taken away again.
+fn check_sum(row: &Reloc, background: [u8; 24], endian: Endian) {
+    let field = row.field();
+    let end = 8 + field.bytes();
+    let unused = 64 - u32::from(field.value_bits()).clamp(1, 64);
+    for value in [0i64, 1, -1, 0x5a, 0x1234_5678_9abc_def0] {
+        let mut bytes = background;
+        let old = field.extract(&bytes[8..end], endian);
+        field.insert(&mut bytes[8..end], value as u64, endian);
+        let outside = (bytes[..8] == background[..8], bytes[end..] == background[end..]);
+        assert_eq!(outside, (true, true), "{}: bytes around the field changed", row.name());
+        let sum = field.extract(&bytes[8..end], endian).wrapping_sub(old.wrapping_add(value));
+        assert_eq!(sum << unused, 0, "{}: adding {value:#x} to {old:#x} is off by {sum:#x}", row.name());
+        field.insert(&mut bytes[8..end], value.wrapping_neg() as u64, endian);
+        assert_eq!(bytes, background, "{}: taking {value:#x} away again does not restore the bytes", row.name());
+    }
+}
+
 /// Whether a field keeps all of a value, so that it can be read back.
 fn holds(field: &Field, value: i64) -> bool {
     let bits = u32::from(field.value_bits());
-    let signed = value.wrapping_add(field.rounding()).checked_shr(bits.max(1) - 1).unwrap_or(0);
+    let rounded = value.wrapping_add(field.rounding());
+    let signed = rounded.checked_shr(bits.max(1) - 1).unwrap_or(0);
+    // An upper half keeps only what the lower one does not.
+    if rounded.trailing_zeros() < u32::from(field.lowest_bit()) {
+        return false;
+    }
     bits >= 64 || field.bytes() > 0 && field.alignment() == 1 && (signed == 0 || signed == -1)
 }
 

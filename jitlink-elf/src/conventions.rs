@@ -64,6 +64,11 @@ fn number(digits: &[u8]) -> Option<u32> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// Whether a section of this name is constant once it is relocated (`.data.rel.ro`, `.data.rel.ro.local`, `.data.rel.ro.NAME`).
+pub(crate) fn is_relro(name: &[u8]) -> bool {
+    name.strip_prefix(b".data.rel.ro").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+}
+
 /// Whether C code can write this name, so that `__start_NAME` and `__stop_NAME` are names too.
 pub(crate) fn is_c_identifier(name: &[u8]) -> bool {
     let letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
@@ -109,6 +114,16 @@ mod tests {
         check(".init_array.99999999999999999999", progbits, InitStage::Init, 65_535, false);
         for ordinary in [".init_arrays", ".ctorsx", ".init", ".text", ""] {
             assert_eq!(initialisers(ordinary.as_bytes(), progbits), None, "{ordinary}");
+        }
+    }
+
+    #[test]
+    fn constants_with_relocations_are_told_by_name() {
+        for name in [".data.rel.ro", ".data.rel.ro.local", ".data.rel.ro._ZTV3Foo"] {
+            assert!(is_relro(name.as_bytes()), "{name}");
+        }
+        for name in [".data.rel", ".data.rel.local", ".data.rel.rot", ".data", ""] {
+            assert!(!is_relro(name.as_bytes()), "{name}");
         }
     }
 

@@ -87,6 +87,8 @@ pub(crate) struct File<'n, 'a, Elf: FileHeader> {
     pub(crate) bytes: &'a [u8],
     pub(crate) endian: Elf::Endian,
     pub(crate) machine: u16,
+    /// The header, of which each reader takes what it needs.
+    pub(crate) header: &'a Elf,
     /// The section headers, of which the first is no section.
     pub(crate) sections: &'a [Elf::SectionHeader],
     names: StringTable<'a>,
@@ -126,7 +128,7 @@ impl<'n, 'a, Elf: FileHeader> File<'n, 'a, Elf> {
         let names = header.section_strings(endian, bytes, sections).map_err(|error| malformed(&error.to_string()))?;
         let name_budget = Cell::new((bytes.len() as u64).saturating_mul(NAME_BUDGET));
         let machine = header.e_machine(endian).0;
-        let file = File { name, bytes, endian, machine, sections, names, name_budget };
+        let file = File { name, bytes, endian, machine, header, sections, names, name_budget };
         file.check_contents()?;
         Ok(file)
     }

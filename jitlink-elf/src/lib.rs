@@ -8,19 +8,21 @@ mod header;
 mod relocations;
 mod sections;
 mod symbols;
+mod write;
 
 use comdat::Groups;
 use header::{File, Shape};
-use jitlink_core::format::{Boundary, ObjectHeader, Provided};
+use jitlink_core::format::{Boundary, ObjectHeader, Provided, Relocatable};
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::registry::Plugin;
-use jitlink_core::{LinkError, ObjectFormat};
+use jitlink_core::{LinkError, LinkErrors, ObjectFormat};
 use object::elf::{FileHeader32, FileHeader64};
 use object::read::elf::FileHeader;
 use object::{BigEndian, LittleEndian};
 use relocations::RelocationSections;
 use sections::Placement;
 use symbols::SymbolTable;
+use write::origin::ObjectOrigin;
 
 /// Relocatable ELF objects of either width and byte order.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +79,10 @@ impl ObjectFormat for ElfFormat {
     fn boundary<'n>(&self, name: &'n [u8]) -> Option<Boundary<'n>> {
         conventions::boundary(name)
     }
+
+    fn write(&self, object: &Relocatable<'_, '_>) -> Result<Vec<u8>, LinkErrors> {
+        write::write(object)
+    }
 }
 
 fn read_header<Elf: FileHeader>(name: &str, bytes: &[u8]) -> Result<ObjectHeader, LinkError> {
@@ -92,7 +98,7 @@ fn read_definitions<'a, Elf: FileHeader>(
     SymbolTable::find(&file)?.definitions(&file, found)
 }
 
-fn read_object<'a, Elf: FileHeader>(
+fn read_object<'a, Elf: FileHeader<Rel: Sync, Rela: Sync, Endian: Sync>>(
     name: &str,
     bytes: &'a [u8],
     builder: &mut ObjectBuilder<'_, 'a>,
@@ -104,6 +110,7 @@ fn read_object<'a, Elf: FileHeader>(
     }
     let table = SymbolTable::find(&file)?;
     let relocation_sections = RelocationSections::find(&file, &table)?;
+    builder.remember(ObjectOrigin::of(&file).pack());
     builder.reserve(file.sections.len(), table.count(), relocation_sections.total());
     let groups = Groups::read(&file, &table, builder)?;
     let placement = Placement::read(&file, &groups, &relocation_sections, builder)?;

@@ -93,7 +93,7 @@ struct Raw {
 }
 
 /// Reads the relocations of all sections that were read.
-pub(crate) fn read<'a, Elf: FileHeader>(
+pub(crate) fn read<'a, Elf: FileHeader<Rel: Sync, Rela: Sync, Endian: Sync>>(
     file: &File<'_, 'a, Elf>,
     sections: &RelocationSections,
     placement: &Placement,
@@ -103,9 +103,10 @@ pub(crate) fn read<'a, Elf: FileHeader>(
 ) -> Result<(), LinkError> {
     let rows = builder.graph().rows().clone();
     let (endian, arch) = (builder.target().endian, builder.target().arch.info().name());
+    let meaning = Meaning { rows: &rows, symbols, endian };
     for (target, placed) in placement.iter() {
         let Some(index) = sections.of(target) else { continue };
-        let site = Relocated { file, table, symbols, rows: &rows, endian, arch, index, target, placed };
+        let site = Relocated { file, table, meaning, arch, index, target, placed };
         match file.sections[index].sh_type(file.endian) {
             elf::SHT_RELA => site.read_rela(builder)?,
             elf::SHT_REL => site.read_rel(builder)?,
@@ -115,13 +116,36 @@ pub(crate) fn read<'a, Elf: FileHeader>(
     Ok(())
 }
 
+/// What the numbers in relocations mean.
+#[derive(Clone, Copy)]
+struct Meaning<'f> {
+    rows: &'f RowTable,
+    symbols: &'f Symbols,
+    endian: Endian,
+}
+
+impl Meaning<'_> {
+    /// The edge for a relocation, with its place in the section; `None` where it is wrong.
+    #[inline(always)]
+    fn edge(&self, raw: &Raw, content: &[u8]) -> Option<(u64, Edge)> {
+        let (row, reloc) = self.rows.by_raw(raw.kind)?;
+        let target = self.symbols.get(raw.symbol)?;
+        let addend = match raw.addend {
+            Some(addend) => addend,
+            None => {
+                let start = usize::try_from(raw.offset).ok().filter(|start| *start <= content.len())?;
+                reloc.field().extract(content[start..].get(..reloc.field().bytes())?, self.endian)
+            }
+        };
+        Some((raw.offset, Edge { addend, offset: 0, target, row, subject: reloc.subject() }))
+    }
+}
+
 /// A section being relocated.
 struct Relocated<'f, 'n, 'a, Elf: FileHeader> {
     file: &'f File<'n, 'a, Elf>,
     table: &'f SymbolTable<'a, Elf>,
-    symbols: &'f Symbols,
-    rows: &'f RowTable,
-    endian: Endian,
+    meaning: Meaning<'f>,
     arch: &'static str,
     /// The section of relocations.
     index: usize,
@@ -130,27 +154,43 @@ struct Relocated<'f, 'n, 'a, Elf: FileHeader> {
     placed: Placed,
 }
 
-impl<'a, Elf: FileHeader> Relocated<'_, '_, 'a, Elf> {
+impl<'a, Elf: FileHeader<Rel: Sync, Rela: Sync, Endian: Sync>> Relocated<'_, '_, 'a, Elf> {
     fn read_rela(&self, builder: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
-        let entries: &[Elf::Rela] = self.file.table(self.index)?;
+        let entries: &'a [Elf::Rela] = self.file.table(self.index)?;
         let endian = self.file.endian;
-        let edges = entries.iter().map(|entry| {
+        let raw = move |number: usize| {
+            let entry = &entries[number];
             let addend = Some(entry.r_addend(endian).into());
             let (symbol, kind) = (entry.r_sym(endian, false), entry.r_type(endian, false).0);
-            self.edge(Raw { offset: entry.r_offset(endian).into(), symbol, kind, addend }, &[])
-        });
-        builder.add_edges(self.placed.id, edges)
+            Raw { offset: entry.r_offset(endian).into(), symbol, kind, addend }
+        };
+        self.read_table(builder, entries.len(), &[], raw)
     }
 
     fn read_rel(&self, builder: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
-        let entries: &[Elf::Rel] = self.file.table(self.index)?;
+        let entries: &'a [Elf::Rel] = self.file.table(self.index)?;
         let endian = self.file.endian;
         let content = self.content(builder);
-        let edges = entries.iter().map(|entry| {
+        let raw = move |number: usize| {
+            let entry = &entries[number];
             let (symbol, kind) = (entry.r_sym(endian), entry.r_type(endian).0);
-            self.edge(Raw { offset: entry.r_offset(endian).into(), symbol, kind, addend: None }, &content)
-        });
-        builder.add_edges(self.placed.id, edges)
+            Raw { offset: entry.r_offset(endian).into(), symbol, kind, addend: None }
+        };
+        self.read_table(builder, entries.len(), &content, raw)
+    }
+
+    /// Relocations that are all of one size, so that each can be read by itself.
+    fn read_table(
+        &self,
+        builder: &mut ObjectBuilder<'_, 'a>,
+        count: usize,
+        content: &[u8],
+        raw: impl Fn(usize) -> Raw + Sync,
+    ) -> Result<(), LinkError> {
+        let meaning = self.meaning;
+        let table = self.file.content(self.index);
+        let read = |number: usize| meaning.edge(&raw(number), content);
+        builder.add_table_edges(self.placed.id, table, count, read, |number| self.explain(&raw(number), content))
     }
 
     fn read_crel(&self, builder: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
@@ -164,7 +204,7 @@ impl<'a, Elf: FileHeader> Relocated<'_, '_, 'a, Elf> {
         };
         let content = if entries.has_addends { Default::default() } else { self.content(builder) };
         let edges = entries.map(|entry| match entry {
-            Ok(raw) => self.edge(raw, &content),
+            Ok(raw) => self.meaning.edge(&raw, &content).ok_or_else(|| self.explain(&raw, &content)),
             Err(at) => {
                 Err(self.file.malformed(self.index, at as u64, "a compact relocation is cut short or too large"))
             }
@@ -182,28 +222,17 @@ impl<'a, Elf: FileHeader> Relocated<'_, '_, 'a, Elf> {
         self.file.content(self.target).into()
     }
 
-    #[inline]
-    fn edge(&self, raw: Raw, content: &[u8]) -> Result<(u64, Edge), LinkError> {
-        let Some((row, reloc)) = self.rows.by_raw(raw.kind) else { return Err(self.unknown(&raw)) };
-        let Some(target) = self.symbols.get(raw.symbol) else { return Err(self.no_symbol(&raw, reloc)) };
-        let addend = match raw.addend {
-            Some(addend) => addend,
-            None => self.implicit_addend(&raw, reloc, content)?,
-        };
-        Ok((raw.offset, Edge { addend, offset: 0, target, row, subject: reloc.subject() }))
-    }
-
-    fn implicit_addend(&self, raw: &Raw, reloc: &Reloc, content: &[u8]) -> Result<i64, LinkError> {
-        let size = reloc.field().bytes();
-        let start = usize::try_from(raw.offset).ok().filter(|start| *start <= content.len());
-        match start.and_then(|start| content[start..].get(..size)) {
-            Some(field) => Ok(reloc.field().extract(field, self.endian)),
-            None => {
-                let site = Box::new(self.site(raw, reloc.name()));
-                let what = format!("the field of {size:#x} bytes lies outside the section's {:#x}", content.len());
-                Err(LinkError::Malformed { site, what })
-            }
+    /// What is wrong with a relocation that is no edge.
+    #[cold]
+    fn explain(&self, raw: &Raw, content: &[u8]) -> LinkError {
+        let Some((_, reloc)) = self.meaning.rows.by_raw(raw.kind) else { return self.unknown(raw) };
+        if self.meaning.symbols.get(raw.symbol).is_none() {
+            return self.no_symbol(raw, reloc);
         }
+        let site = Box::new(self.site(raw, reloc.name()));
+        let size = reloc.field().bytes();
+        let what = format!("the field of {size:#x} bytes lies outside the section's {:#x}", content.len());
+        LinkError::Malformed { site, what }
     }
 
     fn site(&self, raw: &Raw, reloc: &str) -> Site {
@@ -216,13 +245,11 @@ impl<'a, Elf: FileHeader> Relocated<'_, '_, 'a, Elf> {
         }
     }
 
-    #[cold]
     fn unknown(&self, raw: &Raw) -> LinkError {
         let site = Box::new(self.site(raw, ""));
         LinkError::UnknownRelocation { site, raw: raw.kind, arch: self.arch.to_string() }
     }
 
-    #[cold]
     fn no_symbol(&self, raw: &Raw, reloc: &Reloc) -> LinkError {
         let site = Box::new(self.site(raw, reloc.name()));
         let number = raw.symbol as usize;

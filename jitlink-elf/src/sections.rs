@@ -13,6 +13,7 @@ use crate::compression;
 use crate::conventions;
 use crate::header::File;
 use crate::relocations::RelocationSections;
+use crate::write::origin::SectionOrigin;
 use jitlink_core::LinkError;
 use jitlink_core::graph::{
     BlockId, Content, GroupId, Merge, ObjectBuilder, Protection, Residence, Role, Section, SectionId,
@@ -36,6 +37,13 @@ const PROCESSOR_FLAGS: [(elf::Machine, u64, Residence); 3] = [
     (elf::EM_ARM, 0x2000_0000, Residence::Near),
     (elf::EM_AARCH64, 0x2000_0000, Residence::Near),
 ];
+
+/// The flag of a machine's sections that may lie far from the others, if it has one.
+pub(crate) fn far_flag(machine: elf::Machine) -> Option<u64> {
+    let is_far =
+        |(known, _, residence): &&(elf::Machine, u64, Residence)| (*known, *residence) == (machine, Residence::Far);
+    PROCESSOR_FLAGS.iter().find(is_far).map(|(_, flag, _)| *flag)
+}
 
 /// The flags that mean the same on every machine and are understood here.
 const KNOWN_FLAGS: u64 = elf::SHF_WRITE.0
@@ -262,6 +270,8 @@ impl<'a, Elf: FileHeader> Reader<'_, '_, 'a, Elf> {
         section.residence = residence;
         section.protection = match () {
             () if self.has(elf::SHF_EXECINSTR) => Protection::ReadExecute,
+            // Writable for dynamic linkers alone; here it is relocated before the program sees it.
+            () if conventions::is_relro(self.name) && section.is_loaded() => Protection::Read,
             () if self.has(elf::SHF_WRITE) => Protection::ReadWrite,
             () => Protection::Read,
         };
@@ -269,6 +279,7 @@ impl<'a, Elf: FileHeader> Reader<'_, '_, 'a, Elf> {
         section.retain = self.has(elf::SHF_GNU_RETAIN) || matches!(section.role, Role::Initialisers(_));
         section.gathered = section.is_loaded() && conventions::is_c_identifier(self.name);
         section.group = group;
+        section.origin = SectionOrigin { kind: self.kind(), flags: self.flags() }.pack();
         if section.role == Role::Ordinary || section.role == Role::Debug {
             section.merge = bytes.filter(|_| !has_relocations).and_then(|bytes| self.merge(bytes));
         }

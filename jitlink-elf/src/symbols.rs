@@ -22,6 +22,16 @@ use object::read::elf::{FileHeader, SectionHeader, Sym};
 /// `SHN_X86_64_LCOMMON` (x86-64 psABI, "Large Code Model"): common symbols that only full-width references point to.
 const SHN_X86_64_LCOMMON: u16 = 0xff02;
 
+/// The section number of a machine's common symbols that may lie far from the others, if it has one.
+pub(crate) fn far_common(machine: elf::Machine) -> Option<elf::SymbolSection> {
+    (machine == elf::EM_X86_64).then_some(elf::SymbolSection(SHN_X86_64_LCOMMON))
+}
+
+/// Whether the machine's psABI gives the processor's bits of `st_other` a meaning, as far as is known here.
+pub(crate) fn has_other_bits(machine: elf::Machine) -> bool {
+    ![elf::EM_X86_64, elf::EM_386].contains(&machine)
+}
+
 /// The symbol table's entries with their names.
 pub(crate) struct SymbolTable<'a, Elf: FileHeader> {
     /// The number of its section; zero if there is none.

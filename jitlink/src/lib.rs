@@ -25,15 +25,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where to go from here
+//!
+//! The [`guide`] has a page for each thing that people do with this library, with a complete example:
+//! [link objects and call a function](guide::linking), [provide host functions and data](guide::host),
+//! [look at a link or change it](guide::passes), [replace a function while it runs](guide::updating),
+//! [link what your own compiler made](guide::compilers), [add an architecture](guide::architectures), [add an object format](guide::formats).
+//!
 //! # What a link is
 //!
 //! All inputs of one [`Session::link`] become one graph, one layout and one allocation. Names that they do not define are looked
-//! up in the libraries of the session, then among the names that [`Session::define`] gave it, then in the executor: for this
-//! process, in the program and in its shared libraries. Archives give the members that are needed. All that is wrong with a
+//! up in the libraries of the session, then among the names that [`Session::define`] gave it, then asked of its resolvers, then
+//! looked up in the executor: for this process, in the program and in its shared libraries. Archives give the members that are needed. All that is wrong with a
 //! link is reported at once, as [`LinkErrors`]; a link that fails changes nothing.
 //!
 //! Linking runs nothing. [`Module::initialise`] runs the initialisers, [`Module::run_main`] a whole program; both are unsafe,
 //! because only the caller can know what the code does.
+//!
+//! A [`Resolver`] supplies what nobody defines when a link needs it: addresses, objects that join the link, or functions that are
+//! linked when they are first called ([`Lazy`]).
 //!
 //! A module stays linked until [`Module::remove`], which refuses while other modules or [`SymbolHandle`]s refer to it.
 //!
@@ -59,14 +69,33 @@
 //!
 //! Each backend is a crate of its own behind a Cargo feature of this one: `elf` and `x86` are on by default, and `in-process`,
 //! with which linked code runs in this process. A backend of your own needs no feature here: depend on its crate, name it in
-//! your program (`use my_backend as _;`), and it is in [`Registry::global`]. [`core`] is what it builds on.
+//! your program (`use my_backend as _;`), and it is in [`Registry::global`]. [`core`] is what it builds on; the guide says how to
+//! write [architectures](guide::architectures) and [formats](guide::formats).
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod error;
+mod lazy;
+// Pages for people, in the documentation alone. Their examples are for what runs code of x86-64 in this process.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(
+        doctest,
+        feature = "elf",
+        feature = "x86",
+        feature = "in-process",
+        target_arch = "x86_64",
+        target_os = "linux"
+    )
+))]
+pub mod guide;
 mod library;
+#[cfg(all(test, loom))]
+mod models;
 mod module;
+mod once;
 mod resolver;
 mod session;
+mod sync;
 mod update;
 
 #[cfg(feature = "x86")]
@@ -81,12 +110,14 @@ pub use jitlink_core::link::{LinkMap, LinkOptions, Pipeline, Roots, Segment, Sta
 #[cfg(all(feature = "in-process", target_os = "linux"))]
 pub use jitlink_core::process::ProcessExecutor;
 pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, Registry, Site};
+pub use lazy::Lazy;
 pub use library::Library;
 pub use module::{Module, SymbolHandle};
+pub use resolver::{BoxError, Definition, Resolver, resolver};
 pub use session::Session;
 pub use update::Updated;
 
-/// The examples of the repository's front page.
+/// The examples of the crate's front page.
 #[cfg(all(doctest, feature = "elf", feature = "x86", feature = "in-process"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,14 +1,15 @@
 //! Libraries: namespaces with a search order.
 
 use crate::error::RemoveError;
+use crate::lazy::{part, that_go, that_may_go};
 use crate::module::{Module, ModuleShared, SymbolHandle};
-use crate::resolver::SessionResolver;
+use crate::resolver::{Resolver, SessionResolver};
 use crate::session::{Session, SessionShared};
+use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use hashbrown::HashTable;
 use jitlink_core::graph::Name;
 use jitlink_core::link::{Export, LinkOptions, link};
 use jitlink_core::{Input, LinkError, LinkErrors};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 /// A namespace: the modules that were linked to it, and the libraries that are searched after it.
 ///
@@ -24,6 +25,26 @@ struct LibraryShared {
     state: RwLock<LibraryState>,
 }
 
+impl Drop for LibraryShared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let modules: Vec<_> = state.modules.iter().flatten().cloned().collect();
+        part(&modules);
+    }
+}
+
+/// A library that does not stay for this.
+pub(crate) struct WeakLibrary {
+    session: Weak<SessionShared>,
+    shared: Weak<LibraryShared>,
+}
+
+impl WeakLibrary {
+    pub(crate) fn upgrade(&self) -> Option<Library> {
+        Some(Library { session: self.session.clone(), shared: self.shared.upgrade()? })
+    }
+}
+
 pub(crate) struct LibraryState {
     name: String,
     modules: Vec<Option<Arc<ModuleShared>>>,
@@ -33,6 +54,7 @@ pub(crate) struct LibraryState {
     /// Definitions that gave way to others of their name, and are seen again when those are gone.
     hidden: HashTable<Published>,
     search: Vec<Library>,
+    resolvers: Vec<Arc<dyn Resolver>>,
 }
 
 #[derive(Clone, Copy)]
@@ -51,6 +73,7 @@ impl LibraryState {
             names: HashTable::new(),
             hidden: HashTable::new(),
             search: Vec::new(),
+            resolvers: Vec::new(),
         }
     }
 
@@ -142,16 +165,46 @@ impl Library {
     /// session defines, and then in the executor. A weak definition gives way to one that is in the library already; a second
     /// strong one is an error. Nothing of the batch runs: see [`Module::initialise`].
     pub fn link(&self, inputs: &[Input], options: &LinkOptions) -> Result<Module, LinkErrors> {
+        self.link_as(inputs, options, |module| module)
+    }
+
+    /// Links what a first call needs.
+    pub(crate) fn link_on_call(&self, inputs: &[Input], options: &LinkOptions) -> Result<Module, LinkErrors> {
+        self.link_as(inputs, options, ModuleShared::on_call)
+    }
+
+    fn link_as(
+        &self,
+        inputs: &[Input],
+        options: &LinkOptions,
+        kind: impl FnOnce(ModuleShared) -> ModuleShared,
+    ) -> Result<Module, LinkErrors> {
         let session = self.session()?;
         let resolver = SessionResolver::new(&session, self);
         let linked = link(session.registry(), &**session.executor(), inputs, &resolver, options)?;
         let name = inputs.first().map_or("(nothing)", Input::name).to_string();
         // Held until the module is published: from then on it is what keeps them linked.
-        let held = resolver.into_dependencies();
-        let dependencies = held.iter().map(|handle| handle.module().clone()).collect();
-        let module = Arc::new(ModuleShared::new(name, linked, dependencies, session.executor().clone(), options));
+        let found = resolver.into_found();
+        let dependencies = found.dependencies.iter().map(|handle| handle.module().clone()).collect();
+        let module = ModuleShared::new(name, linked, dependencies, session.executor().clone(), options);
+        let module = Arc::new(kind(module));
+        found.lazy.iter().for_each(|lazy| lazy.hold_by(&module));
         self.publish(&module)?;
         Ok(Module::new(self.clone(), module))
+    }
+
+    /// Asks `resolver` in all links to this library that follow for what neither their batch nor a library nor [`Session::define`]
+    /// defines, after those that were added before and before the session's.
+    pub fn add_resolver(&self, resolver: impl Resolver + 'static) {
+        self.write().resolvers.push(Arc::new(resolver));
+    }
+
+    pub(crate) fn resolvers(&self) -> Vec<Arc<dyn Resolver>> {
+        self.read().resolvers.clone()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakLibrary {
+        WeakLibrary { session: self.session.clone(), shared: Arc::downgrade(&self.shared) }
     }
 
     pub(crate) fn session(&self) -> Result<Session, LinkError> {
@@ -249,16 +302,36 @@ impl Library {
         Ok(())
     }
 
-    /// Takes a module's names back, if nothing needs them.
-    pub(crate) fn withdraw(&self, module: &Arc<ModuleShared>) -> Result<(), RemoveError> {
+    /// Takes the names back of a module and of what goes with it, if nothing needs them. The modules that are gone.
+    pub(crate) fn withdraw(&self, module: &Arc<ModuleShared>) -> Result<Vec<Arc<ModuleShared>>, RemoveError> {
+        // Before the lock: an update holds what is asked here while it waits for the lock.
+        let mut going = that_may_go(module);
         let mut state = self.write();
-        let slot = module.may_be_removed()?;
-        for (name, _) in module.exports().clone().iter() {
-            state.take_out(slot, &Name::new(name.as_bytes()));
+        if going.len() > 1 {
+            let is_here = |known: &Arc<ModuleShared>| state.modules.iter().flatten().any(|own| Arc::ptr_eq(own, known));
+            going.retain(|known| Arc::ptr_eq(known, module) || is_here(known));
+            going = that_go(going);
         }
-        state.modules[slot as usize] = None;
-        state.free.push(slot);
-        Ok(())
+        going.iter().try_for_each(|module| module.needed_beside(&going))?;
+        for module in &going {
+            let slot = module.set_removed();
+            // Not locked while the names are taken out, for which it is locked again.
+            let exports = module.exports().clone();
+            for (name, _) in exports.iter() {
+                state.take_out(slot, &Name::new(name.as_bytes()));
+            }
+            state.modules[slot as usize] = None;
+            state.free.push(slot);
+        }
+        Ok(going)
+    }
+
+    /// A symbol of a module of this library, unless it was removed.
+    pub(crate) fn symbol_of(&self, module: &Arc<ModuleShared>, name: &str) -> Option<SymbolHandle> {
+        // Under the lock that removal takes: a handle that it has not seen must not come to be.
+        let _state = self.read();
+        let export = *module.exports().find(&Name::new(name.as_bytes()))?;
+        module.is_linked().then(|| SymbolHandle::new(module.clone(), export))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, LibraryState> {

@@ -1,7 +1,12 @@
 //! Modules: what one link added, and the handles that keep it linked.
 
 use crate::error::RemoveError;
+use crate::lazy::contains;
 use crate::library::Library;
+use crate::sync::{
+    Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, RwLock, RwLockReadGuard, Weak,
+    lock,
+};
 use crate::update::Updates;
 use jitlink_core::arch::Target;
 use jitlink_core::executor::Allocation;
@@ -11,8 +16,6 @@ use jitlink_core::{Addr, Executor, LinkError};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 /// What one link added to a library. Cheap to clone; clones are the same module.
 ///
@@ -37,6 +40,8 @@ pub(crate) struct ModuleShared {
     /// Handles to symbols of this module that callers hold.
     handles: AtomicUsize,
     initialised: AtomicBool,
+    /// A first call has linked it.
+    on_call: bool,
     /// Modules that refer to this one.
     dependents: Mutex<Vec<Weak<ModuleShared>>>,
     details: Details,
@@ -90,6 +95,7 @@ impl ModuleShared {
             slot: AtomicU32::new(REMOVED),
             handles: AtomicUsize::new(0),
             initialised: AtomicBool::new(false),
+            on_call: false,
             dependents: Mutex::default(),
             details: Details {
                 target: linked.target,
@@ -176,39 +182,95 @@ impl ModuleShared {
     pub(crate) fn set_slot(self: &Arc<Self>, slot: u32) {
         self.slot.store(slot, Ordering::Release);
         for dependency in &lock(&self.memory).dependencies {
-            lock(&dependency.dependents).push(Arc::downgrade(self));
+            let mut dependents = lock(&dependency.dependents);
+            // Those that are gone would pile up in what is used again and again, and each keeps some memory.
+            if dependents.len() == dependents.capacity() {
+                dependents.retain(|dependent| dependent.strong_count() > 0);
+            }
+            dependents.push(Arc::downgrade(self));
         }
     }
 
-    /// The module's place in its library, if nothing needs it. Called under the library's lock, so that no new handle can be
-    /// made meanwhile.
-    pub(crate) fn may_be_removed(&self) -> Result<u32, RemoveError> {
+    /// This module, which a first call has linked.
+    pub(crate) fn on_call(mut self) -> ModuleShared {
+        self.on_call = true;
+        self
+    }
+
+    pub(crate) fn is_on_call(&self) -> bool {
+        self.on_call
+    }
+
+    /// The modules that it refers to.
+    pub(crate) fn dependencies(&self) -> Vec<Arc<ModuleShared>> {
+        lock(&self.memory).dependencies.clone()
+    }
+
+    /// Lets those go that first calls have linked.
+    pub(crate) fn forget_on_call(&self) {
+        let mut memory = lock(&self.memory);
+        let (forgotten, kept) = std::mem::take(&mut memory.dependencies).into_iter().partition(|known| known.on_call);
+        memory.dependencies = kept;
+        drop(memory);
+        drop::<Vec<_>>(forgotten);
+    }
+
+    /// Whether anyone but `others` needs the module. Called under the library's lock, so that no new handle can be made meanwhile.
+    pub(crate) fn needed_beside(&self, others: &[Arc<ModuleShared>]) -> Result<(), RemoveError> {
         let module = self.name.clone();
-        let slot = self.slot.load(Ordering::Acquire);
-        if slot == REMOVED {
+        if !self.is_linked() {
             return Err(RemoveError::Removed { module });
         }
         let mut dependents = lock(&self.dependents);
         dependents.retain(|dependent| dependent.upgrade().is_some_and(|dependent| dependent.is_linked()));
-        if !dependents.is_empty() {
-            let names = dependents.iter().filter_map(|dependent| Some(dependent.upgrade()?.name.clone()));
-            return Err(RemoveError::Needed { module, dependents: names.collect() });
+        let needing = dependents.iter().filter_map(Weak::upgrade).filter(|dependent| !contains(others, dependent));
+        let needing: Vec<String> = needing.map(|dependent| dependent.name.clone()).collect();
+        if !needing.is_empty() {
+            return Err(RemoveError::Needed { module, dependents: needing });
         }
         match self.handles.load(Ordering::Acquire) {
-            0 => {
-                self.slot.store(REMOVED, Ordering::Release);
-                Ok(slot)
-            }
+            0 => Ok(()),
             handles => Err(RemoveError::Held { module, handles }),
         }
     }
 
-    fn is_linked(&self) -> bool {
+    /// Marks the module as removed; its place in its library.
+    pub(crate) fn set_removed(&self) -> u32 {
+        self.slot.swap(REMOVED, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_linked(&self) -> bool {
         self.slot().is_some()
     }
 
+    /// Runs the module's initialisers. See [`Module::initialise`].
+    ///
+    /// # Safety
+    /// As for [`Module::initialise`].
+    pub(crate) unsafe fn initialise(&self) -> Result<(), LinkError> {
+        if self.initialised.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let details = &self.details;
+        if !details.finalisers.is_empty() {
+            // SAFETY: as this function's caller promises.
+            unsafe { self.executor.run_at_exit(details.handle, &details.finalisers) }.map_err(LinkError::from)?;
+        }
+        // SAFETY: as this function's caller promises; the arrays are the module's own.
+        unsafe { self.executor.run_arrays(&details.initialisers) }.map_err(LinkError::from)
+    }
+
+    /// Frees the memory, and lets go what it referred to.
+    fn free(&self) {
+        let memory = {
+            let mut memory = lock(&self.memory);
+            (std::mem::take(&mut memory.allocations), std::mem::take(&mut memory.dependencies))
+        };
+        drop(memory);
+    }
+
     /// Runs what the module has registered for its end, if its code ever ran.
-    fn finish(&self) -> Result<(), String> {
+    pub(crate) fn finish(&self) -> Result<(), String> {
         // A module without memory has no handle: null would stand for the whole program.
         if !self.initialised.swap(false, Ordering::AcqRel) || self.details.handle == Addr(0) {
             return Ok(());
@@ -245,8 +307,7 @@ impl Module {
 
     /// A symbol that this module defines for others. The module cannot be removed while the handle is held.
     pub fn lookup(&self, name: &str) -> Option<SymbolHandle> {
-        let export = *self.shared.exports().find(&Name::new(name.as_bytes()))?;
-        self.shared.is_linked().then(|| SymbolHandle::new(self.shared.clone(), export))
+        self.library.symbol_of(&self.shared, name)
     }
 
     /// The names that it defines for others, as they are now.
@@ -304,17 +365,8 @@ impl Module {
     /// The module's code is sound to run. When the module is removed, or its session and all handles to it are gone, no thread
     /// runs its code any more, and its finalisers are sound to run.
     pub unsafe fn initialise(&self) -> Result<(), LinkError> {
-        if self.shared.initialised.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let details = &self.shared.details;
-        if !details.finalisers.is_empty() {
-            // SAFETY: as this function's caller promises.
-            unsafe { self.shared.executor.run_at_exit(details.handle, &details.finalisers) }
-                .map_err(LinkError::from)?;
-        }
-        // SAFETY: as this function's caller promises; the arrays are the module's own.
-        unsafe { self.shared.executor.run_arrays(&details.initialisers) }.map_err(LinkError::from)
+        // SAFETY: as this function's caller promises.
+        unsafe { self.shared.initialise() }
     }
 
     /// Initialises the module, calls `entry` as a C `main`, and returns what it returns.
@@ -331,16 +383,18 @@ impl Module {
 
     /// Takes the module out of its library, runs its finalisers if it was initialised, and frees its memory.
     ///
-    /// Refused while other modules refer to it, or while handles to its symbols are held.
+    /// Refused while other modules refer to it, or while handles to its symbols are held. What was linked when it first called
+    /// [`Lazy`](crate::Lazy) functions goes with it, unless others refer to that.
     pub fn remove(&self) -> Result<(), RemoveError> {
-        self.library.withdraw(&self.shared)?;
-        let finished = self.shared.finish();
-        let memory = {
-            let mut memory = lock(&self.shared.memory);
-            (std::mem::take(&mut memory.allocations), std::mem::take(&mut memory.dependencies))
-        };
-        drop(memory);
-        finished.map_err(|reason| RemoveError::Finalisers { module: self.shared.name.clone(), reason })
+        let gone = self.library.withdraw(&self.shared)?;
+        let mut finished = Ok(());
+        for module in &gone {
+            let failed = |reason| RemoveError::Finalisers { module: module.name.clone(), reason };
+            finished = finished.and(module.finish().map_err(failed));
+        }
+        // All have run what they run at their end before the memory of any goes.
+        gone.iter().for_each(|module| module.free());
+        finished
     }
 }
 
@@ -405,9 +459,4 @@ impl std::fmt::Debug for ModuleShared {
             .field("exports", &self.exports().len())
             .finish_non_exhaustive()
     }
-}
-
-// A panic of another thread cannot leave the lists half changed, so a poisoned lock is as good as any.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

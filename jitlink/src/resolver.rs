@@ -1,15 +1,111 @@
 //! How a link finds what its batch does not define.
 
+use crate::lazy::{Lazy, LazyBinding};
 use crate::library::Library;
 use crate::module::{ModuleShared, SymbolHandle};
 use crate::session::Session;
+use crate::sync::{Arc, Mutex, PoisonError, lock};
 use jitlink_core::graph::{Linkage, Name};
-use jitlink_core::link::{Existing, Resolver};
-use jitlink_core::{Addr, LinkError};
-use std::sync::{Arc, Mutex, PoisonError};
+use jitlink_core::link::{self, Existing};
+use jitlink_core::{Addr, Input, LinkError};
+use std::error::Error;
 
-/// Looks in the library, in those that it searches, in the session's own names, then in the executor, and remembers the modules
-/// that were found, which must stay linked as long as the new one.
+/// What a resolver's failure may be.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Supplies definitions of names that nobody else defines: addresses, objects that join the link, functions that are linked when
+/// they are first called.
+///
+/// It is asked by links of the sessions and libraries that it was added to, for names that live code of the batch needs, and
+/// that neither the batch, nor its library or those that it searches, nor [`Session::define`] defines; before the executor is,
+/// so that it can stand for functions of the process. Several links may ask at once. The same answers to the same questions
+/// make the same link.
+///
+/// ```
+/// use jitlink::{Definition, resolver};
+///
+/// extern "C" fn host_time() -> u64 {
+///     42
+/// }
+///
+/// let host = resolver("the host", |names| {
+///     let answer = |name: &&[u8]| match *name {
+///         b"host_time" => Some(Definition::Address(jitlink::Addr(host_time as *const () as u64))),
+///         _ => None,
+///     };
+///     Ok(names.iter().map(answer).collect())
+/// });
+/// # let _: &dyn jitlink::Resolver = &host;
+/// ```
+pub trait Resolver: Send + Sync {
+    /// What errors call it: `the plug-in folder`.
+    fn name(&self) -> &str;
+
+    /// What defines each of these names; `None` for those that it does not know, which are left to others. Called with all names at
+    /// once, and again, with the names that are new, when objects that were supplied need more. An error fails the link.
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, BoxError>;
+}
+
+/// What defines a name.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Definition {
+    /// It is at this address, which must stay valid as long as the module that needs it.
+    Address(Addr),
+    /// An object that defines it, or an archive with a member that does. It joins the link as an archive member would: not if
+    /// an object that joined before defines the name, and with names that it needs in turn; what nothing needs of it is pruned.
+    /// An object that does not define the name is an error.
+    Object(Input),
+    /// A function that is linked when it is first called.
+    Lazy(Lazy),
+}
+
+impl From<Addr> for Definition {
+    fn from(address: Addr) -> Definition {
+        Definition::Address(address)
+    }
+}
+
+impl From<Input> for Definition {
+    fn from(object: Input) -> Definition {
+        Definition::Object(object)
+    }
+}
+
+impl From<Lazy> for Definition {
+    fn from(lazy: Lazy) -> Definition {
+        Definition::Lazy(lazy)
+    }
+}
+
+/// A resolver that is a name and a function. See [`Resolver::resolve`].
+pub fn resolver<F>(name: &str, resolve: F) -> impl Resolver + use<F>
+where
+    F: Fn(&[&[u8]]) -> Result<Vec<Option<Definition>>, BoxError> + Send + Sync,
+{
+    FnResolver { name: name.into(), resolve }
+}
+
+struct FnResolver<F> {
+    name: String,
+    resolve: F,
+}
+
+impl<F> Resolver for FnResolver<F>
+where
+    F: Fn(&[&[u8]]) -> Result<Vec<Option<Definition>>, BoxError> + Send + Sync,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, BoxError> {
+        (self.resolve)(names)
+    }
+}
+
+/// Looks in the library, in those that it searches, in the session's own names, asks the resolvers, then the executor, and remembers
+/// the modules that were found, which must stay linked as long as the new one.
 pub(crate) struct SessionResolver<'s> {
     session: &'s Session,
     library: &'s Library,
@@ -17,13 +113,26 @@ pub(crate) struct SessionResolver<'s> {
     is_empty: bool,
     /// The module that is being updated: its own names are not looked up outside.
     own: Option<&'s Arc<ModuleShared>>,
+    /// The library's, then the session's, each in the order in which they were added.
+    resolvers: Vec<Arc<dyn Resolver>>,
+    found: Mutex<Found>,
+}
+
+/// What a module will hold.
+#[derive(Default)]
+pub(crate) struct Found {
     /// One handle a module, so that none of them is removed before the new module is published.
-    dependencies: Mutex<Vec<SymbolHandle>>,
+    pub(crate) dependencies: Vec<SymbolHandle>,
+    /// Functions that are linked on their first call.
+    pub(crate) lazy: Vec<Arc<LazyBinding>>,
 }
 
 impl<'s> SessionResolver<'s> {
     pub(crate) fn new(session: &'s Session, library: &'s Library) -> SessionResolver<'s> {
-        SessionResolver { session, library, is_empty: library.is_empty(), own: None, dependencies: Mutex::default() }
+        let mut resolvers = library.resolvers();
+        resolvers.extend(session.resolvers());
+        let found = Mutex::new(Found::default());
+        SessionResolver { session, library, is_empty: library.is_empty(), own: None, resolvers, found }
     }
 
     /// This resolver for an update of a module.
@@ -35,45 +144,82 @@ impl<'s> SessionResolver<'s> {
         self.own.is_none_or(|own| !Arc::ptr_eq(own, handle.module()))
     }
 
-    pub(crate) fn into_dependencies(self) -> Vec<SymbolHandle> {
-        self.dependencies.into_inner().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn into_found(self) -> Found {
+        self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn depend(&self, handle: SymbolHandle) {
         handle.linked_to();
-        let mut dependencies = self.dependencies.lock().unwrap_or_else(PoisonError::into_inner);
+        let dependencies = &mut lock(&self.found).dependencies;
         if !dependencies.iter().any(|known| Arc::ptr_eq(known.module(), handle.module())) {
             dependencies.push(handle);
         }
     }
 
-    fn ask_executor(&self, names: &[&[u8]], found: &mut [Option<Addr>]) -> Result<(), LinkError> {
-        let missing: Vec<usize> = (0..names.len()).filter(|&index| found[index].is_none()).collect();
-        let asked: Vec<&[u8]> = missing.iter().map(|&index| names[index]).collect();
+    /// Asks one resolver for the names that have no answer yet.
+    fn ask(&self, resolver: &dyn Resolver, names: &[&[u8]], found: &mut [Answer]) -> Result<(), LinkError> {
+        let failed = |reason| LinkError::Resolver { resolver: resolver.name().into(), reason };
+        let (missing, asked) = missing(names, found);
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let answers = resolver.resolve(&asked).map_err(|error| failed(error.to_string()))?;
+        if answers.len() != asked.len() {
+            return Err(failed(format!("it gave {} answers for {} names", answers.len(), asked.len())));
+        }
+        for (index, answer) in missing.into_iter().zip(answers) {
+            found[index] = answer.map(|answer| match answer {
+                Definition::Address(address) => link::Definition::Address(address),
+                Definition::Object(input) => link::Definition::Object { input, supplier: resolver.name().into() },
+                Definition::Lazy(lazy) => {
+                    let (name, turn) = (names[index], self.session.turn());
+                    let binding = Arc::new(LazyBinding::new(lazy, name, resolver.name(), self.library, turn));
+                    lock(&self.found).lazy.push(binding.clone());
+                    link::Definition::Lazy(binding)
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn ask_executor(&self, names: &[&[u8]], found: &mut [Answer]) -> Result<(), LinkError> {
+        let (missing, asked) = missing(names, found);
         if asked.is_empty() {
             return Ok(());
         }
         let answers = self.session.executor().lookup(&asked).map_err(LinkError::from)?;
-        missing.into_iter().zip(answers).for_each(|(index, answer)| found[index] = answer);
+        missing.into_iter().zip(answers).for_each(|(index, answer)| found[index] = answer.map(Into::into));
         Ok(())
     }
 }
 
-impl Resolver for SessionResolver<'_> {
-    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
-        let mut found: Vec<Option<Addr>> = names
-            .iter()
-            .map(|name| {
-                if let Some(handle) = self.library.find(&Name::new(name)).filter(|found| self.is_other(found)) {
-                    let address = handle.address();
-                    self.depend(handle);
-                    return Some(address);
-                }
-                self.session.defined(name)
-            })
-            .collect();
+type Answer = Option<link::Definition>;
+
+/// The names without an answer, and where they stand.
+fn missing<'n>(names: &[&'n [u8]], found: &[Answer]) -> (Vec<usize>, Vec<&'n [u8]>) {
+    (0..names.len()).filter(|&index| found[index].is_none()).map(|index| (index, names[index])).unzip()
+}
+
+impl link::Resolver for SessionResolver<'_> {
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Answer>, LinkError> {
+        let known = |name: &&[u8]| {
+            if let Some(handle) = self.library.find(&Name::new(name)).filter(|found| self.is_other(found)) {
+                let address = handle.address();
+                self.depend(handle);
+                return Some(address.into());
+            }
+            self.session.defined(name).map(Into::into)
+        };
+        let mut found: Vec<Answer> = names.iter().map(known).collect();
+        for resolver in &self.resolvers {
+            self.ask(&**resolver, names, &mut found)?;
+        }
         self.ask_executor(names, &mut found)?;
         Ok(found)
+    }
+
+    fn supplies_objects(&self) -> bool {
+        !self.resolvers.is_empty()
     }
 
     fn existing(&self, name: &Name<'_>, linkage: Linkage) -> Option<Existing> {
@@ -99,7 +245,12 @@ impl Resolver for SessionResolver<'_> {
             Some(address)
         };
         let mut found: Vec<Option<Addr>> = names.iter().map(in_session).collect();
-        self.ask_executor(names, &mut found)?;
+        let missing: Vec<usize> = (0..names.len()).filter(|&index| found[index].is_none()).collect();
+        let asked: Vec<&[u8]> = missing.iter().map(|&index| names[index]).collect();
+        if !asked.is_empty() {
+            let answers = self.session.executor().lookup(&asked).map_err(LinkError::from)?;
+            missing.into_iter().zip(answers).for_each(|(index, answer)| found[index] = answer);
+        }
         Ok(found)
     }
 }

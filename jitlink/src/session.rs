@@ -2,10 +2,12 @@
 
 use crate::library::{Library, LibraryState};
 use crate::module::Module;
+use crate::once::Turn;
+use crate::resolver::Resolver;
+use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use jitlink_core::link::LinkOptions;
 use jitlink_core::{Addr, Executor, Input, LinkErrors, Registry};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Where code is linked to, and all that was linked so far. Cheap to clone; clones are the same session.
 ///
@@ -20,6 +22,8 @@ pub(crate) struct SessionShared {
     pub(crate) registry: Registry,
     pub(crate) executor: Arc<dyn Executor>,
     state: RwLock<SessionState>,
+    /// Whose initialisers run that a first call has linked.
+    turn: Arc<Turn>,
 }
 
 impl Drop for SessionShared {
@@ -33,6 +37,7 @@ impl Drop for SessionShared {
 struct SessionState {
     libraries: Vec<Library>,
     defines: HashMap<Vec<u8>, Addr>,
+    resolvers: Vec<Arc<dyn Resolver>>,
 }
 
 impl Session {
@@ -45,7 +50,8 @@ impl Session {
 
     /// A session that links to `executor` with the backends of `registry`.
     pub fn new(registry: Registry, executor: Arc<dyn Executor>) -> Session {
-        Session { shared: Arc::new(SessionShared { registry, executor, state: RwLock::default() }) }
+        let (state, turn) = (RwLock::default(), Arc::new(Turn::new()));
+        Session { shared: Arc::new(SessionShared { registry, executor, state, turn }) }
     }
 
     /// The backends.
@@ -80,6 +86,20 @@ impl Session {
     /// Gives a name an address for all links that follow, unless a batch or a library defines it.
     pub fn define(&self, name: impl Into<Vec<u8>>, address: Addr) {
         self.write().defines.insert(name.into(), address);
+    }
+
+    /// Asks `resolver` in all links that follow for what neither their batch nor a library nor [`Session::define`] defines, after
+    /// the library's own resolvers and those that were added before.
+    pub fn add_resolver(&self, resolver: impl Resolver + 'static) {
+        self.write().resolvers.push(Arc::new(resolver));
+    }
+
+    pub(crate) fn resolvers(&self) -> Vec<Arc<dyn Resolver>> {
+        self.read().resolvers.clone()
+    }
+
+    pub(crate) fn turn(&self) -> Arc<Turn> {
+        self.shared.turn.clone()
     }
 
     pub(crate) fn defined(&self, name: &[u8]) -> Option<Addr> {

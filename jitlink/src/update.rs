@@ -1,7 +1,8 @@
 //! Updates: new code for a module that stays linked.
 
-use crate::module::{Memory, Module, lock};
+use crate::module::{Memory, Module};
 use crate::resolver::SessionResolver;
+use crate::sync::lock;
 use jitlink_core::executor::PointerPlace;
 use jitlink_core::link::{self, Baseline, Changes, Export, LinkOptions, Statistics};
 use jitlink_core::{Addr, Input, LinkError, LinkErrors};
@@ -66,7 +67,8 @@ impl Module {
         let update = link::update(registry, executor, inputs, &resolver, &updates.options, &updates.baseline)?;
         let (linked, mut changes) = (update.linked, update.changes);
         // Held until the module depends on them itself.
-        let held = resolver.into_dependencies();
+        let found = resolver.into_found();
+        found.lazy.iter().for_each(|lazy| lazy.hold_by(&self.shared));
         // Names that are new, and those that mean another place or size now: constants that changed.
         let mut withdrawn = changes.removed.clone();
         let published: Vec<(&str, Export)> = {
@@ -90,7 +92,7 @@ impl Module {
         }
         memory.allocations[allocation] = Some(linked.allocation);
         drop(memory);
-        self.shared.depend_on(held.iter().map(|handle| handle.module().clone()));
+        self.shared.depend_on(found.dependencies.iter().map(|handle| handle.module().clone()));
         let updated = Updated {
             replaced: changes.replaced.clone(),
             added: changes.added.clone(),
@@ -98,8 +100,8 @@ impl Module {
             skips_initialisers: changes.skips_initialisers,
             statistics: linked.statistics,
         };
-        // Nobody can look the removed names up any more.
-        let held = updated.removed.iter().any(|name| self.shared.is_held(name));
+        // Nobody can look up any more what was withdrawn.
+        let held = withdrawn.iter().any(|name| self.shared.is_held(name));
         updates.baseline.apply(changes, held);
         Ok(updated)
     }

@@ -1,11 +1,12 @@
 //! All of CI, in the order that finds mistakes soonest; the tests come last, so that their closing lines close the log.
 
 use crate::process::{capture, cargo, find_tool, run, step};
-use crate::{Args, Result, fuzz, sanitize, setup, test};
+use crate::{Args, Result, api, examples, fuzz, loom, publish, sanitize, setup, test};
 use std::time::Instant;
 
 pub(crate) const OPTIONS: &str =
-    "  --only STEPS   some of the steps, with commas: format, lints, docs, licences, features, fuzz, sanitize, tests
+    "  --only STEPS   some of the steps, with commas: format, lints, docs, api, features, licences, loom, fuzz,
+                 sanitize, packages, examples, tests
 ";
 
 /// A step of CI: its name and what it does.
@@ -15,10 +16,14 @@ const STEPS: &[Step] = &[
     ("format", format),
     ("lints", lints),
     ("docs", docs),
+    ("api", || api::check(false)),
     ("features", features),
     ("licences", licences),
+    ("loom", loom::models),
     ("fuzz", fuzz::ci),
     ("sanitize", sanitize::ci),
+    ("packages", || publish::check(false)),
+    ("examples", || examples::main(Args::new(Vec::new()))),
     ("tests", || test::main(Args::new(vec!["--no-setup".to_owned()]))),
 ];
 

@@ -4,15 +4,19 @@
 //! same here and there. A task parses its own options from [`Args`] and fails with a message; the process then exits
 //! with status 1.
 
+mod api;
 mod args;
 mod bench;
 mod ci;
 mod code;
 mod conformance;
 mod demo;
+mod examples;
 mod fixtures;
 mod fuzz;
+mod loom;
 mod process;
+mod publish;
 mod sanitize;
 mod setup;
 mod test;
@@ -61,10 +65,34 @@ const TASKS: &[Task] = &[
         options: fixtures::OPTIONS,
     },
     Task {
+        name: "examples",
+        run: examples::main,
+        help: "Check and test the examples that are projects of their own",
+        options: examples::OPTIONS,
+    },
+    Task {
+        name: "api",
+        run: api::main,
+        help: "Compare what the crates offer with docs/api, where it is written down",
+        options: api::OPTIONS,
+    },
+    Task {
+        name: "publish",
+        run: publish::main,
+        help: "Check that every crate's package is whole and could be published",
+        options: publish::OPTIONS,
+    },
+    Task {
         name: "conformance",
         run: conformance::main,
         help: "Run real programs under jitlink and compare with what ld makes of the same objects",
         options: conformance::OPTIONS,
+    },
+    Task {
+        name: "loom",
+        run: loom::main,
+        help: "Run what threads share in every order that their steps can have",
+        options: loom::OPTIONS,
     },
     Task {
         name: "fuzz",
@@ -93,6 +121,9 @@ const TASKS: &[Task] = &[
 ];
 
 fn main() -> ExitCode {
+    if let Some(status) = api::stand_in_for_rustdoc() {
+        return status;
+    }
     let mut words = std::env::args().skip(1);
     let name = words.next().unwrap_or_else(|| "help".to_owned());
     let rest: Vec<String> = words.collect();

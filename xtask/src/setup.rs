@@ -1,4 +1,4 @@
-//! Installs what the tests call: compilers, binary tools, LLVM's own JIT linker.
+//! Installs what the tests call: compilers, binary tools, LLVM's own JIT linker, a browser.
 //!
 //! Only what is missing is installed, through Debian's package manager, and only where that can work: as root, or with
 //! `sudo` that asks no password. Mirrors fail now and then, so each step is tried several times with a growing pause.
@@ -31,7 +31,23 @@ const TOOLS: &[Tool] = &[
         packages: &["llvm-22", "llvm"],
         needed_for: "the benchmark's other side",
     },
+    Tool { names: &["dot"], packages: &["graphviz"], needed_for: "graphs in the language of Graphviz" },
+    Tool { names: &["chromium"], packages: &["chromium"], needed_for: "the page of jitlink inspect" },
+    Tool {
+        names: &["riscv64-linux-gnu-gcc"],
+        packages: &["gcc-riscv64-linux-gnu"],
+        needed_for: "the architecture from outside, against that compiler's linker",
+    },
+    Tool { names: &["qemu-riscv64"], packages: &["qemu-user"], needed_for: "programs for it that run" },
     Tool { names: &["llvm-mc", "llvm-mc-22"], packages: &["llvm-22", "llvm"], needed_for: "objects with CREL and APX" },
+    Tool {
+        names: &["x86_64-linux-gnu-as"],
+        packages: &["binutils-x86-64-linux-gnu"],
+        needed_for: "relocations that GNU as writes",
+    },
+    Tool { names: &["bash"], packages: &["bash"], needed_for: "completions" },
+    Tool { names: &["groff"], packages: &["groff"], needed_for: "manual pages" },
+    Tool { names: &["mandoc"], packages: &["mandoc"], needed_for: "manual pages" },
 ];
 
 /// The C library's headers and start files: a compiler alone may come without them.

@@ -19,12 +19,14 @@
 //! | --- | --- |
 //! | [`relocs`] | the ABI's relocations, a line each |
 //! | [`rows`] | the rows that slots, stubs, relaxed and moved code use |
-//! | `stubs` | code for PLT stubs and thunks |
+//! | `stubs` | code for PLT stubs, thunks and trampolines |
+//! | `binder` | code that links a function on its first call |
 //! | `relax` | loads from the GOT that need no GOT |
 //! | `branch` | direct branches behind relocations that do not say so |
 //! | `decode` | the instruction around a field |
 //! | `outline` | instructions moved to where a short reference becomes a full one |
 
+mod binder;
 mod branch;
 mod decode;
 mod outline;

@@ -8,6 +8,7 @@
 //! `%r11` is the register that the psABI leaves to code between a call and its target (section 3.2.3, figure 3.4): neither
 //! an argument, nor preserved, nor the static chain, which is `%r10`.
 
+use super::binder::BINDER;
 use super::rows;
 use jitlink_core::arch::{StubFixup, StubKind, StubTemplate};
 
@@ -28,11 +29,21 @@ static THUNK: StubTemplate = StubTemplate::new(
     &[StubFixup { offset: 2, row: rows::POINTER, addend: 0 }],
 );
 
+// 4c 8d 1d rel32   lea slot(%rip), %r11
+// e9 rel32         jmp binder
+static LAZY: StubTemplate = StubTemplate::new(
+    &[0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0],
+    4,
+    &[StubFixup { offset: 3, row: rows::SLOT, addend: -4 }, StubFixup { offset: 8, row: rows::NEAR, addend: -4 }],
+);
+
 /// The stub of a kind.
 pub(super) fn template(kind: StubKind) -> Option<&'static StubTemplate> {
     match kind {
         StubKind::Plt => Some(&PLT),
         StubKind::Thunk => Some(&THUNK),
+        StubKind::Lazy => Some(&LAZY),
+        StubKind::Binder => Some(&BINDER),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use super::support::{Folder, find};
 
 /// A regular archive without an index, as `ar` and others write it.
-fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, content) in members {
         bytes.extend(

@@ -4,8 +4,16 @@
 //! objects in `tests/fixtures` still link and run.
 
 mod archives;
+mod bundle;
+mod check;
 mod errors;
+mod inspect;
+mod inspect_page;
+mod inspect_why;
 mod link_map;
+mod manual;
+mod progress;
+mod relocatable;
 mod support;
 mod targets;
 
@@ -18,8 +26,10 @@ mod native {
     mod cxx;
     mod data_symbols;
     mod initialisers;
+    mod relocatable;
     mod run;
     mod rust;
+    mod watch;
 
     /// A source in `tests/programs`.
     fn source(name: &str) -> String {

@@ -1,7 +1,15 @@
 //! Building the graph of one object: what an [`crate::ObjectFormat`] writes into.
 
 use super::*;
+use crate::input::Input;
 use crate::reloc::Reloc;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Relocations of one section are read in batches of this many, each on all threads.
+const BATCH: usize = 128 << 10;
+/// Fewer than this many are not worth a second thread.
+const FEWEST_A_THREAD: usize = 8 << 10;
 
 /// Appends one object to a graph, and keeps the graph's invariants.
 ///
@@ -11,6 +19,8 @@ use crate::reloc::Reloc;
 pub struct ObjectBuilder<'g, 'a> {
     graph: &'g mut LinkGraph<'a>,
     object: ObjectId,
+    /// The file that the object is in, if it is known.
+    input: Option<&'a Input>,
 }
 
 impl<'g, 'a> ObjectBuilder<'g, 'a> {
@@ -18,8 +28,14 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
     pub fn new(graph: &'g mut LinkGraph<'a>, name: String, path: String) -> Self {
         let object = ObjectId::new(graph.objects.len());
         let (sections, symbols) = (graph.sections.len() as u32, graph.symbols.len() as u32);
-        graph.objects.push(Object { name, path, sections: sections..sections, symbols: symbols..symbols });
-        ObjectBuilder { graph, object }
+        graph.objects.push(Object { name, path, origin: 0, sections: sections..sections, symbols: symbols..symbols });
+        ObjectBuilder { graph, object, input: None }
+    }
+
+    /// This builder for an object in a file whose memory can be given back once it is read.
+    pub(crate) fn of_input(mut self, input: Option<&'a Input>) -> Self {
+        self.input = input;
+        self
     }
 
     /// The object's id.
@@ -42,6 +58,11 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         self.graph
     }
 
+    /// Remembers what [`Object::origin`] says.
+    pub fn remember(&mut self, origin: u64) {
+        self.graph.objects[self.object.index()].origin = origin;
+    }
+
     /// Whether sections that the program never sees (debug information, notes) are read too.
     pub fn keeps_debug(&self) -> bool {
         self.graph.keep_debug
@@ -53,6 +74,9 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         self.graph.blocks.reserve(sections);
         self.graph.symbols.reserve(symbols);
         self.graph.edges.reserve(edges);
+        if edges >= BATCH {
+            pages::prefer_large(&mut self.graph.edges);
+        }
     }
 
     /// Adds a section without blocks. Its `object` is set here.
@@ -155,11 +179,12 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         }
         let mut sorted = relocations.collect::<Result<Vec<_>, _>>()?;
         sorted.sort_by_key(|(offset, _)| *offset);
-        let mut current = None;
+        // Blocks that begin at or before the relocation at hand; the last of them holds it.
+        let (mut begun, mut current) = (0, None);
         for (offset, edge) in sorted {
             let starts = &self.graph.blocks[blocks.start as usize..blocks.end as usize];
-            let after = starts.partition_point(|block| block.section_offset <= offset);
-            let Some(index) = after.checked_sub(1) else {
+            begun += starts[begun..].iter().take_while(|block| block.section_offset <= offset).count();
+            let Some(index) = begun.checked_sub(1) else {
                 return Err(self.stray(section, offset, &edge));
             };
             let (block, start) = (BlockId(blocks.start + index as u32), starts[index].section_offset);
@@ -171,6 +196,60 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
             self.add_edge(block, Edge { offset: in_block, ..edge })?;
         }
         Ok(())
+    }
+
+    /// As [`ObjectBuilder::add_edges`], for relocations that can be read in any order: `read` gives each of `count` by its
+    /// number, or `None` where it is wrong, and `explain` says what is wrong with one. `table` holds them one after another in
+    /// equal parts, and is not read again.
+    ///
+    /// Many are read on several threads, each to its final place. The first that is wrong is the error.
+    pub fn add_table_edges<R, E>(
+        &mut self,
+        section: SectionId,
+        table: &'a [u8],
+        count: usize,
+        read: R,
+        explain: E,
+    ) -> Result<(), LinkError>
+    where
+        R: Fn(usize) -> Option<(u64, Edge)> + Sync,
+        E: Fn(usize) -> LinkError,
+    {
+        let blocks = self.graph.section(section).blocks.clone();
+        if count < 2 * FEWEST_A_THREAD || blocks.len() != 1 {
+            return self.add_edges(section, (0..count).map(|number| read(number).ok_or_else(|| explain(number))));
+        }
+        let block = BlockId(blocks.start);
+        self.begin_edges(block);
+        let size = self.graph.block(block).content.bytes().len() as u64;
+        let rows = self.graph.rows.clone();
+        let (field_bytes, threads) = (rows.field_bytes(), self.graph.threads);
+        let placed = |number: usize| {
+            let (offset, edge) = read(number)?;
+            let offset = offset_inside(size, field_bytes, offset, &edge)?;
+            Some(Edge { offset, ..edge })
+        };
+        for first in (0..count).step_by(BATCH) {
+            let batch = first..count.min(first + BATCH);
+            let end = batch.end;
+            if let Err(number) = extend(&mut self.graph.edges, batch, threads, &placed) {
+                return Err(match read(number) {
+                    Some((offset, edge)) => self.stray(section, offset, &edge),
+                    None => explain(number),
+                });
+            }
+            let entry = table.len() / count;
+            self.release(&table[first * entry..end * entry]);
+        }
+        self.graph.blocks[block.index()].edge_count = count as u32;
+        Ok(())
+    }
+
+    /// Says that these bytes of the input will not be read again, so that their memory can be used for something else.
+    fn release(&self, bytes: &'a [u8]) {
+        if let Some(input) = self.input {
+            input.release(bytes);
+        }
     }
 
     /// The usual case of [`ObjectBuilder::add_edges`]: everything that does not change is looked up once.
@@ -185,11 +264,10 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         let first = self.graph.edges.len();
         for relocation in relocations {
             let (offset, mut edge) = relocation?;
-            let bytes = u64::from(field_bytes.get(usize::from(edge.row)).copied().unwrap_or(0));
-            if offset > size || bytes > size - offset || offset > u64::from(u32::MAX) {
+            let Some(inside) = offset_inside(size, field_bytes, offset, &edge) else {
                 return Err(self.stray(section, offset, &edge));
-            }
-            edge.offset = offset as u32;
+            };
+            edge.offset = inside;
             debug_assert!(edge.target.index() < self.graph.symbols.len());
             self.graph.edges.push(edge);
         }
@@ -237,5 +315,39 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         inside.edge_count += 1;
         self.graph.edges.push(edge);
         Ok(())
+    }
+}
+
+/// The offset of an edge in a block of `size` bytes; `None` if its field does not lie inside.
+#[inline]
+fn offset_inside(size: u64, field_bytes: &[u8], offset: u64, edge: &Edge) -> Option<u32> {
+    let bytes = u64::from(field_bytes.get(usize::from(edge.row)).copied().unwrap_or(0));
+    (offset <= size && bytes <= size - offset).then(|| u32::try_from(offset).ok()).flatten()
+}
+
+/// Appends the edges of the given numbers in order, or says which is the first that there is not.
+fn extend(
+    edges: &mut Vec<Edge>,
+    numbers: Range<usize>,
+    threads: usize,
+    read: &(impl Fn(usize) -> Option<Edge> + Sync),
+) -> Result<(), usize> {
+    if threads <= 1 {
+        for number in numbers {
+            edges.push(read(number).ok_or(number)?);
+        }
+        return Ok(());
+    }
+    let wrong = AtomicUsize::new(usize::MAX);
+    let or_note = |number: usize| {
+        read(number).unwrap_or_else(|| {
+            wrong.fetch_min(number, Ordering::Relaxed);
+            Edge::PLACEHOLDER
+        })
+    };
+    edges.par_extend(numbers.into_par_iter().with_min_len(FEWEST_A_THREAD).map(or_note));
+    match wrong.into_inner() {
+        usize::MAX => Ok(()),
+        number => Err(number),
     }
 }

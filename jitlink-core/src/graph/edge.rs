@@ -8,7 +8,7 @@ use crate::reloc::Subject;
 /// 24 bytes, because large links hold millions of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// A constant added to the value.
+    /// The constant that is added to the subject (A).
     pub addend: i64,
     /// Bytes from the block's start to the field.
     pub offset: u32,
@@ -16,8 +16,15 @@ pub struct Edge {
     pub target: SymbolId,
     /// The index of its row in the graph's table.
     pub row: u16,
-    /// What of the target is meant; starts as the row's and becomes [`Subject::Symbol`] when the edge is lowered.
+    /// What of the target is meant. It starts as the row's; a pass may change it before the link is lowered; lowering makes it
+    /// [`Subject::Symbol`], of the slot or stub that was asked for.
     pub subject: Subject,
+}
+
+impl Edge {
+    /// Stands for an edge that could not be made, in a graph that is then given up.
+    pub(super) const PLACEHOLDER: Edge =
+        Edge { addend: 0, offset: 0, target: SymbolId(0), row: u16::MAX, subject: Subject::Nothing };
 }
 
 const _: () = assert!(size_of::<Edge>() == 24);

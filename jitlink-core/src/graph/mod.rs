@@ -27,6 +27,7 @@ pub use symbol::{Linkage, Name, Scope, Symbol, SymbolKind, Value};
 use crate::addr::Addr;
 use crate::arch::Target;
 use crate::error::{LinkError, Site};
+use crate::pages;
 use crate::reloc::RowTable;
 use hashbrown::HashSet;
 use std::ops::Range;
@@ -38,6 +39,8 @@ pub struct Object {
     pub name: String,
     /// The path or archive path it was read from.
     pub path: String,
+    /// What else the format was told of it, in a form of the format's own: for writing it back.
+    pub origin: u64,
     pub(crate) sections: Range<u32>,
     pub(crate) symbols: Range<u32>,
 }
@@ -75,6 +78,8 @@ pub struct LinkGraph<'a> {
     pub(crate) got: Option<BlockId>,
     /// Sections without memory are read too.
     pub(crate) keep_debug: bool,
+    /// How many threads may read one object.
+    pub(crate) threads: usize,
     /// Symbols that must stay whatever refers to them.
     pub(crate) roots: Vec<SymbolId>,
 }
@@ -102,6 +107,7 @@ impl<'a> LinkGraph<'a> {
             pinned: Vec::new(),
             got: None,
             keep_debug: false,
+            threads: 1,
             roots: Vec::new(),
         }
     }
@@ -265,6 +271,23 @@ impl<'a> LinkGraph<'a> {
             // By its number in its object: that in the graph depends on what was read before.
             _ => format!("symbol {}", id.0.saturating_sub(self.object(symbol.object).symbols.start)),
         }
+    }
+
+    /// Makes room for `times` as much as these graphs hold together.
+    pub(crate) fn reserve(&mut self, parts: &[(LinkGraph<'a>, Vec<LinkError>)], times: f64) {
+        let room = |count: fn(&LinkGraph<'_>) -> usize| {
+            let all: usize = parts.iter().map(|(part, _)| count(part)).sum();
+            (all as f64 * times) as usize
+        };
+        self.objects.reserve(room(|part| part.objects.len()));
+        self.sections.reserve(room(|part| part.sections.len()));
+        self.blocks.reserve(room(|part| part.blocks.len()));
+        self.symbols.reserve(room(|part| part.symbols.len()));
+        self.edges.reserve(room(|part| part.edges.len()));
+        pages::prefer_large(&mut self.sections);
+        pages::prefer_large(&mut self.blocks);
+        pages::prefer_large(&mut self.symbols);
+        pages::prefer_large(&mut self.edges);
     }
 
     /// Appends a graph for the same target whose ids start at zero, as parallel readers make them.

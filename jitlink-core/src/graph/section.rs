@@ -29,6 +29,9 @@ pub struct Section<'a> {
     pub sort_key: u32,
     /// Never pruned.
     pub retain: bool,
+    /// What else the format was told of it, in a form of the format's own: for writing the section back. Zero for sections
+    /// that no format read.
+    pub origin: u64,
     pub(crate) blocks: Range<u32>,
 }
 
@@ -47,6 +50,7 @@ impl<'a> Section<'a> {
             gathered: false,
             sort_key: 0,
             retain: false,
+            origin: 0,
             blocks: 0..0,
         }
     }
@@ -162,6 +166,11 @@ impl<'a> Group<'a> {
     /// A group of which any copy may be kept.
     pub fn any(name: &'a [u8], object: ObjectId) -> Self {
         Group { name, object, selection: Selection::Any, parent: None, discarded_for: None, leader: None }
+    }
+
+    /// The object whose copy is kept instead of this one, once names are resolved; `None` for a copy that is kept.
+    pub fn discarded_for(&self) -> Option<ObjectId> {
+        self.discarded_for
     }
 }
 

@@ -7,6 +7,7 @@
 //! unwinders know.
 
 use super::synthetic::Synthetic;
+use crate::addr::Endian;
 use crate::error::LinkError;
 use crate::graph::unwind::{Record, classify};
 use crate::graph::{BlockId, Content, Edge, LinkGraph, Role, Section};
@@ -15,12 +16,31 @@ use hashbrown::HashMap;
 /// The bytes of a CIE and its edges, with targets resolved: equal keys mean equal CIEs.
 type CieKey = (Vec<u8>, Vec<(u32, u16, u32, i64)>);
 
+/// How the records end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With the zero length that ends what an unwinder reads.
+    Terminator,
+    /// So that records of other objects can follow.
+    Open,
+}
+
 /// Puts the live records together; the block that holds them, if there are any.
 pub(super) fn combine(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> Result<Option<BlockId>, Vec<LinkError>> {
+    combine_to(graph, synthetic, Ending::Terminator)
+}
+
+/// [`combine`] with an ending of the caller's choice.
+pub(super) fn combine_to(
+    graph: &mut LinkGraph<'_>,
+    synthetic: &mut Synthetic,
+    ending: Ending,
+) -> Result<Option<BlockId>, Vec<LinkError>> {
     let endian = graph.target.endian;
     let (mut bytes, mut edges) = (Vec::<u8>::new(), Vec::<Edge>::new());
     let mut shared: HashMap<CieKey, u64> = HashMap::new();
     let mut errors = Vec::new();
+    let (mut origin, mut last) = (None, 0);
     let sections: Vec<_> =
         graph.sections().filter(|(_, section)| section.role == Role::EhFrame).map(|(id, _)| id).collect();
     for section in sections {
@@ -61,6 +81,7 @@ pub(super) fn combine(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> R
                 }
                 _ => continue,
             }
+            (origin, last) = (origin.or(Some(graph.section(section).origin)), at as usize);
             let moved = |edge: &Edge| Edge { offset: edge.offset + at as u32, ..*edge };
             edges.extend(graph.edges(block).iter().map(moved));
         }
@@ -71,16 +92,35 @@ pub(super) fn combine(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> R
     if bytes.is_empty() {
         return Ok(None);
     }
-    bytes.extend_from_slice(&[0; 4]);
+    let mut align_log2 = 3;
+    match ending {
+        Ending::Terminator => bytes.extend_from_slice(&[0; 4]),
+        Ending::Open => {
+            align_log2 = graph.target.pointer_bytes.trailing_zeros() as u8;
+            pad(&mut bytes, last, usize::from(graph.target.pointer_bytes), endian);
+        }
+    }
     if bytes.len() > u32::MAX as usize {
         let (value, limit) = (bytes.len() as u64, u64::from(u32::MAX));
         return Err(vec![LinkError::TooLarge { what: "unwind records of the batch".into(), value, limit }]);
     }
     let mut section = Section::new(b".eh_frame", synthetic.object(graph));
-    section.role = Role::EhFrame;
-    let block = synthetic.add(graph, section, Content::Owned(bytes.into()), 3);
+    (section.role, section.origin) = (Role::EhFrame, origin.unwrap_or_default());
+    let block = synthetic.add(graph, section, Content::Owned(bytes.into()), align_log2);
     synthetic.set_edges(graph, block, edges);
     Ok(Some(block))
+}
+
+/// Lengthens the last record to a multiple of the alignment, with the zeros that DWARF calls `DW_CFA_nop`: as bytes between
+/// records they would be the end of all.
+fn pad(bytes: &mut Vec<u8>, last: usize, align: usize, endian: Endian) {
+    bytes.resize(bytes.len().next_multiple_of(align), 0);
+    let size = bytes.len() - last;
+    let (length, header) = match endian.read(&bytes[last..last + 4]) {
+        0xffff_ffff => (last + 4..last + 12, 12),
+        _ => (last..last + 4, 4),
+    };
+    endian.write(&mut bytes[length], (size - header) as u64);
 }
 
 /// Checks the fixed part of a CIE, which starts after its id.

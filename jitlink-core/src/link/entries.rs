@@ -27,6 +27,10 @@ pub(super) struct Entry {
 
 /// Whether a name means a function that others can call, so that it has an entry.
 pub(super) fn is_entered(graph: &LinkGraph<'_>, symbol: SymbolId) -> bool {
+    if graph.external.contains(&graph.canonical(symbol)) {
+        // A trampoline to a function of others.
+        return false;
+    }
     let symbol = graph.symbol(graph.canonical(symbol));
     let in_code = match symbol.value {
         Value::Block { block, .. } => graph.section(graph.block(block).section).protection == Protection::ReadExecute,

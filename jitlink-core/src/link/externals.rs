@@ -1,60 +1,171 @@
-//! Names that the batch does not define: given by the caller, by libraries, or by the executor.
+//! Names that the batch does not define: given by the caller, by libraries, by whoever supplies objects, or by the executor.
 
-use super::options::{LinkOptions, Resolver, Roots, Unresolved};
+use super::lazy::{self, Trampoline};
+use super::options::{LinkOptions, Roots, Unresolved};
+use super::read::{BatchTarget, LazyArchive, Reader};
+use super::resolve::Names;
+use super::resolver::{Definition, Resolver};
+use super::synthetic::Synthetic;
+use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors, Site};
-use crate::graph::{LinkGraph, Linkage, Scope, SymbolId, SymbolKind, Value};
-use hashbrown::HashMap;
+use crate::executor::Executor;
+use crate::graph::{LinkGraph, Linkage, Scope, Symbol, SymbolId, SymbolKind, Value};
+use crate::input::Input;
+use hashbrown::{HashMap, hash_map};
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
-/// Gives every needed name an address, or reports all that have none.
-pub(super) fn resolve(
-    graph: &mut LinkGraph<'_>,
-    needed: &[SymbolId],
-    resolver: &dyn Resolver,
-    options: &LinkOptions,
+/// How often objects may join because those that joined before need more. A program that supplies an object for every name
+/// that it is asked for would go on for ever.
+const MOST_ROUNDS: u64 = 10_000;
+
+/// What the resolver said: each name is asked for once in a link, however often objects join.
+pub(super) struct LookUp<'l, 'a> {
+    resolver: &'l dyn Resolver,
+    options: &'l LinkOptions,
+    defines: HashMap<&'l [u8], Addr, FxBuildHasher>,
+    answers: HashMap<&'a [u8], Option<Definition>, FxBuildHasher>,
+    rounds: u64,
+}
+
+/// An object that the resolver gave for a name.
+pub(super) struct Joining<'a> {
+    name: &'a [u8],
+    input: Input,
+    supplier: String,
+}
+
+impl<'l, 'a> LookUp<'l, 'a> {
+    pub(super) fn new(resolver: &'l dyn Resolver, options: &'l LinkOptions) -> LookUp<'l, 'a> {
+        let defines = options.defines.iter().map(|(name, address)| (name.as_bytes(), *address)).collect();
+        LookUp { resolver, options, defines, answers: HashMap::default(), rounds: 0 }
+    }
+
+    /// Asks for the needed names that are new. The objects among the answers, in the order of the names.
+    pub(super) fn ask(&mut self, graph: &LinkGraph<'a>, needed: &[SymbolId]) -> Result<Vec<Joining<'a>>, LinkErrors> {
+        let mut names: Vec<&'a [u8]> = Vec::new();
+        for symbol in needed.iter().map(|&symbol| graph.symbol(symbol)) {
+            let name = symbol.name.bytes();
+            let hash_map::Entry::Vacant(answer) = self.answers.entry(name) else { continue };
+            if let Some(&address) = self.defines.get(name) {
+                answer.insert(Some(Definition::Address(address)));
+            } else if symbol.scope >= Scope::Protected {
+                answer.insert(None);
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.rounds += 1;
+        let found = self.resolver.resolve(&names)?;
+        if found.len() != names.len() {
+            let what = format!("the resolver gave {} answers for {} names", found.len(), names.len());
+            return Err(LinkError::Request(what).into());
+        }
+        let mut joining = Vec::new();
+        for (&name, answer) in names.iter().zip(&found) {
+            let Some(Definition::Object { input, supplier }) = answer else { continue };
+            joining.push(Joining { name, input: input.clone(), supplier: supplier.clone() });
+        }
+        if !joining.is_empty() {
+            if !self.resolver.supplies_objects() {
+                return Err(LinkError::Request("the resolver gave an object although it supplies none".into()).into());
+            }
+            if self.rounds > MOST_ROUNDS {
+                let what = "objects that are supplied because others that were supplied need them, in a chain of";
+                let (value, limit) = (self.rounds, MOST_ROUNDS);
+                return Err(LinkError::TooLarge { what: what.into(), value, limit }.into());
+            }
+        }
+        self.answers.extend(names.into_iter().zip(found));
+        Ok(joining)
+    }
+
+    /// Gives every needed name its value, or reports all that have none. Those that are linked on their first call get
+    /// trampolines.
+    pub(super) fn define(
+        self,
+        graph: &mut LinkGraph<'a>,
+        synthetic: &mut Synthetic,
+        executor: &dyn Executor,
+        needed: &[SymbolId],
+    ) -> Result<Vec<Trampoline>, LinkErrors> {
+        let (mut missing, mut lazy) = (Vec::new(), Vec::new());
+        for &symbol in needed {
+            let Symbol { name, linkage, kind, .. } = *graph.symbol(symbol);
+            let value = match self.answers.get(name.bytes()).cloned().flatten() {
+                Some(Definition::Address(address)) => {
+                    graph.external.insert(symbol);
+                    address.0
+                }
+                Some(Definition::Lazy(function)) => {
+                    graph.external.insert(symbol);
+                    lazy.push((symbol, function));
+                    continue;
+                }
+                // The object that was to define it has joined, and lost its definition to a group that was discarded.
+                Some(Definition::Object { .. }) | None
+                    if linkage != Linkage::Strong || self.options.unresolved == Unresolved::Null =>
+                {
+                    0
+                }
+                // Lowering refuses these by name and place; that nothing defines them as well would lead astray.
+                _ if kind == SymbolKind::ThreadLocal => 0,
+                _ => {
+                    missing.push(symbol);
+                    continue;
+                }
+            };
+            graph.symbols[symbol.index()].value = Value::Absolute(value);
+        }
+        LinkErrors::check(undefined(graph, &missing, self.options))?;
+        // What is left are roots that need not be there.
+        missing.into_iter().for_each(|symbol| graph.symbols[symbol.index()].value = Value::Absolute(0));
+        let trampolines = lazy::trampolines(graph, synthetic, executor, lazy)?;
+        for index in 0..graph.symbols.len() {
+            if !graph.symbols[index].is_defined() {
+                graph.symbols[index].value = graph.symbols[graph.canonical[index].index()].value;
+            }
+        }
+        Ok(trampolines)
+    }
+}
+
+/// Reads objects that were supplied into the graph as it was before names were settled, and what of archives they need.
+///
+/// One after another, so that an object does not join for a name that one before it defines: a supplier may give the same one
+/// for several names.
+pub(super) fn join<'a>(
+    joining: Vec<Joining<'a>>,
+    graph: &mut LinkGraph<'a>,
+    names: &mut Names<'a>,
+    (reader, batch): (&Reader<'_, 'a>, &BatchTarget),
+    archives: &mut Vec<LazyArchive<'a>>,
 ) -> Result<(), LinkErrors> {
-    let defines: IndexMap<&[u8], u64> = options.defines.iter().map(|(name, at)| (name.as_bytes(), at.0)).collect();
-    let mut asked: Vec<SymbolId> = Vec::new();
-    for &symbol in needed {
-        match defines.get(graph.symbol(symbol).name.bytes()) {
-            Some(&address) => {
-                graph.symbols[symbol.index()].value = Value::Absolute(address);
-                graph.external.insert(symbol);
+    let mut errors = Vec::new();
+    for Joining { name, input, supplier } in joining {
+        if names.is_defined(name) {
+            continue;
+        }
+        let input: &'a Input = reader.files.alloc(input);
+        let joined = reader.classify(std::slice::from_ref(input)).and_then(|(sources, more)| {
+            reader.read(graph, batch, &sources)?;
+            archives.extend(more);
+            names.want(name);
+            names.complete(graph, reader, batch, archives)
+        });
+        match joined {
+            Err(failed) => errors.extend(failed),
+            Ok(()) if !names.is_defined(name) => {
+                let name = String::from_utf8_lossy(name);
+                let reason = format!("{} was supplied for {name}, which it does not define", input.name());
+                errors.push(LinkError::Resolver { resolver: supplier, reason });
             }
-            None => asked.push(symbol),
+            Ok(()) => {}
         }
     }
-    let (visible, hidden): (Vec<_>, Vec<_>) =
-        asked.into_iter().partition(|&symbol| graph.symbol(symbol).scope >= Scope::Protected);
-    let names: Vec<&[u8]> = visible.iter().map(|&symbol| graph.symbol(symbol).name.bytes()).collect();
-    let found = if names.is_empty() { Vec::new() } else { resolver.resolve(&names)? };
-    let mut missing = Vec::new();
-    for (symbol, address) in visible.into_iter().zip(found).chain(hidden.into_iter().map(|symbol| (symbol, None))) {
-        let weak = graph.symbol(symbol).linkage != Linkage::Strong;
-        let value = match address {
-            Some(address) => {
-                graph.external.insert(symbol);
-                address.0
-            }
-            None if weak || options.unresolved == Unresolved::Null => 0,
-            // Lowering refuses these by name and place; that nothing defines them as well would lead astray.
-            None if graph.symbol(symbol).kind == SymbolKind::ThreadLocal => 0,
-            None => {
-                missing.push(symbol);
-                continue;
-            }
-        };
-        graph.symbols[symbol.index()].value = Value::Absolute(value);
-    }
-    LinkErrors::check(undefined(graph, &missing, options))?;
-    // What is left are roots that need not be there.
-    missing.into_iter().for_each(|symbol| graph.symbols[symbol.index()].value = Value::Absolute(0));
-    for index in 0..graph.symbols.len() {
-        if !graph.symbols[index].is_defined() {
-            graph.symbols[index].value = graph.symbols[graph.canonical[index].index()].value;
-        }
-    }
-    Ok(())
+    LinkErrors::check(errors)
 }
 
 /// How many places an error about an undefined name shows.

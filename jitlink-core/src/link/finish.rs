@@ -101,7 +101,9 @@ pub(super) fn map(graph: &LinkGraph<'_>, addresses: &Addresses, lowered: &Lowere
     for (id, symbol) in graph.symbols() {
         let Value::Block { block, .. } = symbol.value else { continue };
         let named = !symbol.name.is_empty() && !matches!(symbol.kind, SymbolKind::Section | SymbolKind::File);
-        if !named || graph.canonical(id) != id || !graph.is_live(block) {
+        // What is linked on its first call is listed with the stubs.
+        let here = graph.canonical(id) == id && graph.is_live(block) && !graph.external.contains(&id);
+        if !named || !here {
             continue;
         }
         objects[symbol.object.index()].symbols.push(MapSymbol {
@@ -140,13 +142,14 @@ fn add_tables(graph: &LinkGraph<'_>, addresses: &Addresses, lowered: &Lowered, o
             continue;
         }
         for edge in graph.edges(id) {
-            let at = Addr(addresses.symbols[edge.target.index()]);
-            if let Some(&target) = slots.get(&edge.target) {
-                if seen.insert((object, edge.target), ()).is_none() {
+            let used = graph.canonical(edge.target);
+            let at = Addr(addresses.symbols[used.index()]);
+            if let Some(&target) = slots.get(&used) {
+                if seen.insert((object, used), ()).is_none() {
                     objects[object].got.push((graph.display_symbol(target), at));
                 }
-            } else if let Some(&(target, kind)) = stubs.get(&edge.target)
-                && seen.insert((object, edge.target), ()).is_none()
+            } else if let Some(&(target, kind)) = stubs.get(&used)
+                && seen.insert((object, used), ()).is_none()
             {
                 objects[object].stubs.push((graph.display_symbol(target), at, kind));
             }

@@ -7,10 +7,12 @@ use crate::executor::WorkingMemory;
 use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection};
 use crate::reloc::{Base, FieldError, Inputs, Reloc, Subject, apply, evaluate};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Blocks are handed to threads in pieces of at least this many bytes.
 const PIECE: u64 = 256 << 10;
-/// Errors that one piece reports at most; a broken code model would report every relocation.
+/// Errors that one piece, or one block that is cut into pieces, reports at most; a broken code model would report every
+/// relocation.
 const SHOWN_ERRORS: usize = 20;
 
 /// What fix-ups refer to besides symbols.
@@ -30,26 +32,72 @@ pub(super) fn fix_up(
     memory: &mut [(usize, WorkingMemory<'_>)],
     threads: usize,
 ) -> Result<(), Vec<LinkError>> {
+    let (rows, endian) = (context.graph.rows.rows(), context.graph.target.endian);
+    let fixer = Fixer { context, plain: rows.iter().map(|row| PlainRow::of(row, endian)).collect() };
     let mut pieces = Vec::new();
-    for (kind, memory) in memory {
+    for (kind, memory) in memory.iter_mut() {
         cut(context, *kind, memory, &mut pieces);
     }
-    let errors: Vec<LinkError> = if threads > 1 && pieces.len() > 1 {
-        pieces.into_par_iter().flat_map_iter(|piece| piece.fix_up(context)).collect()
+    let mut fixed: Vec<Fixed> = if threads > 1 && pieces.len() > 1 {
+        pieces.into_par_iter().map(|piece| piece.fix_up(&fixer)).collect()
     } else {
-        pieces.into_iter().flat_map(|piece| piece.fix_up(context)).collect()
+        pieces.into_iter().map(|piece| piece.fix_up(&fixer)).collect()
     };
+    for index in 0..fixed.len() {
+        if let Some(block) = fixed[index].block.filter(|_| !fixed[index].is_confined) {
+            // Each field of the block in its turn, which the pieces could not see to.
+            let errors = fix_again(&fixer, memory, block);
+            fixed.iter_mut().filter(|part| part.block == Some(block)).for_each(|part| *part = Fixed::default());
+            fixed[index].errors = errors;
+        }
+    }
+    let mut errors = Vec::new();
+    for parts in fixed.chunk_by_mut(|one, next| one.block.is_some() && one.block == next.block) {
+        let limit = if parts.len() > 1 { errors.len() + SHOWN_ERRORS } else { usize::MAX };
+        parts.iter_mut().for_each(|part| errors.append(&mut part.errors));
+        errors.truncate(limit);
+    }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-/// A run of blocks with the memory from its first to the next piece's first.
+/// Fixes a whole block up that was cut into pieces.
+fn fix_again(fixer: &Fixer<'_, '_>, memory: &mut [(usize, WorkingMemory<'_>)], id: BlockId) -> Vec<LinkError> {
+    let Some((kind, at)) = fixer.context.layout.place(id) else { return Vec::new() };
+    let Some((_, memory)) = memory.iter_mut().find(|(known, _)| *known == kind) else { return Vec::new() };
+    let block = fixer.context.graph.block(id);
+    let bytes = &mut memory.bytes[at as usize..(at + block.size()) as usize];
+    bytes.copy_from_slice(block.content.bytes());
+    let mut errors = Vec::new();
+    fixer.block(id, kind, bytes, &mut errors);
+    errors
+}
+
+/// A run of blocks, or a part of one block, with the memory from its start to the next piece's.
 struct Piece<'p> {
     kind: usize,
     blocks: &'p [BlockId],
+    /// The part of the one block.
+    part: Option<Part>,
     /// The offset of `bytes` in the segment.
     start: u64,
     bytes: &'p mut [u8],
     zeroed: bool,
+}
+
+/// Bytes of a block, and the edges of it that lie in them.
+struct Part {
+    bytes: Range<usize>,
+    edges: Range<usize>,
+}
+
+/// What became of a piece.
+#[derive(Default)]
+struct Fixed {
+    errors: Vec<LinkError>,
+    /// The block that it is a part of.
+    block: Option<BlockId>,
+    /// Every field of the part lay inside it.
+    is_confined: bool,
 }
 
 fn cut<'p>(context: &Context<'p, '_>, kind: usize, memory: &'p mut WorkingMemory<'_>, pieces: &mut Vec<Piece<'p>>) {
@@ -60,26 +108,69 @@ fn cut<'p>(context: &Context<'p, '_>, kind: usize, memory: &'p mut WorkingMemory
     let (mut first, mut start) = (0, 0);
     for index in 0..order.len() {
         let end = order.get(index + 1).map_or(start + rest.len() as u64, |&next| offset(next));
-        if end - start >= PIECE || index + 1 == order.len() {
-            let (bytes, tail) = std::mem::take(&mut rest).split_at_mut((end - start) as usize);
-            pieces.push(Piece { kind, blocks: &order[first..=index], start, bytes, zeroed });
-            (first, start, rest) = (index + 1, end, tail);
+        let before_large = order.get(index + 1).is_some_and(|&next| context.graph.block(next).size() >= 2 * PIECE);
+        if end - start < PIECE && index + 1 < order.len() && !before_large {
+            continue;
         }
+        let blocks = &order[first..=index];
+        let parts = if let [block] = blocks { parts(context.graph, *block) } else { Vec::new() };
+        let count = parts.len();
+        for (number, part) in parts.into_iter().enumerate() {
+            let until = if number + 1 == count { end } else { offset(order[index]) + part.bytes.end as u64 };
+            let (bytes, tail) = std::mem::take(&mut rest).split_at_mut((until - start) as usize);
+            pieces.push(Piece { kind, blocks, part: Some(part), start, bytes, zeroed });
+            (start, rest) = (until, tail);
+        }
+        if count == 0 {
+            let (bytes, tail) = std::mem::take(&mut rest).split_at_mut((end - start) as usize);
+            pieces.push(Piece { kind, blocks, part: None, start, bytes, zeroed });
+            (start, rest) = (end, tail);
+        }
+        first = index + 1;
     }
 }
 
+/// The parts into which a large block is cut, before fields; none if it stays whole. Most blocks have their edges in order;
+/// where that is not so, the parts' fix-up notices.
+fn parts(graph: &LinkGraph<'_>, id: BlockId) -> Vec<Part> {
+    let (edges, size) = (graph.edges(id), graph.block(id).size() as usize);
+    let count = size / PIECE as usize;
+    if count < 2 || matches!(graph.block(id).content, Content::Zero(_)) {
+        return Vec::new();
+    }
+    let mut parts: Vec<Part> = Vec::with_capacity(count);
+    let (mut byte, mut edge) = (0, 0);
+    for number in 1..=count {
+        let (next_byte, next_edge) = if number == count {
+            (size, edges.len())
+        } else {
+            let target = size * number / count;
+            let next = edge + edges[edge..].partition_point(|edge| (edge.offset as usize) < target);
+            (edges.get(next).map_or(target, |edge| edge.offset as usize).max(byte), next)
+        };
+        parts.push(Part { bytes: byte..next_byte, edges: edge..next_edge });
+        (byte, edge) = (next_byte, next_edge);
+    }
+    parts
+}
+
 impl Piece<'_> {
-    fn fix_up(self, context: &Context<'_, '_>) -> Vec<LinkError> {
-        let graph = context.graph;
-        let trap = graph.target.arch.info().trap_bytes();
+    fn fix_up(mut self, fixer: &Fixer<'_, '_>) -> Fixed {
+        match self.part.take() {
+            Some(part) => self.fix_part(&part, fixer),
+            None => self.fix_blocks(fixer),
+        }
+    }
+
+    fn fix_blocks(self, fixer: &Fixer<'_, '_>) -> Fixed {
+        let (graph, layout) = (fixer.context.graph, fixer.context.layout);
         let mut errors = Vec::new();
         let mut done = 0usize;
         for &id in self.blocks {
             let block = graph.block(id);
-            let Some((_, at)) = context.layout.place(id) else { continue };
+            let Some((_, at)) = layout.place(id) else { continue };
             let begin = (at - self.start) as usize;
-            let is_code = graph.section(block.section).protection == Protection::ReadExecute;
-            fill(&mut self.bytes[done..begin], is_code.then_some(trap), self.zeroed);
+            fill(&mut self.bytes[done..begin], fixer.trap(id), self.zeroed);
             done = begin + block.size() as usize;
             let bytes = &mut self.bytes[begin..done];
             match &block.content {
@@ -87,16 +178,119 @@ impl Piece<'_> {
                 Content::Zero(_) => {}
                 content => bytes.copy_from_slice(content.bytes()),
             }
-            for edge in graph.edges(id) {
-                if let Err(error) = fix(context, id, edge, bytes, self.kind == usize::from(UNLOADED))
-                    && errors.len() < SHOWN_ERRORS
+            fixer.block(id, self.kind, bytes, &mut errors);
+        }
+        fill(&mut self.bytes[done..], None, self.zeroed);
+        Fixed { errors, block: None, is_confined: true }
+    }
+
+    fn fix_part(self, part: &Part, fixer: &Fixer<'_, '_>) -> Fixed {
+        let (id, graph) = (self.blocks[0], fixer.context.graph);
+        let mut fixed = Fixed { errors: Vec::new(), block: Some(id), is_confined: true };
+        let Some((_, at)) = fixer.context.layout.place(id) else { return fixed };
+        let begin = (at + part.bytes.start as u64 - self.start) as usize;
+        let done = begin + part.bytes.len();
+        fill(&mut self.bytes[..begin], fixer.trap(id), self.zeroed);
+        fill(&mut self.bytes[done..], None, self.zeroed);
+        let bytes = &mut self.bytes[begin..done];
+        bytes.copy_from_slice(&graph.block(id).content.bytes()[part.bytes.clone()]);
+        let place = fixer.context.addresses.blocks[id.index()].0;
+        let sizes = graph.rows.field_bytes();
+        for edge in &graph.edges(id)[part.edges.clone()] {
+            let size = usize::from(sizes.get(usize::from(edge.row)).copied().unwrap_or(0));
+            let start = (edge.offset as usize).wrapping_sub(part.bytes.start);
+            let Some(field) = bytes.get_mut(start..).filter(|field| size <= field.len()) else {
+                fixed.is_confined = false;
+                return fixed;
+            };
+            let unloaded = self.kind == usize::from(UNLOADED);
+            let at = place.wrapping_add(u64::from(edge.offset));
+            fixer.fix(id, edge, field, at, unloaded, &mut fixed.errors);
+        }
+        fixed
+    }
+}
+
+/// What fix-up needs of a row whose value is an address in four or eight bytes, lowest first, or the distance to one, as
+/// nearly all are.
+#[derive(Clone, Copy)]
+struct PlainRow {
+    /// The word's size; zero for a row of another kind.
+    bytes: u8,
+    /// All ones where the value is relative to the place.
+    place: u64,
+    min: i64,
+    max: i64,
+}
+
+impl PlainRow {
+    fn of(row: &Reloc, endian: Endian) -> PlainRow {
+        let place = match row.base() {
+            Base::Zero => Some(0),
+            Base::Place => Some(u64::MAX),
+            _ => None,
+        };
+        let is_plain = row.formula().is_none() && place.is_some() && endian == Endian::Little;
+        let bytes = row.field().plain_bytes().filter(|bytes| is_plain && matches!(bytes, 4 | 8)).unwrap_or(0);
+        // Fields of less than 64 bits have limits that fit.
+        let (min, max) = row.limits().map_or((i64::MIN, i64::MAX), |(min, max)| (min as i64, max as i64));
+        PlainRow { bytes: bytes as u8, place: place.unwrap_or(0), min, max }
+    }
+}
+
+/// Fix-ups with what is worked out once for all of them.
+struct Fixer<'c, 'a> {
+    context: &'c Context<'c, 'a>,
+    /// By row.
+    plain: Vec<PlainRow>,
+}
+
+impl Fixer<'_, '_> {
+    /// What fills gaps before a block, other than zeros.
+    fn trap(&self, id: BlockId) -> Option<&[u8]> {
+        let graph = self.context.graph;
+        let is_code = graph.section(graph.block(id).section).protection == Protection::ReadExecute;
+        is_code.then(|| graph.target.arch.info().trap_bytes())
+    }
+
+    /// Applies all edges of a block to its bytes.
+    fn block(&self, id: BlockId, kind: usize, bytes: &mut [u8], errors: &mut Vec<LinkError>) {
+        let place = self.context.addresses.blocks[id.index()].0;
+        let unloaded = kind == usize::from(UNLOADED);
+        for edge in self.context.graph.edges(id) {
+            let field = &mut bytes[edge.offset as usize..];
+            self.fix(id, edge, field, place.wrapping_add(u64::from(edge.offset)), unloaded, errors);
+        }
+    }
+
+    /// Applies one edge to its field, which stands at the start of `field`, and at `place` in memory.
+    #[inline(always)]
+    fn fix(&self, id: BlockId, edge: &Edge, field: &mut [u8], place: u64, unloaded: bool, errors: &mut Vec<LinkError>) {
+        if let Some(plain) = self.plain.get(usize::from(edge.row))
+            && matches!(edge.subject, Subject::Symbol | Subject::Callee)
+        {
+            let symbol = self.context.addresses.symbols[edge.target.index()];
+            let value = symbol.wrapping_add(edge.addend as u64).wrapping_sub(place & plain.place) as i64;
+            if plain.min <= value && value <= plain.max {
+                if plain.bytes == 4
+                    && let Some(field) = field.first_chunk_mut()
                 {
-                    errors.push(error);
+                    *field = (value as u32).to_le_bytes();
+                    return;
+                }
+                if plain.bytes == 8
+                    && let Some(field) = field.first_chunk_mut()
+                {
+                    *field = value.to_le_bytes();
+                    return;
                 }
             }
         }
-        fill(&mut self.bytes[done..], None, self.zeroed);
-        errors
+        if let Err(error) = fix(self.context, id, edge, field, place, unloaded)
+            && errors.len() < SHOWN_ERRORS
+        {
+            errors.push(error);
+        }
     }
 }
 
@@ -109,32 +303,18 @@ fn fill(gap: &mut [u8], trap: Option<&[u8]>, zeroed: bool) {
     }
 }
 
-/// Applies one edge to the bytes of its block.
-#[inline]
-fn fix(context: &Context<'_, '_>, id: BlockId, edge: &Edge, bytes: &mut [u8], unloaded: bool) -> Result<(), LinkError> {
+/// Applies one edge of any kind to its field.
+fn fix(
+    context: &Context<'_, '_>,
+    id: BlockId,
+    edge: &Edge,
+    field: &mut [u8],
+    place: u64,
+    unloaded: bool,
+) -> Result<(), LinkError> {
     let graph = context.graph;
     let row = graph.rows.row(edge.row);
-    let endian = graph.target.endian;
-    let place = (context.addresses.blocks[id.index()] + u64::from(edge.offset)).0;
     let symbol = context.addresses.symbols[edge.target.index()];
-    let field = &mut bytes[edge.offset as usize..];
-
-    // Nearly all relocations of nearly all programs.
-    if matches!(edge.subject, Subject::Symbol | Subject::Callee)
-        && row.formula().is_none()
-        && let Some(size) = row.field().plain_bytes()
-        && let Base::Zero | Base::Place = row.base()
-    {
-        let base = if row.base() == Base::Place { place } else { 0 };
-        let value = (symbol as i64).wrapping_add(edge.addend).wrapping_sub(base as i64);
-        if size == 8 && endian == Endian::Little {
-            field[..8].copy_from_slice(&value.to_le_bytes());
-            return Ok(());
-        }
-        return apply(row, field, value, endian)
-            .map_err(|error| describe(context, id, edge, row, error, place, symbol));
-    }
-
     let subject = match edge.subject {
         Subject::Nothing => return Ok(()),
         Subject::Symbol | Subject::Callee => symbol,
@@ -167,7 +347,8 @@ fn fix(context: &Context<'_, '_>, id: BlockId, edge: &Edge, bytes: &mut [u8], un
     let inputs =
         Inputs { subject, addend: edge.addend, place, got: context.got, image: context.image, section, anchor };
     let value = evaluate(row, &inputs);
-    apply(row, field, value, endian).map_err(|error| describe(context, id, edge, row, error, place, subject))
+    apply(row, field, value, graph.target.endian)
+        .map_err(|error| describe(context, id, edge, row, error, place, subject))
 }
 
 /// Where what is left of the target's section starts.

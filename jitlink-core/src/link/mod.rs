@@ -10,21 +10,28 @@ mod externals;
 mod finish;
 mod fixup;
 mod layout;
+mod lazy;
 mod linked;
 mod lower;
 mod memory;
 mod merge;
+mod observe;
 mod options;
 mod pipeline;
 mod prune;
 mod read;
+mod relocatable;
 mod resolve;
+mod resolver;
 mod synthetic;
 mod update;
 
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
-pub use options::{Existing, LinkOptions, NoSymbols, Resolver, Roots, Unresolved};
+pub use observe::{ArchiveMember, Cause, Change, Liveness, Observer, Placement, Reason, Rewrite, Slot, Stub};
+pub use options::{LinkOptions, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
+pub use relocatable::relocatable;
+pub use resolver::{Definition, Existing, NoSymbols, Resolver};
 pub use update::{Baseline, Changes, PointerChange, Update, update};
 
 use crate::addr::Addr;
@@ -35,6 +42,7 @@ use crate::input::Input;
 use crate::registry::Registry;
 use crate::reloc::Subject;
 use layout::{Addresses, Layout, UNLOADED};
+use lazy::Trampoline;
 use memory::Memory;
 use std::time::Instant;
 use synthetic::Synthetic;
@@ -94,7 +102,10 @@ impl Clock {
         let now = Instant::now();
         let took = now - std::mem::replace(&mut self.last, now);
         tracing::debug!(phase = name, ?took);
-        self.statistics.phases.push((name, took));
+        match self.statistics.phases.iter_mut().find(|phase| phase.0 == name) {
+            Some(phase) => phase.1 += took,
+            None => self.statistics.phases.push((name, took)),
+        }
     }
 }
 
@@ -116,34 +127,51 @@ impl Batch<'_> {
         let batch = objects.target(&first)?;
         let mut graph = objects.empty(&batch);
         let roots = command_line(&mut graph, options);
-        reader.read(&mut graph, &batch, &sources)?;
+        let read = reader.read(&mut graph, &batch, &sources);
         clock.phase("read");
 
         // Resolve names within the batch.
         let mut names = resolve::Names::default();
         names.reserve(graph.symbols.len() / 2);
-        names.complete(&mut graph, &reader, &batch, &mut archives)?;
-        let mut synthetic = Synthetic::default();
-        names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
-        clock.phase("resolve");
-
-        // What updates need to know of the objects, and what of an update's objects stands already.
-        let tracker = match options.updatable {
-            true => Some(Tracker::new(&mut graph, baseline).map_err(collected)?),
-            false => None,
-        };
-
-        // Prune what nothing needs, then find what the rest needs from outside.
+        let read = read.and_then(|()| names.complete(&mut graph, &reader, &batch, &mut archives));
+        if let Some(observer) = &options.observer {
+            observer.read(&graph, &names.members(&archives));
+        }
+        read?;
         let mut pipeline = options.pipeline.clone();
         graph.target.arch.add_passes(&mut pipeline);
         let mut nothing = PassContext { block_addresses: None, memory: None };
-        run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
-        let mut needed = prune::prune(&mut graph, options, &roots).map_err(collected)?;
-        if let Some(tracker) = &tracker {
-            needed = tracker.resolve(&mut graph, needed);
-        }
-        clock.phase("prune");
-        externals::resolve(&mut graph, &needed, self.resolver, options)?;
+        let mut lookup = externals::LookUp::new(self.resolver, options);
+        let (mut synthetic, tracker, needed) = loop {
+            let unsettled = self.resolver.supplies_objects().then(|| graph.clone());
+            let mut synthetic = Synthetic::default();
+            names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
+            clock.phase("resolve");
+
+            // What updates need to know of the objects, and what of an update's objects stands already.
+            let tracker = match options.updatable {
+                true => Some(Tracker::new(&mut graph, baseline).map_err(collected)?),
+                false => None,
+            };
+
+            // Prune what nothing needs, then find what the rest needs from outside.
+            run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
+            let mut needed = prune(&mut graph, options, &roots)?;
+            if let Some(tracker) = &tracker {
+                needed = tracker.resolve(&mut graph, needed);
+            }
+            clock.phase("prune");
+            let joining = lookup.ask(&graph, &needed)?;
+            clock.phase("look up");
+            match unsettled {
+                // What was decided without the objects that join is decided anew.
+                Some(unsettled) if !joining.is_empty() => graph = unsettled,
+                _ => break (synthetic, tracker, needed),
+            }
+            externals::join(joining, &mut graph, &mut names, (&reader, &batch), &mut archives)?;
+            clock.phase("read");
+        };
+        let trampolines = lookup.define(&mut graph, &mut synthetic, self.executor, &needed)?;
         clock.phase("look up");
         run_passes(&pipeline, Stage::AfterPrune, &mut graph, &mut nothing)?;
 
@@ -159,8 +187,10 @@ impl Batch<'_> {
         let eh_frame = eh_frame::combine(&mut graph, &mut synthetic).map_err(collected)?;
         clock.phase("merge");
         let demand = lower::demand(&graph);
+        let unlowered = observe::unexplained(&graph, options.observer.is_some());
         let memory = Memory::reserve(self.executor, &graph, &demand)?;
         let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region).map_err(collected)?;
+        lowered.stubs.extend(trampolines.iter().map(Trampoline::stub));
         clock.phase("lower");
 
         // Lay out.
@@ -168,6 +198,14 @@ impl Batch<'_> {
         let mut memory = memory.fit(self.executor, &layout)?;
         let addresses = layout::addresses(&graph, &layout, &memory.starts);
         run_layout_passes(&pipeline, &mut graph, &addresses)?;
+        if let Some(observer) = &options.observer {
+            let (lowered, addresses) = (&lowered, &addresses);
+            let region = memory.region;
+            let explainer = lower::Explainer { graph: &graph, before: &unlowered, lowered, addresses, region };
+            let (slots, stubs, rewrites) = (explainer.slots(), explainer.stubs(), explainer.rewrites());
+            let segments = memory.segments(&layout).map(|(_, segment)| segment).collect();
+            observer.placed(&graph, &Placement { segments, slots, stubs, rewrites, region, addresses });
+        }
         clock.phase("lay out");
 
         // Fix up.
@@ -198,6 +236,10 @@ impl Batch<'_> {
         if let Some(block) = eh_frame {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
+        }
+        if !trampolines.is_empty() {
+            let slots = trampolines.into_iter().map(|trampoline| trampoline.at(&addresses));
+            actions.push(Action::LinkOnCall(slots.collect()));
         }
         let allocation = memory.finalize(actions).map_err(LinkError::from)?;
         let statistics = &mut clock.statistics;
@@ -242,6 +284,18 @@ impl Batch<'_> {
         clock.phase("finalize");
         Ok((Linked { statistics: clock.statistics, ..linked }, changes))
     }
+}
+
+/// Prunes, and tells who looks on.
+fn prune(graph: &mut LinkGraph<'_>, options: &LinkOptions, roots: &[SymbolId]) -> Result<Vec<SymbolId>, LinkErrors> {
+    let Some(observer) = &options.observer else {
+        return prune::prune(graph, options, roots, &mut ()).map_err(collected);
+    };
+    observer.resolved(graph);
+    let mut liveness = Liveness::default();
+    let needed = prune::prune(graph, options, roots, &mut liveness);
+    observer.pruned(graph, &liveness);
+    needed.map_err(collected)
 }
 
 /// References that the caller makes: entry names, and both sides of aliases. The symbols of the entry names come first.

@@ -1,9 +1,8 @@
 //! What the caller of a link decides.
 
-use super::Pipeline;
+use super::{Observer, Pipeline};
 use crate::addr::Addr;
-use crate::error::LinkError;
-use crate::graph::{Linkage, Name};
+use std::sync::Arc;
 
 /// How a batch is linked.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +26,8 @@ pub struct LinkOptions {
     pub map: bool,
     /// Passes of the caller.
     pub pipeline: Pipeline,
+    /// Looks on, if anyone does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What keeps code alive.
@@ -49,41 +50,4 @@ pub enum Unresolved {
     Error,
     /// They are null, as weak references are.
     Null,
-}
-
-/// Finds definitions outside the batch.
-pub trait Resolver: Sync {
-    /// The addresses of names that the batch does not define, one for each; `None` where there is none. Called once a link,
-    /// with every name that live code needs.
-    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError>;
-
-    /// A definition that stands already where the batch's definition, of the given linkage, will be published. It wins over one
-    /// that is not strong, and clashes with a strong one if it is strong.
-    fn existing(&self, _name: &Name<'_>, _linkage: Linkage) -> Option<Existing> {
-        None
-    }
-
-    /// The definition that the whole process uses of a name that may have only one (`STB_GNU_UNIQUE`).
-    fn unique(&self, _names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
-        Ok(vec![None; _names.len()])
-    }
-}
-
-/// A definition that stands already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Existing {
-    /// Where it is.
-    pub address: Addr,
-    /// Whether the batch may define the name again.
-    pub weak: bool,
-}
-
-/// A resolver that knows nothing: only the batch's own definitions count.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoSymbols;
-
-impl Resolver for NoSymbols {
-    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
-        Ok(vec![None; names.len()])
-    }
 }

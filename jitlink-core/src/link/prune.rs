@@ -3,19 +3,48 @@
 //! Unwind records, group members and ordered sections need no special case: they are dependencies from the start. Only runs of
 //! gathered sections are kept by name, when something live refers to an end of theirs.
 
+use super::observe::{Cause, Causes};
 use super::options::{LinkOptions, Roots};
 use super::resolve::is_discarded;
 use crate::error::LinkError;
 use crate::graph::{BlockId, GroupId, LinkGraph, Residence, Role, Scope, Section, SectionId, SymbolId, Value};
 
-/// Marks what is live; the canonical symbols that live code needs and the batch does not define, in symbol order.
+/// Marks what is live, and tells `causes` why; the canonical symbols that live code needs and the batch does not define, in symbol order.
 pub(super) fn prune(
     graph: &mut LinkGraph<'_>,
     options: &LinkOptions,
     roots: &[SymbolId],
+    causes: &mut impl Causes,
 ) -> Result<Vec<SymbolId>, Vec<LinkError>> {
-    let mut marker =
-        Marker { live: vec![false; graph.blocks.len()], work: Vec::new(), runs: vec![false; graph.runs.len()] };
+    mark(graph, options, roots, causes, |section| match section.role {
+        Role::Initialisers(_) => Some(Cause::Initialisers),
+        _ if section.retain => Some(Cause::RetainedSection),
+        _ if section.residence == Residence::Unloaded => Some(Cause::Unloaded),
+        _ => None,
+    })
+}
+
+/// Marks all but what lost its group, and what only goes with such: unwind records and ordered sections.
+pub(super) fn keep_all(
+    graph: &mut LinkGraph<'_>,
+    options: &LinkOptions,
+    roots: &[SymbolId],
+    causes: &mut impl Causes,
+) -> Result<Vec<SymbolId>, Vec<LinkError>> {
+    mark(graph, options, roots, causes, |section| {
+        (section.role != Role::EhFrame && section.ordered_by.is_none()).then_some(Cause::RetainedSection)
+    })
+}
+
+fn mark(
+    graph: &mut LinkGraph<'_>,
+    options: &LinkOptions,
+    roots: &[SymbolId],
+    causes: &mut impl Causes,
+    root: impl Fn(&Section<'_>) -> Option<Cause>,
+) -> Result<Vec<SymbolId>, Vec<LinkError>> {
+    let (live, runs) = (vec![false; graph.blocks.len()], vec![false; graph.runs.len()]);
+    let mut marker = Marker { live, work: Vec::new(), runs, causes };
     // What stands already counts as seen, and is not placed.
     graph.pinned.iter().enumerate().filter(|(_, pinned)| **pinned).for_each(|(block, _)| marker.live[block] = true);
     let members = group_members(graph);
@@ -23,14 +52,18 @@ pub(super) fn prune(
     graph.dependencies.dedup();
 
     for (_, section) in graph.sections() {
-        let unloaded = section.residence == Residence::Unloaded;
-        let kept = section.retain || unloaded || matches!(section.role, Role::Initialisers(_));
-        if kept && !is_discarded(graph, section.group) {
-            section.blocks.clone().for_each(|block| marker.mark(BlockId(block)));
+        let Some(cause) = root(section) else { continue };
+        if !is_discarded(graph, section.group) {
+            section.blocks.clone().for_each(|block| marker.mark(BlockId(block), cause));
         }
     }
-    for &root in roots.iter().chain(&graph.roots) {
-        marker.mark_symbol(graph, graph.canonical(root));
+    for &root in roots {
+        let root = graph.canonical(root);
+        marker.mark_symbol(graph, root, Cause::Entry(root));
+    }
+    for &root in &graph.roots {
+        let root = graph.canonical(root);
+        marker.mark_symbol(graph, root, Cause::Retained(root));
     }
     let exported = match options.roots {
         Roots::Exported => true,
@@ -40,7 +73,7 @@ pub(super) fn prune(
     if exported {
         for (id, symbol) in graph.symbols() {
             if symbol.scope >= Scope::Protected && graph.canonical(id) == id && symbol.is_defined() {
-                marker.mark_symbol(graph, id);
+                marker.mark_symbol(graph, id, Cause::Exported(id));
             }
         }
     }
@@ -53,12 +86,16 @@ pub(super) fn prune(
     }
     // What a symbol means for liveness is looked at once, however many edges refer to it.
     let mut seen = vec![false; graph.symbols.len()];
-    while let Some(block) = marker.work.pop() {
+    // First come, first served: so the cause of each mark is on a shortest way from a root.
+    let mut next = 0;
+    while let Some(&block) = marker.work.get(next) {
+        next += 1;
         let section = graph.block(block).section;
         if graph.section(section).residence == Residence::Unloaded {
             continue;
         }
-        for edge in graph.edges(block) {
+        for (index, edge) in graph.edges(block).iter().enumerate() {
+            let cause = Cause::Edge { from: block, index: index as u32 };
             if std::mem::replace(&mut seen[edge.target.index()], true) {
                 continue;
             }
@@ -69,20 +106,21 @@ pub(super) fn prune(
                         section: graph.section(graph.block(target).section).name_lossy(),
                         kept,
                     }),
-                    None => marker.mark(target),
+                    None => marker.mark(target, cause),
                 },
                 Value::Undefined => needed.push(graph.canonical(edge.target)),
-                _ => marker.mark_symbol(graph, edge.target),
+                _ => marker.mark_symbol(graph, edge.target, cause),
             }
         }
         let first = graph.dependencies.partition_point(|pair| pair.0 < block);
         for &(_, kept) in graph.dependencies[first..].iter().take_while(|pair| pair.0 == block) {
-            marker.mark(kept);
+            marker.mark(kept, Cause::Dependency(block));
         }
         if let Some(group) = graph.section(section).group {
             let first = members.partition_point(|member| member.0 < group);
             for &(_, member) in members[first..].iter().take_while(|member| member.0 == group) {
-                graph.section(member).blocks.clone().for_each(|block| marker.mark(BlockId(block)));
+                let cause = Cause::Group(block);
+                graph.section(member).blocks.clone().for_each(|block| marker.mark(BlockId(block), cause));
             }
         }
     }
@@ -98,26 +136,29 @@ pub(super) fn prune(
     Ok(needed)
 }
 
-struct Marker {
+struct Marker<'c, C> {
     live: Vec<bool>,
+    /// What is marked, in order.
     work: Vec<BlockId>,
     /// Which runs of gathered sections are marked.
     runs: Vec<bool>,
+    causes: &'c mut C,
 }
 
-impl Marker {
-    fn mark(&mut self, block: BlockId) {
+impl<C: Causes> Marker<'_, C> {
+    fn mark(&mut self, block: BlockId, cause: Cause) {
         if !std::mem::replace(&mut self.live[block.index()], true) {
             self.work.push(block);
+            self.causes.marked(block, cause);
         }
     }
 
-    fn mark_symbol(&mut self, graph: &LinkGraph<'_>, symbol: SymbolId) {
+    fn mark_symbol(&mut self, graph: &LinkGraph<'_>, symbol: SymbolId, cause: Cause) {
         match graph.symbol(symbol).value {
-            Value::Block { block, .. } => self.mark(block),
+            Value::Block { block, .. } => self.mark(block, cause),
             Value::Boundary { run, .. } if !std::mem::replace(&mut self.runs[run as usize], true) => {
                 for &section in &graph.runs[run as usize] {
-                    graph.section(section).blocks.clone().for_each(|block| self.mark(BlockId(block)));
+                    graph.section(section).blocks.clone().for_each(|block| self.mark(BlockId(block), cause));
                 }
             }
             _ => {}

@@ -13,6 +13,9 @@ use crate::reloc::RowTable;
 use rayon::prelude::*;
 use typed_arena::Arena;
 
+/// Objects are handed to threads in parts of at least this many bytes.
+const PART: usize = 256 << 10;
+
 /// Bytes of an object with its names.
 #[derive(Clone)]
 pub(super) struct Source<'a> {
@@ -21,6 +24,8 @@ pub(super) struct Source<'a> {
     /// The file.
     pub(super) path: String,
     pub(super) bytes: &'a [u8],
+    /// What holds the bytes.
+    input: &'a Input,
 }
 
 /// An archive whose members join the batch when it needs them.
@@ -28,6 +33,7 @@ pub(super) struct LazyArchive<'a> {
     pub(super) name: String,
     pub(super) archive: Archive<'a>,
     pub(super) taken: Vec<bool>,
+    input: &'a Input,
 }
 
 /// Everything that reading needs to know.
@@ -60,13 +66,13 @@ impl<'a> Reader<'_, 'a> {
         for input in inputs {
             let (name, bytes) = (input.name().to_string(), input.bytes());
             if !Archive::recognize(bytes) {
-                sources.push(Source { path: name.clone(), name, bytes });
+                sources.push(Source { path: name.clone(), name, bytes, input });
                 continue;
             }
             match Archive::parse(&name, bytes) {
                 Ok(archive) => {
                     let taken = vec![input.whole_archive; archive.members().len()];
-                    let lazy = LazyArchive { name, archive, taken };
+                    let lazy = LazyArchive { name, archive, taken, input };
                     if input.whole_archive {
                         for member in 0..lazy.archive.members().len() {
                             match self.member(&lazy, member) {
@@ -89,8 +95,8 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn member(&self, archive: &LazyArchive<'a>, index: usize) -> Result<Source<'a>, LinkError> {
         let member = &archive.archive.members()[index];
         let name = format!("{}({})", archive.name, member.name);
-        let bytes = match &member.data {
-            MemberData::Inline(bytes) => *bytes,
+        let (bytes, input) = match &member.data {
+            MemberData::Inline(bytes) => (*bytes, archive.input),
             MemberData::External(path) => {
                 let file = Input::open(path).map_err(|error| match error {
                     LinkError::Io { path, reason } => LinkError::Io {
@@ -99,10 +105,11 @@ impl<'a> Reader<'_, 'a> {
                     },
                     other => other,
                 })?;
-                self.files.alloc(file).bytes()
+                let file: &Input = self.files.alloc(file);
+                (file.bytes(), file)
             }
         };
-        Ok(Source { name, path: archive.name.clone(), bytes })
+        Ok(Source { name, path: archive.name.clone(), bytes, input })
     }
 
     /// The names that archives define, with the archive and member that does: from the index, or from the members themselves.
@@ -136,43 +143,58 @@ impl<'a> Reader<'_, 'a> {
         batch: &BatchTarget,
         sources: &[Source<'a>],
     ) -> Result<(), LinkErrors> {
-        let bytes: usize = sources.iter().map(|source| source.bytes.len()).sum();
+        let bytes = size(sources.iter());
         let parallel = self.threads > 1 && sources.len() > 1 && (sources.len() >= 256 || bytes >= 2 << 20);
+        graph.threads = self.threads;
         if !parallel {
             let errors =
                 sources.iter().filter_map(|source| self.objects.read_one(graph, batch, source).err()).collect();
             return LinkErrors::check(errors);
         }
-        // Parts of about equal size, more than threads so that they even out.
-        let share = bytes / (self.threads * 4) + 1;
-        let mut parts: Vec<&[Source<'a>]> = Vec::new();
-        let (mut start, mut sum) = (0, 0);
-        for (index, source) in sources.iter().enumerate() {
-            sum += source.bytes.len();
-            if sum >= share || index + 1 == sources.len() {
-                parts.push(&sources[start..=index]);
-                (start, sum) = (index + 1, 0);
-            }
-        }
-        let objects = self.objects;
-        let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = parts
-            .into_par_iter()
-            .map(|part| {
-                let mut graph = objects.empty(batch);
-                let errors =
-                    part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
-                (graph, errors)
-            })
-            .collect();
+        let parts = parts(sources);
+        let (objects, threads) = (self.objects, self.threads);
+        let read_part = |part: &&[Source<'a>]| {
+            let mut graph = objects.empty(batch);
+            graph.threads = threads;
+            let errors = part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
+            (graph, errors)
+        };
         let mut errors = Vec::new();
-        for (part, part_errors) in read {
-            errors.extend(part_errors);
-            if errors.is_empty() {
-                graph.append(part)?;
+        // A few parts at a time, so that the next use the memory of those that were appended.
+        for (number, wave) in parts.chunks(4 * threads).enumerate() {
+            let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = wave.par_iter().map(read_part).collect();
+            if number == 0 {
+                graph.reserve(&read, bytes as f64 / size(wave.iter().copied().flatten()).max(1) as f64);
+            }
+            for (part, part_errors) in read {
+                errors.extend(part_errors);
+                if errors.is_empty() {
+                    graph.append(part)?;
+                }
             }
         }
         LinkErrors::check(errors)
     }
+}
+
+/// Parts that are worth a task each.
+fn parts<'s, 'a>(mut sources: &'s [Source<'a>]) -> Vec<&'s [Source<'a>]> {
+    let mut parts = Vec::new();
+    while !sources.is_empty() {
+        let mut sum = 0;
+        let full = sources.iter().position(|source| {
+            sum += source.bytes.len();
+            sum >= PART
+        });
+        let (part, rest) = sources.split_at(full.map_or(sources.len(), |last| last + 1));
+        parts.push(part);
+        sources = rest;
+    }
+    parts
+}
+
+fn size<'s, 'a: 's>(sources: impl Iterator<Item = &'s Source<'a>>) -> usize {
+    sources.map(|source| source.bytes.len()).sum()
 }
 
 impl ObjectReader<'_> {
@@ -227,7 +249,8 @@ impl ObjectReader<'_> {
             });
         }
         let object = ObjectId::new(graph.objects().len());
-        let mut builder = ObjectBuilder::new(graph, source.name.clone(), source.path.clone());
+        let builder = ObjectBuilder::new(graph, source.name.clone(), source.path.clone());
+        let mut builder = builder.of_input(Some(source.input));
         format.read(source.bytes, &mut builder)?;
         unwind::link_records(graph, object)
     }

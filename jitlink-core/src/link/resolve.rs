@@ -1,15 +1,17 @@
 //! Resolving: which definition each name means.
 //!
 //! Two steps. *Collect* enters every visible name into one table as objects join, which decides the archive members that the
-//! batch pulls in. *Settle* runs once when no more objects join: it selects COMDAT groups, then the best definition of each
+//! batch pulls in. *Settle* runs when no more objects join: it selects COMDAT groups, then the best definition of each
 //! name, and writes the definition's value into all its references, so that later phases look at a symbol alone.
 
 use super::lower::provide_got;
-use super::options::{Existing, LinkOptions, Resolver};
+use super::observe::ArchiveMember;
+use super::options::LinkOptions;
 use super::read::{BatchTarget, LazyArchive, Reader, Source};
+use super::resolver::{Existing, Resolver};
 use super::synthetic::Synthetic;
 use crate::error::{LinkError, LinkErrors};
-use crate::format::{Boundary, BoundaryEnd, Provided};
+use crate::format::{Boundary, BoundaryEnd, Provided, VisibleName};
 use crate::graph::{
     Content, GroupId, LinkGraph, Linkage, Name, ObjectId, Protection, Role, Scope, Section, SectionId, Selection,
     SymbolId, SymbolKind, Value,
@@ -41,6 +43,10 @@ pub(super) struct Names<'a> {
     entry_of: Vec<u32>,
     /// Entries that became needed since archives were last searched.
     wanted: Vec<u32>,
+    /// The archive members that joined, each with the entry that it joined for.
+    joined: Vec<(u32, (u32, u32))>,
+    /// How many archives have entered their members' names.
+    listed: usize,
 }
 
 impl<'a> Names<'a> {
@@ -101,7 +107,18 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Pulls in archive members until the batch needs no more.
+    /// Whether an object of the batch defines the name.
+    pub(super) fn is_defined(&self, name: &[u8]) -> bool {
+        self.find(&Name::new(name)).is_some_and(|index| self.entries[index].defined)
+    }
+
+    /// Looks for the name in archives that join from now on.
+    pub(super) fn want(&mut self, name: &'a [u8]) {
+        let index = self.enter(Name::new(name));
+        self.wanted.push(index);
+    }
+
+    /// Pulls in archive members until the batch needs no more. May be called again when objects or archives were added.
     pub(super) fn complete(
         &mut self,
         graph: &mut LinkGraph<'a>,
@@ -110,9 +127,10 @@ impl<'a> Names<'a> {
         archives: &mut [LazyArchive<'a>],
     ) -> Result<(), LinkErrors> {
         self.collect(graph);
-        reader.definitions(archives, |name, archive, member| {
+        let first = std::mem::replace(&mut self.listed, archives.len());
+        reader.definitions(&archives[first..], |name, archive, member| {
             let index = self.enter(Name::new(name)) as usize;
-            self.entries[index].lazy.get_or_insert((archive, member));
+            self.entries[index].lazy.get_or_insert((first as u32 + archive, member));
         })?;
         loop {
             let mut sources: Vec<Source<'a>> = Vec::new();
@@ -125,6 +143,7 @@ impl<'a> Names<'a> {
                 let (false, Some((archive, member))) = (entry.defined, entry.lazy) else { continue };
                 let taken = &mut archives[archive as usize].taken[member as usize];
                 if !std::mem::replace(taken, true) {
+                    self.joined.push((index, (archive, member)));
                     match reader.member(&archives[archive as usize], member as usize) {
                         Ok(source) => sources.push(source),
                         Err(error) => errors.push(error),
@@ -140,7 +159,32 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Decides every name within the batch, and against what stands already.
+    /// All members of the archives, for who looks on.
+    pub(super) fn members<'v>(&'v self, archives: &'v [LazyArchive<'a>]) -> Vec<ArchiveMember<'v>> {
+        let mut starts = Vec::new();
+        let mut members = Vec::new();
+        for archive in archives {
+            starts.push(members.len());
+            let all = archive.archive.members().iter().zip(&archive.taken);
+            members.extend(all.map(|(member, &joined)| {
+                let (archive, name) = (archive.name.as_str(), &*member.name);
+                ArchiveMember { archive, name, joined, wanted: None, defines: Vec::new() }
+            }));
+        }
+        let at = |(archive, member): (u32, u32)| starts[archive as usize] + member as usize;
+        for entry in &self.entries {
+            if let Some(lazy) = entry.lazy {
+                members[at(lazy)].defines.push(entry.name.bytes());
+            }
+        }
+        for &(entry, member) in &self.joined {
+            members[at(member)].wanted = Some(self.entries[entry as usize].name.bytes());
+        }
+        members
+    }
+
+    /// Decides every name within the batch, and against what stands already. If more objects are to join, it starts anew with
+    /// the graph as it was before.
     pub(super) fn settle(
         &mut self,
         graph: &mut LinkGraph<'a>,
@@ -149,6 +193,9 @@ impl<'a> Names<'a> {
         batch: &BatchTarget,
         synthetic: &mut Synthetic,
     ) -> Result<(), LinkErrors> {
+        for entry in &mut self.entries {
+            (entry.definition, entry.reference, entry.scope) = (None, None, Scope::Global);
+        }
         let mut errors = select_groups(graph);
         self.choose(graph, &mut errors);
         self.alias(graph, options, &mut errors);
@@ -157,6 +204,55 @@ impl<'a> Names<'a> {
         self.provide(graph, batch, synthetic);
         self.provide_commons(graph, synthetic);
         LinkErrors::check(errors)?;
+        self.point(graph);
+        Ok(())
+    }
+
+    /// Decides every name within the batch as far as an object can that will be linked again: what the linker provides, ends
+    /// of runs, and memory for common symbols are left to that link.
+    pub(super) fn settle_within(&mut self, graph: &mut LinkGraph<'a>, options: &LinkOptions) -> Result<(), LinkErrors> {
+        let mut errors = select_groups(graph);
+        self.choose(graph, &mut errors);
+        self.alias(graph, options, &mut errors);
+        LinkErrors::check(errors)?;
+        for (name, address) in &options.defines {
+            let Some(index) = self.find(&Name::new(name.as_bytes())) else { continue };
+            let entry = &mut self.entries[index];
+            if let (None, Some(reference)) = (entry.definition, entry.reference) {
+                graph.symbols[reference.index()].value = Value::Absolute(address.0);
+                entry.definition = Some(reference);
+            }
+        }
+        // Which of the references knew what it refers to does not depend on their order.
+        for (index, &number) in self.entry_of.iter().enumerate() {
+            let kind = graph.symbols[index].kind;
+            if let Some(Entry { definition: None, reference: Some(reference), .. }) = self.entries.get(number as usize)
+                && graph.symbols[reference.index()].kind == SymbolKind::Other
+            {
+                graph.symbols[reference.index()].kind = kind;
+            }
+        }
+        self.point(graph);
+        Ok(())
+    }
+
+    /// Every name that something of the batch defines or refers to, in the order of the symbols that they mean.
+    pub(super) fn visible(&self, graph: &LinkGraph<'_>) -> Vec<VisibleName<'a>> {
+        let mut names: Vec<VisibleName<'a>> = self
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let symbol = entry.definition.or(entry.reference)?;
+                Some(VisibleName { name: entry.name, scope: entry.scope, symbol })
+            })
+            .collect();
+        debug_assert!(names.iter().all(|name| graph.canonical(name.symbol) == name.symbol));
+        names.sort_by_key(|name| name.symbol);
+        names
+    }
+
+    /// Gives all references the values of their definitions.
+    fn point(&self, graph: &mut LinkGraph<'a>) {
         graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
         for (index, &number) in self.entry_of.iter().enumerate() {
             let Some(entry) = self.entries.get(number as usize) else { continue };
@@ -174,7 +270,6 @@ impl<'a> Names<'a> {
                 graph.symbols[index].linkage = Linkage::Strong;
             }
         }
-        Ok(())
     }
 
     fn choose(&mut self, graph: &mut LinkGraph<'a>, errors: &mut Vec<LinkError>) {

@@ -19,6 +19,7 @@ impl Synthetic {
             graph.objects.push(Object {
                 name: LINKER.into(),
                 path: String::new(),
+                origin: 0,
                 sections: sections..sections,
                 symbols: symbols..symbols,
             });

@@ -2,7 +2,7 @@
 
 use super::arena::{Arena, Piece};
 use super::runs::RunSet;
-use super::{icache, modules, unwind};
+use super::{icache, lazy, modules, unwind};
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::executor::{Action, Allocation, ExecutorError, PointerPlace, Reservation, WorkingMemory};
 use crate::graph::Protection;
@@ -136,10 +136,13 @@ fn clear(piece: &mut Piece, bytes: &mut [u8]) -> bool {
     true
 }
 
+const POINTER_BYTES: u64 = size_of::<usize>() as u64;
+
 /// What undoes an action when it is dropped.
 enum Undo {
     Frames { _registration: unwind::Registration },
     Module { _entry: modules::Entry },
+    Lazy { _registration: lazy::Registration },
 }
 
 /// Memory of a linked module.
@@ -157,25 +160,37 @@ impl ProcessAllocation {
                 let registration = unsafe { unwind::register(address, size) };
                 Ok(registration.map(|registration| Undo::Frames { _registration: registration }))
             }
+            Action::LinkOnCall(slots) => {
+                for lazy in &slots {
+                    self.word_at(lazy.slot)?;
+                }
+                // SAFETY: each slot is an aligned word of a writable segment of this memory, which outlives what undoes this.
+                let registration = unsafe { lazy::register(slots) };
+                Ok(Some(Undo::Lazy { _registration: registration }))
+            }
             Action::Describe(description) => Ok(Some(Undo::Module { _entry: modules::add(description) })),
         }
     }
 }
 
 impl ProcessAllocation {
+    /// Checks that a pointer that changes at run time may stand here: an aligned word of a writable segment.
+    fn word_at(&self, address: Addr) -> Result<(), ExecutorError> {
+        let (_, piece) = self.pieces.holding(address, POINTER_BYTES)?;
+        if piece.protection == Protection::ReadWrite && address.0.is_multiple_of(POINTER_BYTES) {
+            return Ok(());
+        }
+        let what = format!("no pointer can be stored at {address}: it is not an aligned word of a writable segment");
+        Err(ExecutorError::new(what))
+    }
+
     /// Gives a pointer of this module's variables to `change`.
     fn with_word<T>(&self, place: PointerPlace, change: impl FnOnce(&AtomicUsize) -> T) -> Result<T, ExecutorError> {
-        const WIDTH: u64 = size_of::<usize>() as u64;
         let address = place.address;
-        let (_, piece) = self.pieces.holding(address, WIDTH)?;
-        if piece.protection != Protection::ReadWrite || !address.0.is_multiple_of(WIDTH) {
-            let what =
-                format!("no pointer can be stored at {address}: it is not an aligned word of a writable segment");
-            return Err(ExecutorError::new(what));
-        }
+        self.word_at(address)?;
         // Held until the change is done, so that no release comes between.
         let released = self.pieces.released.lock().unwrap_or_else(PoisonError::into_inner);
-        if released.within(address.0..address.0 + WIDTH).next().is_some() {
+        if released.within(address.0..address.0 + POINTER_BYTES).next().is_some() {
             return Err(ExecutorError::new(format!("the block at {address} was released")));
         }
         // SAFETY: the word is aligned and in writable memory of this module, which is there as long as `self`. Linked code may

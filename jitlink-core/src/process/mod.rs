@@ -21,6 +21,7 @@
 //! | `symbols`, `libraries` | look-up in the process; shared libraries by name |
 //! | `call`, `exit` | initialisers, `main`, what runs at the end |
 //! | `unwind` | unwind records |
+//! | `lazy` | functions that are linked when they are first called |
 //! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
 
 mod allocation;
@@ -31,6 +32,7 @@ pub mod crash;
 mod exit;
 mod free_list;
 mod icache;
+mod lazy;
 mod libraries;
 mod map;
 mod modules;
@@ -243,6 +245,10 @@ impl Executor for ProcessExecutor {
 
     fn wants_description(&self) -> bool {
         true
+    }
+
+    fn lazy_linker(&self) -> Result<Addr, ExecutorError> {
+        Ok(lazy::linker())
     }
 
     unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {

@@ -47,17 +47,18 @@ pub struct Field {
     value_bits: u8,
     round: i64,
     align: u32,
+    adds: bool,
 }
 
 impl Field {
     /// No field: nothing is written.
     pub const fn none() -> Field {
-        Field { shape: Shape::Plain, word: 0, words: 0, value_bits: 0, round: 0, align: 1 }
+        Field { shape: Shape::Plain, word: 0, words: 0, value_bits: 0, round: 0, align: 1, adds: false }
     }
 
     /// A whole word of 1, 2, 4 or 8 bytes.
     pub const fn plain(bytes: u8) -> Field {
-        Field { shape: Shape::Plain, word: bytes, words: 1, value_bits: bytes * 8, round: 0, align: 1 }
+        Field { shape: Shape::Plain, word: bytes, words: 1, value_bits: bytes * 8, round: 0, align: 1, adds: false }
     }
 
     /// Slices of the value in words of `word` bytes.
@@ -73,15 +74,24 @@ impl Field {
             }
             index += 1;
         }
-        Field { shape: Shape::Slices(slices), word, words, value_bits: top, round: 0, align: 1 }
+        Field { shape: Shape::Slices(slices), word, words, value_bits: top, round: 0, align: 1, adds: false }
     }
 
     /// `bytes` bytes in an encoding of their own, for values of `value_bits` bits.
     pub const fn coded(bytes: u8, value_bits: u8, insert: Insert, extract: Extract) -> Field {
-        Field { shape: Shape::Coded { insert, extract }, word: bytes, words: 1, value_bits, round: 0, align: 1 }
+        Field {
+            shape: Shape::Coded { insert, extract },
+            word: bytes,
+            words: 1,
+            value_bits,
+            round: 0,
+            align: 1,
+            adds: false,
+        }
     }
 
-    /// This field with a constant added to the value before it is cut.
+    /// This field with a constant added to the value before it is cut: for an upper half whose lower half is sign-extended, half of
+    /// the lower half's range.
     pub const fn round(mut self, round: i64) -> Field {
         self.round = round;
         self
@@ -93,13 +103,21 @@ impl Field {
         self
     }
 
+    /// This field with the value added to what stands in it instead of replacing that, so that several relocations of one
+    /// place sum up: ABIs whose linkers may shorten code leave differences to them (`ADD32` and `SUB32` at one place). Only for
+    /// formats whose relocations carry their addend.
+    pub const fn adding(mut self) -> Field {
+        self.adds = true;
+        self
+    }
+
     /// How many bytes it spans.
     #[inline]
     pub const fn bytes(&self) -> usize {
         self.word as usize * self.words as usize
     }
 
-    /// The value must fit this many bits.
+    /// How many bits the value must fit after rounding; zero for a field that nothing is written to.
     pub const fn value_bits(&self) -> u8 {
         self.value_bits
     }
@@ -116,18 +134,39 @@ impl Field {
         self.align
     }
 
+    /// The lowest bit of the value that the field keeps; those below are dropped, or hold nothing if values are aligned.
+    pub const fn lowest_bit(&self) -> u8 {
+        let Shape::Slices(slices) = self.shape else { return 0 };
+        let (mut index, mut lowest) = (0, 64);
+        while index < slices.len() {
+            if slices[index].from < lowest {
+                lowest = slices[index].from;
+            }
+            index += 1;
+        }
+        lowest
+    }
+
+    /// Whether the value is added to what stands in the field.
+    #[inline]
+    pub const fn is_adding(&self) -> bool {
+        self.adds
+    }
+
     /// The word's size if the value fills it as it is, which needs no bit work.
     #[inline]
     pub const fn plain_bytes(&self) -> Option<usize> {
         match self.shape {
-            Shape::Plain if self.round == 0 && self.align == 1 => Some(self.word as usize),
+            Shape::Plain if self.round == 0 && self.align == 1 && !self.adds => Some(self.word as usize),
             _ => None,
         }
     }
 
-    /// Writes `value`, to which rounding was added, over whatever stood in the field; bits around it stay.
+    /// Writes `value`, to which rounding was added, over whatever stood in the field, or adds it to that
+    /// ([`Field::adding`]); bits around it stay.
     #[inline]
     pub fn insert(&self, bytes: &mut [u8], value: u64, endian: Endian) {
+        let value = if self.adds { value.wrapping_add(self.extract(bytes, endian) as u64) } else { value };
         let size = usize::from(self.word);
         match self.shape {
             Shape::Plain if size == 0 => {}

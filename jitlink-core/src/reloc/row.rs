@@ -43,13 +43,13 @@ pub enum Base {
     Zero,
     /// The address of the field (P).
     Place,
-    /// The 4 KiB page of the field; the subject's page is meant too.
+    /// The 4 KiB page of the field; of the subject and addend the page is meant too, so the value is a distance of pages, in bytes.
     PlacePage,
     /// The base of the GOT (GOT).
     Got,
-    /// The base of the image.
+    /// The base of the image: the lowest address of the batch's segments.
     Image,
-    /// The start of the symbol's section.
+    /// The start of the section that the symbol is in.
     Section,
     /// A base that a pass of the architecture resolves for each block: a TOC group, a small-data area.
     Anchor(u8),
@@ -64,7 +64,7 @@ pub enum Overflow {
     Signed,
     /// Those that zero extension of the field gives back.
     Unsigned,
-    /// Both.
+    /// Both: from -2^(n-1) to 2^n - 1 for a field of n bits.
     Bitfield,
 }
 
@@ -100,7 +100,7 @@ pub const fn reloc(
 static NO_FIELD: Field = Field::none();
 
 impl Reloc {
-    /// A row that does nothing and keeps nothing alive but its target.
+    /// A row that writes nothing, and only keeps its target alive: a hint or a mark.
     pub const fn none(raw: u32, name: &'static str) -> Reloc {
         reloc(raw, name, Subject::Nothing, Base::Zero, &NO_FIELD, Overflow::Ignore)
     }
@@ -124,7 +124,7 @@ impl Reloc {
         self
     }
 
-    /// This row, offered to [`crate::TargetArch::relax`].
+    /// This row, whose edges are offered to [`crate::TargetArch::relax`] where the target is near.
     pub const fn relax(mut self) -> Reloc {
         self.relaxable = true;
         self
@@ -175,7 +175,7 @@ impl Reloc {
         self.refused
     }
 
-    /// The smallest and the largest value that fit; `None` where any value does.
+    /// The smallest and the largest value that fit, after rounding ([`Field::rounding`]); `None` where any value does.
     pub fn limits(&self) -> Option<(i128, i128)> {
         let bits = u32::from(self.field.value_bits());
         if bits == 0 || bits >= 64 {

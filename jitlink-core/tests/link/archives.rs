@@ -5,7 +5,7 @@ use jitlink_core::link::{LinkOptions, NoSymbols};
 use jitlink_core::{Input, LinkErrors};
 
 /// An archive in the GNU dialect; `index` lists names with the positions of the members that define them.
-fn archive(members: &[(&str, &str)], index: Option<&[(&str, usize)]>) -> Vec<u8> {
+pub(crate) fn archive(members: &[(&str, &str)], index: Option<&[(&str, usize)]>) -> Vec<u8> {
     let header = |name: &str, size: usize| format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644);
     let body = |text: &str| {
         let mut bytes = text.trim_start().as_bytes().to_vec();

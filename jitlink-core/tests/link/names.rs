@@ -1,7 +1,7 @@
 //! Names that a batch does not simply define: aliases, boundaries, weak and undefined references, given addresses.
 
 use crate::kit::{Event::*, executor, exported, inputs, link_err, link_ok, link_with, roots, try_link};
-use jitlink_core::link::{LinkOptions, NoSymbols, Unresolved};
+use jitlink_core::link::{Definition, LinkOptions, NoSymbols, Unresolved};
 use jitlink_core::{Addr, LinkError};
 
 fn aliases(pairs: &[(&str, &str)], options: LinkOptions) -> LinkOptions {
@@ -218,8 +218,9 @@ fn hidden_references_are_not_served_from_outside() {
 struct FromExecutor<'e>(&'e dyn jitlink_core::Executor);
 
 impl jitlink_core::link::Resolver for FromExecutor<'_> {
-    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
-        self.0.lookup(names).map_err(LinkError::from)
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError> {
+        let found = self.0.lookup(names).map_err(LinkError::from)?;
+        Ok(found.into_iter().map(|address| address.map(Definition::Address)).collect())
     }
 }
 

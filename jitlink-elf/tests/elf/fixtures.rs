@@ -18,7 +18,7 @@ const FIXTURES: [(&str, &[u8]); 8] = [
     ("groups", include_bytes!("../fixtures/groups.o")),
 ];
 
-fn fixture(name: &str) -> &'static [u8] {
+pub(crate) fn fixture(name: &str) -> &'static [u8] {
     FIXTURES.iter().find(|fixture| fixture.0 == name).unwrap_or_else(|| panic!("no fixture {name}")).1
 }
 

@@ -12,3 +12,4 @@ mod headers;
 mod relocations;
 mod sections;
 mod symbols;
+mod write;

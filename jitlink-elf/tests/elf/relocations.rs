@@ -2,7 +2,10 @@
 
 use crate::builder::*;
 use crate::toy::{self, error, ok};
+use jitlink_core::Input;
 use jitlink_core::graph::{BlockId, Edge};
+use jitlink_core::image::{ImageConfig, ImageExecutor};
+use jitlink_core::link::{LinkOptions, NoSymbols, link};
 use jitlink_core::reloc::Subject;
 
 /// Data with relocations of one encoding.
@@ -182,4 +185,40 @@ fn damaged_compact_relocations_are_errors() {
     let mut endless = Vec::new();
     uleb(&mut endless, u128::from(u64::MAX));
     assert!(check(&endless).contains(".crel+0xa: malformed: a compact relocation is cut short"), "{}", check(&endless));
+}
+
+/// What is wrong with an object, read with this many threads.
+fn error_with(object: &Elf, threads: usize) -> String {
+    let executor = ImageExecutor::new(ImageConfig::default()).unwrap();
+    let options = LinkOptions { threads: Some(threads), ..LinkOptions::default() };
+    let input = Input::from_bytes("object.o", object.write());
+    link(&toy::registry(), &executor, &[input], &NoSymbols, &options).err().expect("an error").to_string()
+}
+
+#[test]
+fn the_first_of_many_that_is_wrong_is_the_error_whatever_the_threads() {
+    const COUNT: u64 = 300_000;
+    let good: Vec<(u64, u32, u32, i64)> = (0..COUNT).map(|number| (4 * number, toy::ABS32, 1, 0)).collect();
+    let wrong = [
+        ((8, 99, 1, 0), "99"),
+        ((8, toy::ABS32, 77, 0), "there is no symbol 77, only 4"),
+        ((4 * COUNT - 2, toy::ABS32, 1, 0), "a field of 4 bytes there ends outside the section's"),
+    ];
+    for (entry, what) in wrong {
+        for kind in [RELA, REL] {
+            let mut entries = good.clone();
+            for place in [170_000, 170_001, 299_000] {
+                entries[place] = entry;
+            }
+            // A second mistake of another kind, further on.
+            entries[250_000] = (0, 98, 1, 0);
+            let object = relocated(LITTLE64, kind, &vec![0; 4 * COUNT as usize], &entries);
+            let errors = [1, 2, 7].map(|threads| error_with(&object, threads));
+            assert!(errors.iter().all(|error| *error == errors[0]), "{errors:?}");
+            assert!(errors[0].contains(&format!(".data+{:#x}", entry.0)), "{}", errors[0]);
+            // Fields of REL are looked for to find their addend.
+            let expected = if kind == REL && entry.0 > 8 { "lies outside the section's" } else { what };
+            assert!(errors[0].contains(expected), "{}", errors[0]);
+        }
+    }
 }

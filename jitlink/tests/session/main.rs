@@ -6,6 +6,7 @@ mod kit;
 mod concurrent;
 mod names;
 mod removal;
+mod resolvers;
 
 use jitlink::{Addr, ImageExecutor, Library, LinkErrors, LinkOptions, Module, Session};
 use std::sync::Arc;

@@ -17,17 +17,30 @@ const VERSION: u32 = 1;
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
+    /// Our time at most this part of llvm-jitlink's.
+    pub(crate) time_bar: f64,
+    /// Our memory at most this part of llvm-jitlink's.
+    pub(crate) memory_bar: f64,
     /// Writes the input into the folder and returns the files to link, in order.
     make: fn(&Path) -> Result<Vec<PathBuf>>,
 }
 
+const fn row(name: &'static str, what: &'static str, make: fn(&Path) -> Result<Vec<PathBuf>>) -> Row {
+    Row { name, what, time_bar: 1.0 / 5.0, memory_bar: 1.0 / 3.0, make }
+}
+
 pub(crate) const ROWS: &[Row] = &[
-    Row { name: "trivial", what: "one object of one function", make: trivial },
-    Row { name: "large", what: "one object of over 1 MB of code", make: large },
-    Row { name: "many", what: "10,000 small objects", make: many },
-    Row { name: "relocations", what: "one object of 1,000,000 relocations", make: relocations },
-    Row { name: "chain", what: "a chain of calls through 1,000 sections", make: chain },
-    Row { name: "archive", what: "an archive of 2,000 members, all pulled in", make: archive },
+    row("trivial", "one object of one function", trivial),
+    row("large", "one object of over 1 MB of code", large),
+    row("many", "10,000 small objects", many),
+    // Nearly all of the input is relocations, which every linker has to read.
+    Row {
+        time_bar: 1.0 / 3.0,
+        memory_bar: 1.0 / 2.0,
+        ..row("relocations", "one object of 1,000,000 relocations", relocations)
+    },
+    row("chain", "a chain of calls through 1,000 sections", chain),
+    row("archive", "an archive of 2,000 members, all pulled in", archive),
 ];
 
 /// More files than this are named in a response file.
@@ -36,20 +49,25 @@ const MOST_ARGUMENTS: usize = 64;
 impl Row {
     /// Generates the input unless it is there; the arguments that name it.
     pub(crate) fn prepare(&self, folder: &Path) -> Result<Vec<String>> {
-        let list = folder.join(format!("inputs-{VERSION}"));
-        if !list.is_file() {
-            std::fs::create_dir_all(folder)?;
-            let files = (self.make)(folder)?;
-            let text: String = files.iter().map(|file| format!("{}\n", file.display())).collect();
-            // Written last: an interrupted run leaves no list, and starts anew.
-            std::fs::write(&list, text)?;
-        }
-        let text = std::fs::read_to_string(&list)?;
-        if text.lines().count() > MOST_ARGUMENTS {
-            return Ok(vec![format!("@{}", list.display())]);
-        }
-        Ok(text.lines().map(str::to_owned).collect())
+        prepared(folder, self.make)
     }
+}
+
+/// Generates inputs in a folder unless they are there; the arguments that name them.
+pub(crate) fn prepared(folder: &Path, make: impl Fn(&Path) -> Result<Vec<PathBuf>>) -> Result<Vec<String>> {
+    let list = folder.join(format!("inputs-{VERSION}"));
+    if !list.is_file() {
+        std::fs::create_dir_all(folder)?;
+        let files = make(folder)?;
+        let text: String = files.iter().map(|file| format!("{}\n", file.display())).collect();
+        // Written last: an interrupted run leaves no list, and starts anew.
+        std::fs::write(&list, text)?;
+    }
+    let text = std::fs::read_to_string(&list)?;
+    if text.lines().count() > MOST_ARGUMENTS {
+        return Ok(vec![format!("@{}", list.display())]);
+    }
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// Where a static linker's program starts: calls `main` and exits with what it returns.
@@ -60,7 +78,7 @@ pub(crate) fn start(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Writes a source and compiles it to the object beside it.
-fn compile(folder: &Path, name: &str, text: &str, flags: &[&str]) -> Result<PathBuf> {
+pub(crate) fn compile(folder: &Path, name: &str, text: &str, flags: &[&str]) -> Result<PathBuf> {
     let compiler = find_tool(&["gcc", "clang-22", "clang"]).ok_or("there is no compiler here")?;
     std::fs::write(folder.join(name), text)?;
     let object = Path::new(name).with_extension("o");
@@ -116,7 +134,7 @@ int step_AAAAAA(int x) { calls++; return x <= 0 ? data_AAAAAA : step_BBBBBB(x - 
 ";
 
 /// Writes `count` small objects, each calling the next and the last the first, and one with `main`.
-fn small_objects(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
+pub(crate) fn small_objects(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
     let template = std::fs::read(compile(folder, "small.c", SMALL, &["-O2"])?)?;
     let holes = |name: &[u8]| -> Vec<usize> {
         let windows = template.windows(name.len()).enumerate();

@@ -21,6 +21,13 @@ pub(crate) struct Figures {
     pub(crate) memory: f64,
 }
 
+impl Figures {
+    /// These figures without the time of others.
+    pub(crate) fn less_time_of(&self, other: &Figures) -> Figures {
+        Figures { wall: self.wall - other.wall, cpu: self.cpu - other.cpu, memory: self.memory }
+    }
+}
+
 /// One side: the commands that do its work, one after the other.
 pub(crate) struct Side {
     pub(crate) commands: Vec<Vec<String>>,

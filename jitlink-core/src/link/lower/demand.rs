@@ -1,6 +1,6 @@
 //! What a batch will need before it is lowered: where it may lie, and room for what lowering adds.
 
-use super::{is_apart, residence};
+use super::{asks_for_more, is_apart, residence};
 use crate::addr::{Addr, AddrRange};
 use crate::arch::StubKind;
 use crate::graph::{Block, BlockId, LinkGraph, Protection, Residence, Symbol, SymbolKind, Value};
@@ -54,7 +54,8 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>) -> Demand {
         let mut is_far = false;
         let from = residence(graph, id);
         for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
-            let looked_at = looks_at_row[usize::from(edge.row)] || looks_at_symbol[edge.target.index()];
+            let looked_at =
+                looks_at_row[usize::from(edge.row)] || looks_at_symbol[edge.target.index()] || asks_for_more(edge);
             if from == Residence::Near && !looked_at {
                 continue;
             }

@@ -9,6 +9,7 @@
 
 mod demand;
 mod far;
+mod reasons;
 mod tables;
 mod thunks;
 mod unwind_tables;
@@ -23,6 +24,7 @@ use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, SymbolId, Sy
 use crate::reloc::{Base, Reloc, Subject};
 pub(super) use demand::{Demand, demand};
 use demand::{RowClass, filters};
+pub(super) use reasons::Explainer;
 use tables::Tables;
 pub(super) use tables::provide_got;
 
@@ -62,7 +64,7 @@ pub(super) fn lower(
             let edge = &lowering.graph.edges[index];
             // Symbols that lowering itself made are plain addresses.
             let looks_at_symbol = looks_at_symbol.get(edge.target.index()).copied().unwrap_or(false);
-            if is_far || looks_at_symbol || looks_at_row[usize::from(edge.row)] {
+            if is_far || looks_at_symbol || looks_at_row[usize::from(edge.row)] || asks_for_more(edge) {
                 errors.extend(lowering.edge(block, index, is_code).err());
             }
         }
@@ -198,6 +200,11 @@ fn reaches(row: &Reloc, region: AddrRange, target: Addr, addend: i64) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether the edge means more than an address whatever its row says: a pass may have changed its subject.
+fn asks_for_more(edge: &Edge) -> bool {
+    !matches!(edge.subject, Subject::Symbol | Subject::Callee)
 }
 
 /// Where a block is placed.

@@ -308,16 +308,15 @@ impl Baseline {
     /// Takes over what an update changed. The update's memory is the module's allocation of the number that
     /// [`Baseline::next_allocation`] gave.
     ///
-    /// With `held`, others may hold addresses of names that the update removed: all that it replaced is kept for them.
+    /// With `held`, others may hold addresses of names that the update removed or moved: all that it replaced is kept for them.
     pub fn apply(&mut self, changes: Changes, held: bool) {
         let allocation = self.next_allocation();
         match self.live.get_mut(allocation) {
             Some(free) => *free = Some(changes.live),
             None => self.live.push(Some(changes.live)),
         }
-        let keeps_removed = held && !changes.removed_names.is_empty();
         let mut less = |index: usize, count: usize| {
-            if let Some(Some(live)) = self.live.get_mut(index).filter(|_| !keeps_removed) {
+            if let Some(Some(live)) = self.live.get_mut(index).filter(|_| !held) {
                 *live = live.saturating_sub(count);
             }
         };

@@ -4,7 +4,7 @@ use super::Baseline;
 use crate::addr::Addr;
 use crate::error::LinkError;
 use crate::graph::{Linkage, Name};
-use crate::link::options::{Existing, Resolver};
+use crate::link::resolver::{Definition, Existing, Resolver};
 
 /// Hides the module's own names from what looks for published definitions: the tracker decides about those.
 pub(super) struct ModuleResolver<'r> {
@@ -13,8 +13,12 @@ pub(super) struct ModuleResolver<'r> {
 }
 
 impl Resolver for ModuleResolver<'_> {
-    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError> {
         self.outside.resolve(names)
+    }
+
+    fn supplies_objects(&self) -> bool {
+        self.outside.supplies_objects()
     }
 
     fn existing(&self, name: &Name<'_>, linkage: Linkage) -> Option<Existing> {

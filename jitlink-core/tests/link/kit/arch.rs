@@ -39,6 +39,9 @@ static ALIGNED: Field = Field::plain(4).align(4);
 // The high part of a value, rounded for a low part that is sign-extended.
 static HIGH: Field = Field::word(4, &[bits(16, 16, 0, 4)]).round(0x8000);
 static SPLIT: Field = Field::word(2, &[bits(0, 12, 1, 0), bits(12, 8, 0, 4)]);
+// What stands in the word takes part: several relocations of one word sum up.
+static SUM32: Field = Field::plain(4).adding();
+static SUM6: Field = Field::word(1, &[bits(0, 6, 0, 0)]).adding();
 static LEA_FIELD: Field = Field::coded(8, 32, insert_lea, extract_lea);
 
 fn insert_lea(bytes: &mut [u8], value: u64, endian: Endian) {
@@ -54,7 +57,7 @@ use Overflow::{Bitfield, Ignore, Signed, Unsigned};
 use Subject::{Callee, GotBase, GotSlot, SectionIndex, Size, Symbol, TpOffset};
 
 #[rustfmt::skip]
-pub static ROWS: [Reloc; 26] = [
+pub static ROWS: [Reloc; 29] = [
     Reloc::none(0, "NONE"),
     reloc(1,  "ABS64",    Symbol,       Base::Zero,      &WORD64,  Ignore),
     reloc(2,  "ABS32",    Symbol,       Base::Zero,      &WORD32,  Unsigned),
@@ -83,6 +86,11 @@ pub static ROWS: [Reloc; 26] = [
     reloc(23, "CALL32",   Callee,       Base::Place,     &WORD32,  Signed),
     reloc(24, "TPOFF",    TpOffset,     Base::Zero,      &WORD32,  Signed),
     reloc(25, "ABS32S",   Symbol,       Base::Zero,      &WORD32,  Signed),
+    reloc(26, "ADD32",    Symbol,       Base::Zero,      &SUM32,   Ignore),
+    reloc(27, "SUB32",    Symbol,       Base::Zero,      &SUM32,   Ignore).with_formula(|inputs| {
+        (inputs.subject as i64).wrapping_add(inputs.addend).wrapping_neg()
+    }),
+    reloc(28, "ADD6",     Symbol,       Base::Zero,      &SUM6,    Ignore),
 ];
 
 const POINTER4: u16 = 0;
@@ -105,8 +113,14 @@ pub struct Toy {
     info: ArchInfo,
     plt: StubTemplate,
     thunk: StubTemplate,
+    lazy: StubTemplate,
+    binder: StubTemplate,
     endian: Endian,
 }
+
+static LAZY_FIXUPS: [StubFixup; 2] =
+    [StubFixup { offset: 4, row: SLOT_DISTANCE, addend: 0 }, StubFixup { offset: 12, row: DISTANCE, addend: 0 }];
+static BINDER_FIXUPS: [StubFixup; 1] = [StubFixup { offset: 4, row: POINTER8, addend: 0 }];
 
 const fn info(name: &'static str) -> ArchInfo {
     ArchInfo::new(name, "a machine of the tests", &OWN_ROWS)
@@ -129,6 +143,12 @@ static LITTLE: Toy = Toy {
         4,
         &[StubFixup { offset: 4, row: DISTANCE, addend: 0 }],
     ),
+    lazy: StubTemplate::new(&[0, 0, 0, LEA, 0, 0, 0, 0, 0, 0, 0, JMP32, 0, 0, 0, 0], 4, &LAZY_FIXUPS),
+    binder: StubTemplate::new(
+        &[0, 0, 0, LEA64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CALL_LOADED, 0, 0, 0, RET],
+        4,
+        &BINDER_FIXUPS,
+    ),
     endian: Endian::Little,
 };
 
@@ -143,6 +163,12 @@ static BIG: Toy = Toy {
         &[JMP32, 0, 0, 0, 0, 0, 0, 0, 0xee],
         4,
         &[StubFixup { offset: 4, row: DISTANCE, addend: 0 }],
+    ),
+    lazy: StubTemplate::new(&[LEA, 0, 0, 0, 0, 0, 0, 0, JMP32, 0, 0, 0, 0, 0, 0, 0], 4, &LAZY_FIXUPS),
+    binder: StubTemplate::new(
+        &[LEA64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CALL_LOADED, 0, 0, 0, RET, 0, 0, 0],
+        4,
+        &BINDER_FIXUPS,
     ),
     endian: Endian::Big,
 };
@@ -174,6 +200,8 @@ impl TargetArch for Toy {
         match kind {
             StubKind::Plt => Some(&toy.plt),
             StubKind::Thunk => Some(&toy.thunk),
+            StubKind::Lazy => Some(&toy.lazy),
+            StubKind::Binder => Some(&toy.binder),
             _ => None,
         }
     }

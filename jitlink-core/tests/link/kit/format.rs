@@ -183,6 +183,12 @@ fn add_relocations<'a>(
                 object.add_edges(*id, edges.into_iter().map(|edge| Ok((u64::from(edge.offset), edge))))?;
                 continue;
             }
+            if blocks.len() == 1 {
+                let read = |number: usize| edges.get(number).map(|edge: &Edge| (u64::from(edge.offset), *edge));
+                let explain = |_| unreachable!("every relocation is there");
+                object.add_table_edges(*id, &[], edges.len(), read, explain)?;
+                continue;
+            }
             object.begin_edges(blocks[index]);
             edges.into_iter().try_for_each(|edge| object.add_edge(blocks[index], edge))?;
         }

@@ -7,6 +7,7 @@
 
 pub mod arch;
 pub mod format;
+pub mod host;
 pub mod image;
 pub mod machine;
 pub mod text;

@@ -1,0 +1,42 @@
+//! Link objects and call a function.
+//!
+//! A [`Session`](crate::Session) knows where linked code lives and which backends there are; most programs have one. Whatever
+//! one [`link`](crate::Session::link) is given becomes one [`Module`](crate::Module): the inputs find each other's names in any
+//! order, archives give the members that are needed, and what nothing needs is left out.
+//!
+//! ```
+//! use jitlink::{Input, LinkOptions, Session};
+//!
+//! // sum.o needs `add`, which add.o defines.
+//! let inputs = [Input::open("tests/fixtures/sum.o")?, Input::open("tests/fixtures/add.o")?];
+//! let session = Session::in_process()?;
+//! let module = session.link(&inputs, &LinkOptions::default())?;
+//!
+//! let sum = module.lookup("sum").ok_or("sum.o does not define sum")?;
+//! // SAFETY: sum.c defines `int sum(const int *, int)`, and `sum` keeps its module linked.
+//! let function: extern "C" fn(*const i32, i32) -> i32 = unsafe { std::mem::transmute(sum.address().0 as *const ()) };
+//! assert_eq!(function([1, 2, 3, 4].as_ptr(), 4), 10);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is unsafe about it
+//!
+//! Linking runs nothing and is safe. What you do with an address is not: only you know the function's type, and that its code is
+//! sound. A [`SymbolHandle`](crate::SymbolHandle) keeps its module linked; keep the handle as long as you keep the function
+//! pointer.
+//!
+//! If the objects have initialisers (C++ constructors of globals, `__attribute__((constructor))`), call
+//! [`Module::initialise`](crate::Module::initialise) before anything else. A whole program is run by
+//! [`Module::run_main`](crate::Module::run_main), which does that too.
+//!
+//! # What else a link can be asked for
+//!
+//! - [`LinkOptions::roots`](crate::LinkOptions): keep only what some names need, instead of all that the objects export.
+//! - [`LinkOptions::map`](crate::LinkOptions): what was placed where, as [`Module::map`](crate::Module::map).
+//! - [`Session::library`](crate::Session::library): namespaces, which search each other in an order of your choice.
+//! - [`Module::remove`](crate::Module::remove): takes the module out again, unless something still refers to it.
+//!
+//! # When it fails
+//!
+//! [`LinkErrors`](crate::LinkErrors) is never empty and lists all that is wrong, each with its place and with
+//! [advice](crate::LinkError::advice). A failed link has changed nothing.

@@ -1,0 +1,8 @@
+//! Functions that are linked when they are first called, by code that compilers made.
+#![cfg(all(feature = "elf", feature = "x86", feature = "in-process", target_arch = "x86_64", target_os = "linux"))]
+
+mod arguments;
+mod failure;
+mod life;
+mod support;
+mod threads;
