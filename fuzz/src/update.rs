@@ -18,7 +18,7 @@ use crate::oracle;
 use arbitrary::{Result, Unstructured};
 use jitlink::{Module, Session};
 use jitlink_core::graph::{LinkGraph, Linkage, Role, Scope, Symbol, Value};
-use jitlink_core::image::{ImageConfig, ImageExecutor, ImageSegment};
+use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkOptions, Unresolved};
 use jitlink_core::process::ProcessExecutor;
 use jitlink_core::{Addr, Executor, Input};
@@ -200,7 +200,9 @@ impl Play {
         let (mut defined, mut certain, mut hidden) = (self.commons.clone(), BTreeSet::new(), BTreeSet::new());
         for input in self.sources.all() {
             let Ok(graph) = elf::read(input.bytes(), false) else { return };
-            for (_, symbol) in graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local) {
+            for (_, symbol) in
+                graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local && !symbol.name.is_empty())
+            {
                 let name = || symbol.name.to_string();
                 if symbol.scope == Scope::Hidden {
                     hidden.insert(name());
