@@ -69,16 +69,21 @@ impl Module {
         // Held until the module depends on them itself.
         let found = resolver.into_found();
         found.lazy.iter().for_each(|lazy| lazy.hold_by(&self.shared));
-        // Names that are new, and those that mean another place or size now: constants that changed.
+        // Names that are new, and those that mean another place (constants that changed) or have another size now.
         let mut withdrawn = changes.removed.clone();
+        let mut moved = Vec::new();
         let published: Vec<(&str, Export)> = {
             let known = self.shared.exports();
             let stays = |name: &str, new: &Export| {
                 known.get(name).is_some_and(|old| (old.address, old.size) == (new.address, new.size))
             };
             let differ: Vec<_> = linked.exports.iter().filter(|(name, export)| !stays(name, export)).collect();
-            withdrawn
-                .extend(differ.iter().filter(|(name, _)| known.get(name).is_some()).map(|(name, _)| name.to_string()));
+            for (name, new) in &differ {
+                if let Some(old) = known.get(name) {
+                    withdrawn.push(name.to_string());
+                    moved.extend((old.address != new.address).then(|| name.to_string()));
+                }
+            }
             differ.into_iter().map(|(name, export)| (name, *export)).collect()
         };
         let allocation = updates.baseline.next_allocation();
@@ -100,8 +105,8 @@ impl Module {
             skips_initialisers: changes.skips_initialisers,
             statistics: linked.statistics,
         };
-        // Nobody can look up any more what was withdrawn.
-        let held = withdrawn.iter().any(|name| self.shared.is_held(name));
+        // Nobody can look up the old addresses any more.
+        let held = updated.removed.iter().chain(&moved).any(|name| self.shared.is_held(name));
         updates.baseline.apply(changes, held);
         Ok(updated)
     }

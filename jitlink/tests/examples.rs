@@ -16,7 +16,9 @@ mod write_a_pass;
 use std::error::Error;
 use std::io::Write;
 
-fn output(example: fn(&mut dyn Write) -> Result<(), Box<dyn Error>>) -> String {
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn output(example: fn(&mut dyn Write) -> Outcome) -> String {
     let mut out = Vec::new();
     example(&mut out).unwrap_or_else(|error| panic!("{error}"));
     String::from_utf8(out).expect("text")
