@@ -7,7 +7,7 @@
 use crate::made;
 use arbitrary::{Result, Unstructured};
 use jitlink_core::graph::{Linkage, Name};
-use jitlink_core::link::{Existing, LinkOptions, Resolver, Roots, Unresolved};
+use jitlink_core::link::{Definition, Existing, LinkOptions, Resolver, Roots, Unresolved};
 use jitlink_core::{Addr, Input, LinkError};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,10 +59,11 @@ impl Case {
         let flags: [u8; 4] = u.arbitrary()?;
         let place = (*pick(&BASES, flags[0]), *pick(&SIZES, flags[0] >> 3), *pick(&PAGES, flags[0] >> 5));
         let flag = |bit: u8| flags[1] >> bit & 1 != 0;
-        let (threads, process) = (flag(0) && flag(1), flag(3) && flag(4));
+        let process = flag(3) && flag(4);
         // The slowest by far, so the rarest.
-        let many = threads && flag(2) && flags[3] & 0x30 == 0x30;
-        let world = World { kind: flags[2] % 7, near: place.0.wrapping_add(place.1) };
+        let threads = flag(0) && flag(1) && flags[3] & 0x10 != 0;
+        let many = threads && flag(2) && flags[3] & 0x20 != 0;
+        let world = World { kind: flags[2] % 8, near: place.0.wrapping_add(place.1) };
         let mut options = LinkOptions {
             unresolved: if flag(5) { Unresolved::Null } else { Unresolved::Error },
             updatable: flag(6),
@@ -191,9 +192,19 @@ impl World {
     }
 }
 
+fn supplied(object: &[u8]) -> Definition {
+    Definition::Object { input: Input::from_bytes("supplied.o", object), supplier: "the world".into() }
+}
+
 impl Resolver for World {
-    fn resolve(&self, names: &[&[u8]]) -> std::result::Result<Vec<Option<Addr>>, LinkError> {
-        Ok(names.iter().map(|name| self.address(name)).collect())
+    fn resolve(&self, names: &[&[u8]]) -> std::result::Result<Vec<Option<Definition>>, LinkError> {
+        let definition = |name: &&[u8]| match (self.kind, *name) {
+            // An object that defines the name, and one that does not.
+            (7, b"elsewhere") => Some(supplied(OBJECTS[7])),
+            (7, b"n2") => Some(supplied(OBJECTS[8])),
+            _ => self.address(name).map(Definition::from),
+        };
+        Ok(names.iter().map(definition).collect())
     }
 
     fn existing(&self, name: &Name<'_>, _: Linkage) -> Option<Existing> {

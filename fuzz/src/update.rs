@@ -18,7 +18,7 @@ use crate::oracle;
 use arbitrary::{Result, Unstructured};
 use jitlink::{Module, Session};
 use jitlink_core::graph::{LinkGraph, Linkage, Role, Scope, Symbol, Value};
-use jitlink_core::image::{ImageConfig, ImageExecutor, ImageSegment};
+use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkOptions, Unresolved};
 use jitlink_core::process::ProcessExecutor;
 use jitlink_core::{Addr, Executor, Input};
@@ -97,7 +97,7 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
     let other = flags & 0x20 != 0;
     let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
     let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
-    let mut play = Play { module, sources, commons, image: image.clone(), in_image: !in_process(flags) };
+    let mut play = Play { module, sources, commons, image: image.clone() };
     for _ in 0..6 {
         if u.is_empty() || play.round(u).is_err() {
             break;
@@ -119,8 +119,6 @@ struct Play {
     /// Names that were common symbols at some time.
     commons: BTreeSet<String>,
     image: ImageExecutor,
-    /// In an image, whose addresses are known.
-    in_image: bool,
 }
 
 impl Play {
@@ -149,25 +147,27 @@ impl Play {
             }
         }
         if what & 0x10 != 0 {
-            // SAFETY: nothing of the module ever runs.
-            unsafe { self.module.reclaim() };
+            self.reclaim();
         }
-        self.check_addresses();
         Ok(())
     }
 
-    /// Names lead into memory that is there. Those of fixed addresses are nobody's memory.
-    fn check_addresses(&self) {
+    /// Frees what was replaced; what names led to is still there.
+    fn reclaim(&self) {
+        let before = self.standing();
+        // SAFETY: nothing of the module ever runs.
+        unsafe { self.module.reclaim() };
+        let after = self.standing();
+        assert_eq!(before.iter().find(|name| !after.contains(*name)), None, "a name whose memory was freed");
+    }
+
+    /// The names that lead into memory of the image.
+    fn standing(&self) -> BTreeSet<String> {
         let segments = self.image.segments();
-        if !self.in_image {
-            return;
-        }
-        let (low, high) = (Addr(0x20_0000), Addr(0x20_0000 + (16 << 20)));
-        for (name, address) in names(&self.module).into_iter().filter(|(_, address)| (low..high).contains(address)) {
-            let inside =
-                |segment: &ImageSegment| address >= segment.address && address.0 <= segment.address.0 + segment.size();
-            assert!(segments.iter().any(inside), "{name} leads to {address}, where nothing is");
-        }
+        let inside = |address: Addr| {
+            segments.iter().any(|segment| (segment.address..segment.address + segment.size()).contains(&address))
+        };
+        names(&self.module).into_iter().filter(|(_, address)| inside(*address)).map(|(name, _)| name).collect()
     }
 
     /// Other objects, and which of them differ; one that does not where none does.
@@ -200,7 +200,9 @@ impl Play {
         let (mut defined, mut certain, mut hidden) = (self.commons.clone(), BTreeSet::new(), BTreeSet::new());
         for input in self.sources.all() {
             let Ok(graph) = elf::read(input.bytes(), false) else { return };
-            for (_, symbol) in graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local) {
+            for (_, symbol) in
+                graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local && !symbol.name.is_empty())
+            {
                 let name = || symbol.name.to_string();
                 if symbol.scope == Scope::Hidden {
                     hidden.insert(name());

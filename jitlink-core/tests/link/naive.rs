@@ -1,10 +1,14 @@
 //! A linker that is too simple to be wrong: it takes the addresses that the real one chose, and computes every field anew, one by
-//! one, in 128 bits. What it expects is compared with what was written.
+//! one, in 128 bits. What it expects is compared with what was written. Entries of merged sections and unwind records are looked
+//! for where references lead: that is all that a program can see of them.
+
+mod merged;
+mod unwind;
 
 use crate::kit::Image;
 use crate::kit::arch::{JMP_SLOT, JMP32, LEA, LOAD};
 use crate::kit::text::{Place, Text, TextReloc, TextSection, TextSymbol, parse};
-use jitlink_core::graph::{Linkage, Scope};
+use jitlink_core::graph::{Linkage, Protection, Scope};
 
 /// Objects by name.
 pub(crate) struct Program<'a> {
@@ -29,17 +33,23 @@ impl<'a> Program<'a> {
 
     /// Checks every byte of every live section; how many relocations there were.
     pub(crate) fn check(&self, image: &Image) -> usize {
-        let mut count = 0;
+        let mut count = self.check_unwind(image);
+        let mut found = merged::Found::new();
         for (object, (name, text)) in self.objects.iter().enumerate() {
             for section in &text.sections {
-                let Some((start, _)) = image.section(name, section.name) else { continue };
+                let Some((start, _)) = image.section(name, section.name) else {
+                    assert!(!section.retain, "{name} {} is gone", section.name);
+                    continue;
+                };
                 assert_eq!(start % section.align, 0, "{name} {} is misaligned", section.name);
                 let block = &section.blocks[0];
                 let mut rest = block.bytes.clone();
                 let mut real = image.bytes(start, block.bytes.len()).to_vec();
                 for relocation in &block.relocations {
                     let place = start + relocation.offset as u64;
-                    self.check_field(image, object, section, relocation, place);
+                    if !self.check_merged(image, object, relocation, place, &mut found) {
+                        self.check_field(image, object, section, relocation, place);
+                    }
                     // What else stands in a load that became shorter is the machine's business.
                     let first = relocation.offset - if relocation.row.name() == "SLOTX" { 4 } else { 0 };
                     let end = relocation.offset + relocation.row.field().bytes();
@@ -81,6 +91,10 @@ impl<'a> Program<'a> {
         let expected: i128 = match row.name() {
             "NONE" => return,
             "ABS64" | "ABS32" => s + a,
+            "REL32" if section.protection == Protection::ReadExecute => {
+                // A jump may go through a stub.
+                return assert_eq!(follow(image, at(p + signed() - a)), meaning.address, "{}", context());
+            }
             "REL32" | "REL64" => s + a - p,
             "GOTOFF" => s + a - got,
             "GOTREL" => got + a - p,
