@@ -239,8 +239,7 @@ fn failed_links_are_seen_as_far_as_they_came() {
     let steps = |objects: &[(&str, &str)]| {
         let (options, seen) = watched(exported());
         link_err(objects, &options);
-        let steps = seen.lock().unwrap().steps.clone();
-        steps
+        seen.lock().unwrap().steps.clone()
     };
     assert_eq!(steps(&[("a.o", main)]), ["read", "resolved", "pruned"]);
     assert_eq!(steps(&[("a.o", main), ("b.o", main)]), ["read"], "a name is defined twice");

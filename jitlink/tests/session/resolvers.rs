@@ -15,6 +15,9 @@ fn knows(who: &'static str, name: &'static str, at: u64) -> (impl Resolver + 'st
     (resolver, asked)
 }
 
+/// What a resolver answers, given how many names it was asked for.
+type Answers = fn(usize) -> Result<Vec<Option<Definition>>, BoxError>;
+
 #[test]
 fn the_library_s_resolvers_are_asked_then_the_session_s_then_the_executor() {
     let executor = kit::executor().with_symbols([("a", Addr(0x1000)), ("d", Addr(0x1003))]);
@@ -67,7 +70,7 @@ fn objects_that_join_are_part_of_the_module_and_refer_to_the_library() {
 #[test]
 fn failures_name_the_resolver() {
     let (session, executor) = session();
-    let cases: [(fn(usize) -> Result<Vec<Option<Definition>>, BoxError>, &str); 3] = [
+    let cases: [(Answers, &str); 3] = [
         (|_| Err("no answer today".into()), "the oracle: no answer today"),
         (|_| Ok(Vec::new()), "the oracle: it gave 0 answers for 1 names"),
         (

@@ -11,12 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Where its linker of lazy functions pretends to be.
 pub const LINKER: Addr = Addr(0x7000_0000);
 
+/// Runs arrays of pointers as a test wants it.
+type RunArrays = dyn Fn(&[PointerArray]) + Send + Sync;
+
 #[derive(Clone)]
 pub struct Host {
     pub image: ImageExecutor,
     slots: Arc<Mutex<Vec<LazySlot>>>,
     /// What runs when initialisers do.
-    run: Arc<dyn Fn(&[PointerArray]) + Send + Sync>,
+    run: Arc<RunArrays>,
 }
 
 impl Host {
