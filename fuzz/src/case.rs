@@ -213,7 +213,7 @@ impl Resolver for World {
     }
 
     fn unique(&self, names: &[&[u8]]) -> std::result::Result<Vec<Option<Addr>>, LinkError> {
-        let known = |name: &&[u8]| self.address(name).filter(|_| self.kind == 6 && name.len() % 2 == 0);
+        let known = |name: &&[u8]| self.address(name).filter(|_| self.kind == 6 && name.len().is_multiple_of(2));
         Ok(names.iter().map(known).collect())
     }
 }
