@@ -69,7 +69,7 @@ impl Module {
         // Held until the module depends on them itself.
         let found = resolver.into_found();
         found.lazy.iter().for_each(|lazy| lazy.hold_by(&self.shared));
-        // Names that are new, and those that mean another place (constants that changed) or have another size now.
+        // Names that are new, and those that mean another place (constants that changed), have another size or are hidden now.
         let mut withdrawn = changes.removed.clone();
         let mut moved = Vec::new();
         let published: Vec<(&str, Export)> = {
@@ -77,6 +77,9 @@ impl Module {
             let stays = |name: &str, new: &Export| {
                 known.get(name).is_some_and(|old| (old.address, old.size) == (new.address, new.size))
             };
+            let hidden = changes.hidden.iter().filter(|name| known.get(name).is_some());
+            moved.extend(hidden.cloned());
+            withdrawn.extend(moved.iter().cloned());
             let differ: Vec<_> = linked.exports.iter().filter(|(name, export)| !stays(name, export)).collect();
             for (name, new) in &differ {
                 if let Some(old) = known.get(name) {

@@ -40,3 +40,18 @@ fn a_constant_that_changed_is_found_where_it_is_now() {
     }
     assert_ne!(module.lookup("table").unwrap().address(), Addr(0));
 }
+
+#[test]
+fn a_name_that_is_hidden_now_is_found_no_more() {
+    let executor = ImageExecutor::new(ImageConfig::default()).unwrap();
+    let session = Session::new(Registry::global().unwrap(), Arc::new(executor));
+    let options = LinkOptions { updatable: true, ..LinkOptions::default() };
+    let module = session.link(&input(ONE), &options).unwrap();
+    let hidden = include_bytes!("fixtures/update/constant3.o");
+    // SAFETY: nothing of the module runs.
+    unsafe { module.update(&input(hidden)) }.unwrap();
+    assert!(module.lookup("table").is_none() && session.library("main").lookup("table").is_none());
+    // SAFETY: nothing of the module runs.
+    unsafe { module.update(&input(ONE)) }.unwrap();
+    assert!(module.lookup("table").is_some() && session.library("main").lookup("table").is_some());
+}

@@ -24,6 +24,8 @@ pub struct Changes {
     pub added: Vec<String>,
     /// Names that are gone.
     pub removed: Vec<String>,
+    /// Names of the new objects that only the module itself sees, though others may have seen them before.
+    pub hidden: Vec<String>,
     /// Whether arrays of initialisers or finalisers changed; those of the first link stay.
     pub skips_initialisers: bool,
     /// Allocations with code that variables may still point to: it is kept.
@@ -252,6 +254,9 @@ impl Recorder<'_, '_, '_> {
                 Origin::Common => None,
             };
             let address = Addr(self.placed.addresses.symbols[index]);
+            if symbol.scope < Scope::Protected {
+                changes.hidden.push(symbol.name.to_string());
+            }
             names.push((symbol.name.bytes().into(), NewName { owner, address, size: symbol.size, slot: None }));
             changes.live += usize::from(*origin == Origin::Common);
         }
