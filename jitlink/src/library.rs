@@ -272,6 +272,8 @@ impl Library {
         });
         state.modules[slot as usize] = Some(module.clone());
         module.set_slot(slot);
+        // Once for all names: a table that grows step by step is hashed anew at each.
+        state.names.reserve(exports.len(), |entry| entry.hash);
         for (position, (name, export)) in exports.iter().enumerate() {
             state.enter(slot, position, &Name::new(name.as_bytes()), export.weak);
         }

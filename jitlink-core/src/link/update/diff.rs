@@ -66,6 +66,7 @@ impl<'b> Tracker<'b> {
         let mut tracker = Tracker { base, identities, fates, origins, removed: Vec::new(), skips_initialisers: false };
         if let Some(base) = base {
             tracker.match_objects(graph, base, &mut errors);
+            tracker.check_dropped(graph, &mut errors);
             tracker.find_removed(graph, base, &mut errors);
             tracker.spread(graph);
             tracker.check_moves(graph, base, &mut errors);
@@ -97,6 +98,36 @@ impl<'b> Tracker<'b> {
             let mut matching = Matching::new(graph, &self.identities, &mut self.fates, object, old);
             matching.run(base, errors);
             self.skips_initialisers |= matching.skips_initialisers;
+        }
+    }
+
+    /// New arrays of initialisers are left out, so nothing may lie in them or refer to them.
+    fn check_dropped(&self, graph: &LinkGraph<'_>, errors: &mut Vec<LinkError>) {
+        if self.fates.iter().all(|fate| *fate != Fate::Dropped) {
+            return;
+        }
+        let mut needed = vec![false; graph.blocks.len()];
+        let is_dropped = |value: Value| match value {
+            Value::Block { block, .. } if self.fates[block.index()] == Fate::Dropped => Some(block.index()),
+            _ => None,
+        };
+        for (id, symbol) in graph.symbols().filter(|(id, _)| self.origins[id.index()] == Origin::Own) {
+            if let Some(block) = is_dropped(symbol.value).filter(|_| graph.canonical(id) == id) {
+                needed[block] = true;
+            }
+        }
+        for (block, _) in graph.blocks().filter(|(block, _)| self.identities[block.index()].is_some()) {
+            for target in graph.edges(block).iter().filter_map(|edge| is_dropped(graph.symbol(edge.target).value)) {
+                needed[target] |= target != block.index();
+            }
+        }
+        for (block, _) in needed.iter().enumerate().filter(|(_, needed)| **needed) {
+            let block = BlockId::new(block);
+            let section = graph.section(graph.block(block).section).name_lossy();
+            let what =
+                format!("{section} is new or has another size, is left out of updates, and yet referred to by name");
+            let object = graph.object_of(block).name.clone();
+            errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
         }
     }
 

@@ -111,3 +111,17 @@ fn what_a_program_walks_over_cannot_change() {
     let text = refused(&mut program, &[("a.o", &object(&[function("f", "tag 1")]))]);
     assert!(text.contains("section list changed"), "{text}");
 }
+
+#[test]
+fn names_in_arrays_of_initialisers_that_are_left_out_are_refused() {
+    let make = |more: &str| {
+        object(&[
+            "section .text.start rx\nlabel start func\ntag 1\nret\n".into(),
+            format!("section .init_array rw init=init align=8\nlabel array global object\nrel ABS64 start\n{more}"),
+        ])
+    };
+    let mut program = Program::new(&[("a.o", &make(""))]);
+    let text = refused(&mut program, &[("a.o", &make("rel ABS64 start\n"))]);
+    assert!(text.contains("a.o: .init_array is new or has another size, is left out of updates"), "{text}");
+    program.update(&[("a.o", &make(""))]);
+}
