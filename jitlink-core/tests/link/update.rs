@@ -246,3 +246,23 @@ fn initialisers_stay_what_they_were_and_the_update_says_so() {
     assert!(program.update(&[("a.o", &make(2, "rel ABS64 start\n"))]).skips_initialisers);
     assert_eq!(program.initialisers(), [array]);
 }
+
+#[test]
+fn of_several_weak_definitions_the_same_one_counts_in_whatever_order_objects_are_given() {
+    let make = |value: &str, tag: u32| {
+        object(&[
+            format!("section .rodata.w r\nlabel w global weak object size=1\nhex {value}\n"),
+            function(&format!("f{tag}"), &format!("tag {tag}")),
+        ])
+    };
+    let reader = object(&["undef w\n".into(), function("reader", "lea w")]);
+    let (a, b) = (make("0a", 1), make("0b", 2));
+    let mut program = Program::new(&[("a.o", &a), ("b.o", &b), ("reader.o", &reader)]);
+    let before = program.run("reader");
+    program.update(&[("b.o", &b.replace("tag 2", "tag 4")), ("a.o", &a.replace("tag 1", "tag 3"))]);
+    assert_eq!(program.run("reader"), before);
+    assert_eq!((program.run("f1"), program.run("f2")), (vec![Tag(3)], vec![Tag(4)]));
+    program.reclaim();
+    let Loaded(w) = program.run("reader")[0] else { panic!("an address is loaded") };
+    assert_eq!(program.read(w, 1), [0x0a]);
+}

@@ -57,9 +57,12 @@ pub fn update(
     // Names that the command line gave are the module's by now.
     let options =
         LinkOptions { aliases: Vec::new(), updatable: true, roots: super::Roots::Exported, ..options.clone() };
+    // In the order of the first link, so that of several weak definitions the same one counts.
+    let mut inputs = inputs.to_vec();
+    inputs.sort_by_key(|input| baseline.object_index(input.name()).unwrap_or(usize::MAX));
     super::in_pool(&options, |threads| {
         let batch = Batch { registry, executor, resolver: &resolver, options: &options, threads };
-        let (linked, changes) = batch.link(inputs, Some(baseline))?;
+        let (linked, changes) = batch.link(&inputs, Some(baseline))?;
         let changes = changes.ok_or_else(|| crate::LinkError::Request("the update recorded nothing".into()))?;
         Ok(Update { linked, changes })
     })
