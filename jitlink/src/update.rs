@@ -5,7 +5,7 @@ use crate::resolver::SessionResolver;
 use crate::sync::lock;
 use jitlink_core::executor::PointerPlace;
 use jitlink_core::link::{self, Baseline, Changes, Export, LinkOptions, Statistics};
-use jitlink_core::{Addr, Input, LinkError, LinkErrors};
+use jitlink_core::{Input, LinkError, LinkErrors};
 
 /// What a module keeps for its updates.
 pub(crate) struct Updates {
@@ -154,31 +154,24 @@ fn swap(memory: &Memory, baseline: &Baseline, changes: &mut Changes) -> Result<(
         let found = memory.allocations.get(index).and_then(Option::as_ref);
         found.ok_or_else(|| LinkError::Request("the module was removed".into()))
     };
-    let mut before: Vec<(usize, Addr, u64)> = Vec::with_capacity(changes.slots.len());
+    // Nothing is stored before it is known that everything can be: a thread may be in new code a moment later.
+    for &(index, slot, _) in &changes.slots {
+        let owner = allocation(index)?;
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..usize::from(target.pointer_bytes)];
+        owner.read(slot, bytes)?;
+        let now = target.endian.read(bytes);
+        owner.replace_pointer(place(slot), now, now)?;
+    }
     for &(index, slot, code) in &changes.slots {
-        let stored = allocation(index).and_then(|owner| {
-            let mut bytes = [0; 8];
-            let bytes = &mut bytes[..usize::from(target.pointer_bytes)];
-            owner.read(slot, bytes)?;
-            owner.store_pointer(place(slot), code.0)?;
-            Ok(target.endian.read(bytes))
-        });
-        match stored {
-            Ok(old) => before.push((index, slot, old)),
-            Err(error) => {
-                for (index, slot, old) in before {
-                    // It could be stored to a moment ago.
-                    let _ = allocation(index).map(|owner| owner.store_pointer(place(slot), old));
-                }
-                return Err(error);
-            }
-        }
+        allocation(index)?.store_pointer(place(slot), code.0)?;
     }
     let mut all = true;
     for change in &changes.pointers {
         // The program may have stored something else there by now, which stays.
-        let replaced = allocation(change.allocation)?.replace_pointer(place(change.address), change.old, change.new);
-        all &= replaced.is_ok();
+        let owner = allocation(change.allocation);
+        let replaced = owner.map(|owner| owner.replace_pointer(place(change.address), change.old, change.new));
+        all &= matches!(replaced, Ok(Ok(_)));
     }
     if !all {
         changes.hold_replaced();
