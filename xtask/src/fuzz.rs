@@ -38,15 +38,16 @@ pub(crate) fn main(mut args: Args) -> Result {
     }
     replay()?;
     if seconds > 0 {
-        fuzz(&wanted, seconds)?;
+        fuzz(&wanted, seconds, None)?;
     }
     Ok(())
 }
 
-/// What CI does: the committed inputs always, new ones for a moment where that is possible.
+/// What CI does: the committed inputs always, new ones for a moment where that is possible. The same ones for the same code, so
+/// that a change is judged by what it does and not by chance.
 pub(crate) fn ci() -> Result {
     replay()?;
-    fuzz(&TARGETS.iter().collect::<Vec<_>>(), 20)
+    fuzz(&TARGETS.iter().collect::<Vec<_>>(), 20, Some(1))
 }
 
 /// Runs the committed inputs through the targets, as a test that needs nothing but a compiler.
@@ -57,7 +58,8 @@ fn replay() -> Result {
     run(command.arg(manifest).arg("--target-dir").arg(target().join("fuzz/replay")))
 }
 
-fn fuzz(targets: &[&(&str, usize)], seconds: usize) -> Result {
+/// Runs targets on inputs that follow from `seed`, or on others each time.
+fn fuzz(targets: &[&(&str, usize)], seconds: usize, seed: Option<u32>) -> Result {
     let programs = match programs()? {
         Ok(programs) => programs,
         Err(missing) => {
@@ -74,6 +76,7 @@ fn fuzz(targets: &[&(&str, usize)], seconds: usize) -> Result {
         command.arg(format!("-max_total_time={seconds}")).arg(format!("-max_len={longest}"));
         // Whole links are worth trying with long inputs from the start.
         command.arg(format!("-len_control={}", if *name == "elf" || *name == "archive" { 100 } else { 0 }));
+        command.args(seed.map(|seed| format!("-seed={seed}")));
         limits(&mut command, &artifacts);
         let dictionary = seeds.join(format!("{name}.dict"));
         if dictionary.is_file() {
