@@ -174,7 +174,8 @@ fn fingerprint(
         let symbol = graph.symbol(symbol);
         print.bytes(symbol.name.bytes());
         print.number(offset);
-        print.number(symbol.scope as u64);
+        // Who sees it beyond its object does not change its bytes, and depends on what else is linked with it.
+        print.number(u64::from(symbol.scope == Scope::Local));
         print.number(symbol.kind as u64);
     }
     let object = section.object;
