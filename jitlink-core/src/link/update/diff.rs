@@ -153,6 +153,10 @@ impl<'b> Tracker<'b> {
                         let moved = match symbol.value {
                             Value::Block { .. } if is_entered(graph, target) => continue,
                             Value::Block { block: target, .. } if target == block => continue,
+                            // What stays has the slots that it was linked with, and the module has one handle.
+                            Value::Block { block: target, .. } if [graph.got, graph.handle].contains(&Some(target)) => {
+                                continue;
+                            }
                             Value::Block { block: target, .. } => {
                                 let stays = matches!(self.fates[target.index()], Fate::Kept(_));
                                 referrers.entry(target).or_default().push(block);
