@@ -1,13 +1,13 @@
 //! From a laid-out graph to what the module remembers: the first baseline, and the changes of an update.
 
-use super::diff::{Fate, Origin, Tracker};
+use super::diff::{Fate, Origin, Tracker, is_pointer};
 use super::identity::Class;
 use super::{Baseline, BlockRecord, NameRecord, ObjectRecord};
 use crate::addr::Addr;
 use crate::graph::{BlockId, LinkGraph, ObjectId, Scope, SymbolId, Value};
 use crate::link::entries::Entry;
 use crate::link::layout::Addresses;
-use crate::reloc::{Base, Subject};
+use hashbrown::hash_map::Entry as MapEntry;
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 
@@ -80,6 +80,7 @@ impl Tracker<'_> {
             objects: IndexMap::default(),
             ambiguous: HashSet::new(),
             names: HashMap::default(),
+            uses: HashMap::default(),
             boundaries: HashMap::default(),
             gathered: HashSet::new(),
             live: Vec::new(),
@@ -205,13 +206,7 @@ impl Recorder<'_, '_, '_> {
     /// The pointers that the linker stores in a block.
     fn pointers(&self, id: BlockId) -> Vec<(u32, u64)> {
         let graph = self.graph();
-        let is_pointer = |row: u16| {
-            let row = graph.rows.row(row);
-            let whole = row.field().bytes() == usize::from(graph.target.pointer_bytes) && row.limits().is_none();
-            row.base() == Base::Zero && row.formula().is_none() && whole
-        };
-        let edges = graph.edges(id).iter();
-        let pointers = edges.filter(|edge| matches!(edge.subject, Subject::Symbol) && is_pointer(edge.row));
+        let pointers = graph.edges(id).iter().filter(|edge| is_pointer(graph, edge));
         let value = |target: SymbolId| self.placed.addresses.symbols[target.index()];
         pointers.map(|edge| (edge.offset, value(edge.target).wrapping_add(edge.addend as u64))).collect()
     }
@@ -337,23 +332,22 @@ impl Baseline {
         let places: Vec<usize> = changes.objects.iter().map(|(name, _)| place_of(&mut self.objects, name)).collect();
         for &place in &places {
             for name in std::mem::take(&mut self.objects[place]).uses {
-                if let Some(record) = self.names.get_mut(&name) {
-                    record.uses = record.uses.saturating_sub(1);
+                if let MapEntry::Occupied(mut uses) = self.uses.entry(name) {
+                    *uses.get_mut() -= 1;
+                    if *uses.get() == 0 {
+                        uses.remove();
+                    }
                 }
             }
         }
         for (name, new) in changes.names {
             let owner = new.owner.map(|position| places[position] as u32);
             let entry = new.slot.map(|(slot, index)| (slot, index as u32));
-            let record = NameRecord { owner, address: new.address, size: new.size, uses: 0, entry };
-            let uses = self.names.get(&name).map_or(0, |known| known.uses);
-            self.names.insert(name, NameRecord { uses, ..record });
+            self.names.insert(name, NameRecord { owner, address: new.address, size: new.size, entry });
         }
         for (place, (_, record)) in places.into_iter().zip(changes.objects) {
             for name in &record.uses {
-                if let Some(known) = self.names.get_mut(name) {
-                    known.uses += 1;
-                }
+                *self.uses.entry_ref(name).or_insert(0) += 1;
             }
             self.objects[place] = record;
         }

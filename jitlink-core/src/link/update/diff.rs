@@ -5,9 +5,10 @@ use super::matching::Matching;
 use super::{Baseline, BlockRecord, ObjectRecord};
 use crate::addr::Addr;
 use crate::error::{LinkError, Site};
-use crate::graph::{BlockId, LinkGraph, Linkage, ObjectId, Scope, Symbol, SymbolId, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Linkage, ObjectId, Scope, Symbol, SymbolId, Value};
 use crate::link::entries::is_entered;
 use crate::link::resolve::is_discarded;
+use crate::reloc::{Base, Subject};
 use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;
 
@@ -70,6 +71,7 @@ impl<'b> Tracker<'b> {
             tracker.find_removed(graph, base, &mut errors);
             tracker.spread(graph);
             tracker.check_moves(graph, base, &mut errors);
+            tracker.check_narrow(graph, &mut errors);
             if !errors.is_empty() {
                 return Err(errors);
             }
@@ -208,7 +210,7 @@ impl<'b> Tracker<'b> {
                 errors.push(LinkError::NotUpdatable { object: object.to_string(), what, advice: RESTART.into() });
                 continue;
             }
-            let others = base.name(name).map_or(0, |record| record.uses) - uses.get(&**name).copied().unwrap_or(0);
+            let others = base.uses(name) - uses.get(&**name).copied().unwrap_or(0);
             if others > 0 {
                 errors.push(still_used(graph, base, name, others));
             }
@@ -223,7 +225,7 @@ impl<'b> Tracker<'b> {
                 continue;
             }
             let Some(record) = base.name(symbol.name.bytes()) else { continue };
-            let (entered, what) = match symbol.value {
+            let (entered, class) = match symbol.value {
                 Value::Block { block, .. } if self.fates[block.index()] == Fate::Fresh => {
                     let class = self.identities[block.index()].as_ref().map(|identity| identity.class);
                     (is_entered(graph, id), class)
@@ -236,13 +238,13 @@ impl<'b> Tracker<'b> {
                 let (now, before) = if entered { ("function", "variable") } else { ("variable", "function") };
                 let what = format!("{} is a {now} now, but was a {before}", symbol.name);
                 errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
-            } else if !entered && what != Some(Class::Text) {
+            } else if !entered && class != Some(Class::Text) {
                 let what = format!("the variable {} would move, and its value be lost", symbol.name);
                 errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
             } else if !entered {
                 let batch = graph.objects().filter_map(|(_, object)| base.objects.get(&object.name));
                 let within = batch.filter(|old| old.uses.iter().any(|name| **name == *symbol.name.bytes())).count();
-                if record.uses > within {
+                if base.uses(symbol.name.bytes()) > within {
                     let what = format!(
                         "{} changed, and {} refer to it directly",
                         symbol.name,
@@ -250,6 +252,32 @@ impl<'b> Tracker<'b> {
                     );
                     let advice = "update those objects together with this one".into();
                     errors.push(LinkError::NotUpdatable { object, what, advice });
+                }
+            }
+        }
+    }
+
+    /// Data that stays can follow what it refers to only where it holds whole pointers, which are stored at once.
+    fn check_narrow(&self, graph: &LinkGraph<'_>, errors: &mut Vec<LinkError>) {
+        for (id, _) in graph.blocks() {
+            let is_data = self.identities[id.index()].as_ref().is_some_and(|identity| identity.class != Class::Text);
+            if !is_data || !matches!(self.fates[id.index()], Fate::Kept(_)) {
+                continue;
+            }
+            for edge in graph.edges(id) {
+                let target = graph.canonical(edge.target);
+                let moves = match graph.symbol(target).value {
+                    Value::Block { block, .. } => {
+                        self.fates[block.index()] == Fate::Fresh && !is_entered(graph, target)
+                    }
+                    _ => false,
+                };
+                if moves && !is_pointer(graph, edge) {
+                    let site = graph.site(id, edge);
+                    let what =
+                        format!("{site}: a variable refers to code or constants that changed, by less than a pointer");
+                    let object = graph.object_of(id).name.clone();
+                    errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
                 }
             }
         }
@@ -309,6 +337,13 @@ impl<'b> Tracker<'b> {
         };
         needed.into_iter().filter(is_elsewhere).collect()
     }
+}
+
+/// Whether an edge stores a whole pointer.
+pub(super) fn is_pointer(graph: &LinkGraph<'_>, edge: &Edge) -> bool {
+    let row = graph.rows.row(edge.row);
+    let whole = row.field().bytes() == usize::from(graph.target.pointer_bytes) && row.limits().is_none();
+    edge.subject == Subject::Symbol && row.base() == Base::Zero && row.formula().is_none() && whole
 }
 
 pub(super) const RESTART: &str =

@@ -80,6 +80,8 @@ pub struct Baseline {
     ambiguous: HashSet<String>,
     /// What is not local to an object.
     names: HashMap<Box<[u8]>, NameRecord, FxBuildHasher>,
+    /// How many objects refer to a name without defining it, whoever defines it.
+    uses: HashMap<Box<[u8]>, usize, FxBuildHasher>,
     /// The ends of runs of gathered sections that the program walks over.
     boundaries: HashMap<Box<[u8]>, Addr, FxBuildHasher>,
     /// The names of those sections.
@@ -124,8 +126,6 @@ struct NameRecord {
     owner: Option<u32>,
     address: Addr,
     size: u64,
-    /// How many objects refer to it without defining it.
-    uses: usize,
     /// The slot of a function's entry, and the allocations of the entry and of the slot, which are one.
     entry: Option<(Addr, u32)>,
 }
@@ -161,6 +161,10 @@ impl Baseline {
     /// The stub of a function.
     pub(super) fn entry(&self, name: &Name<'_>) -> Option<Addr> {
         self.name(name.bytes()).filter(|record| record.entry.is_some()).map(|record| record.address)
+    }
+
+    fn uses(&self, name: &[u8]) -> usize {
+        self.uses.get(name).copied().unwrap_or(0)
     }
 
     fn name(&self, name: &[u8]) -> Option<&NameRecord> {

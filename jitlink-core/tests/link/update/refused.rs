@@ -125,3 +125,34 @@ fn names_in_arrays_of_initialisers_that_are_left_out_are_refused() {
     assert!(text.contains("a.o: .init_array is new or has another size, is left out of updates"), "{text}");
     program.update(&[("a.o", &make(""))]);
 }
+
+#[test]
+fn a_name_that_came_from_elsewhere_first_is_counted_when_it_comes_and_goes() {
+    let user = |tag: u32| object(&["undef late weak\n".into(), function(&format!("f{tag}"), "load late")]);
+    let without = object(&[function("other", "tag 1")]);
+    let with = object(&[function("other", "tag 1"), function("late", "tag 9")]);
+    let (a, b) = (user(1), user(2));
+    let mut program = Program::new(&[("a.o", &a), ("b.o", &b), ("c.o", &without)]);
+    program.update(&[("c.o", &with)]);
+    program.update(&[("b.o", &b.replace("load late", "tag 5\nload late"))]);
+    // Now b.o refers to it; that a.o needs it no more must not hide that.
+    program.update(&[("a.o", &object(&[function("f1", "tag 2")]))]);
+    let text = refused(&mut program, &[("c.o", &without)]);
+    assert!(text.contains("late is not defined; referred to at b.o"), "{text}");
+    let gone = program.update(&[("c.o", &without), ("b.o", &object(&[function("f2", "tag 3")]))]);
+    assert_eq!(gone.removed, ["late"]);
+}
+
+#[test]
+fn variables_that_refer_to_what_changed_by_less_than_a_pointer_are_refused() {
+    let make = |tag: u32| {
+        object(&[
+            format!("section .text.local rx\nlabel local func\ntag {tag}\nret\n"),
+            "section .data.d rw align=4\nlabel d global object size=4\nrel REL32 local\n".into(),
+        ])
+    };
+    let mut program = Program::new(&[("a.o", &make(1))]);
+    let text = refused(&mut program, &[("a.o", &make(2))]);
+    assert!(text.contains(".data.d+0x0: REL32 against local: a variable refers to code or constants"), "{text}");
+    program.update(&[("a.o", &make(1))]);
+}
