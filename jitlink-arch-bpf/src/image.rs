@@ -1,0 +1,176 @@
+//! A linked BPF program: what runs or is loaded, with everything that belongs to it beside its bytes.
+//!
+//! A link gives bytes at addresses. That is all a virtual machine needs for code, but not for the rest: which functions are
+//! programs, what the maps are, which bytes of an instruction meant which map. A [`BpfImage`] keeps that, by address, so that
+//! one link serves the virtual machine (which runs the bytes where they are) and the kernel (which takes one array of instructions
+//! a program, and descriptors instead of addresses).
+
+use jitlink_core::graph::Protection;
+use jitlink_core::{Addr, Endian};
+
+/// A linked BPF program. Everything in it is sorted by address unless it says otherwise.
+#[derive(Clone, Debug)]
+pub struct BpfImage {
+    /// The byte order of code and data.
+    pub endian: Endian,
+    /// The memory of the program.
+    pub segments: Vec<ImageSegment>,
+    /// All functions that were kept.
+    pub functions: Vec<Function>,
+    /// The maps that the objects declare, in the order of the input.
+    pub maps: Vec<MapDefinition>,
+    /// Sections of variables and constants.
+    pub data: Vec<DataBlock>,
+    /// What instructions refer to.
+    pub references: Vec<Reference>,
+    /// Names that the kernel or its configuration defines.
+    pub externs: Vec<Extern>,
+    /// The text of section `license`, without its terminator; empty if there is none.
+    pub license: String,
+    /// The number in section `version`, which old kernels check for some programs.
+    pub version: u32,
+}
+
+/// A run of the program's memory.
+#[derive(Clone, Debug)]
+pub struct ImageSegment {
+    /// Where it starts.
+    pub address: Addr,
+    /// What the program may do with it.
+    pub protection: Protection,
+    /// Its bytes, fixed up.
+    pub bytes: Vec<u8>,
+}
+
+/// A function of the program.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// The section that it was in.
+    pub section: String,
+    /// Where it starts.
+    pub address: Addr,
+    /// Its size in bytes, a multiple of eight.
+    pub size: u64,
+    /// Others see it: the kernel checks such functions for themselves.
+    pub global: bool,
+    /// It is a program that can be loaded and run, rather than one that programs call.
+    pub entry: bool,
+}
+
+/// A map that the program declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapDefinition {
+    /// Its name.
+    pub name: String,
+    /// Where its symbol is: an address that only names the map, not memory of the program.
+    pub address: Addr,
+    /// The kernel's number of the map's type (`enum bpf_map_type`).
+    pub kind: u32,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// How many elements it can hold.
+    pub max_entries: u32,
+    /// Flags of creation (`BPF_F_*`).
+    pub flags: u32,
+    /// What is special to the type (`map_extra`).
+    pub extra: u64,
+    /// Whether libbpf would pin it by its name (`LIBBPF_PIN_BY_NAME`).
+    pub pin_by_name: bool,
+    /// The NUMA node for `BPF_F_NUMA_NODE`.
+    pub numa_node: u32,
+    /// What the inner maps of a map of maps look like.
+    pub inner: Option<Box<MapDefinition>>,
+    /// What elements hold from the start: the index, and the map or function by its address.
+    pub elements: Vec<(u32, Addr)>,
+    /// The BTF ids of key and value in the image's BTF; zero where unknown.
+    pub types: (u32, u32),
+}
+
+/// Variables or constants of one section of one object. Sections of one name become one map in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataBlock {
+    /// The section's name: `.rodata`, `.data.config`, `.bss`, `.kconfig`, `.addr_space.1`.
+    pub section: String,
+    /// Where it is.
+    pub address: Addr,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What the program may do with it.
+    pub protection: Protection,
+}
+
+/// What an instruction refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The instruction's address.
+    pub address: Addr,
+    /// What it refers to.
+    pub target: Target,
+}
+
+/// The target of a [`Reference`]. Numbers are indices into the image's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The map itself.
+    Map(usize),
+    /// A byte of a block of data.
+    Data {
+        /// Which block.
+        block: usize,
+        /// Bytes from its start; outside of it for addresses that are only compared or computed with.
+        offset: i64,
+    },
+    /// A function: called, or its address taken.
+    Function(usize),
+    /// A name that the kernel defines: called, or its address taken.
+    Extern(usize),
+}
+
+/// A name that the kernel or its configuration defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extern {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternKind,
+    /// It may be missing, and is null then.
+    pub weak: bool,
+    /// Its BTF id in the image's BTF; zero where unknown.
+    pub type_id: u32,
+    /// Where a value of the kernel's configuration stands in the program's memory.
+    pub address: Option<Addr>,
+}
+
+/// What a name of the kernel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternKind {
+    /// A value of the kernel's configuration (`.kconfig`).
+    Config,
+    /// A variable (`.ksyms`).
+    Variable,
+    /// A function (`.ksyms`).
+    Function,
+}
+
+impl BpfImage {
+    /// The function that holds an address.
+    pub fn function_at(&self, address: Addr) -> Option<&Function> {
+        let after = self.functions.partition_point(|function| function.address <= address);
+        self.functions[..after].last().filter(|function| address.0 - function.address.0 < function.size)
+    }
+
+    /// What the instruction at an address refers to.
+    pub fn reference_at(&self, address: Addr) -> Option<Target> {
+        let found = self.references.binary_search_by_key(&address, |reference| reference.address);
+        found.ok().map(|index| self.references[index].target)
+    }
+
+    /// The programs: functions that can be loaded and run.
+    pub fn programs(&self) -> impl Iterator<Item = &Function> {
+        self.functions.iter().filter(|function| function.entry)
+    }
+}

@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code, reason = "makes zeroed memory that threads share")]
+pub mod memory;
