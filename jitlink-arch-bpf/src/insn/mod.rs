@@ -11,6 +11,7 @@ mod encode;
 mod op;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use decode::{DecodeError, decode};
 pub use encode::encode;
