@@ -2,5 +2,6 @@
 #![deny(unsafe_code)]
 
 pub mod btf;
+pub mod core_relo;
 pub mod image;
 pub mod insn;

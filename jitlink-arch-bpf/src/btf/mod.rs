@@ -29,10 +29,12 @@
 //! | `view`, `parts`, `scalars` | what a record says |
 //! | `layout` | sizes, alignments, types behind names and qualifiers |
 //! | `build` | new BTF, a record at a time |
+//! | [`ext`] | what `.BTF.ext` says about instructions |
 
 mod build;
 mod check;
 mod error;
+pub mod ext;
 mod kind;
 mod layout;
 mod parts;

@@ -84,34 +84,43 @@ impl<'a> Type<'a> {
 
     /// The members of a struct or union, in the order of the source.
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'a>> + use<'a> {
-        let (ty, bit_fields) = (*self, self.flag());
-        self.parts(self.kind().is_composite()).map(move |part| {
-            let bits = (part[2] >> 24) as u8;
-            Member {
-                name: ty.btf.name(part[0]),
-                ty: TypeId(part[1]),
-                bit_offset: if bit_fields { part[2] & 0xff_ffff } else { part[2] },
-                bits: (bit_fields && bits != 0).then_some(bits),
-            }
-        })
+        let ty = *self;
+        self.parts(self.kind().is_composite()).map(move |part| ty.as_member(part))
     }
 
     /// One of the members.
     pub fn member(&self, index: usize) -> Option<Member<'a>> {
-        self.members().nth(index)
+        self.parts(self.kind().is_composite()).nth(index).map(|part| self.as_member(part))
+    }
+
+    fn as_member(&self, part: &'a [u32]) -> Member<'a> {
+        let bits = if self.flag() { (part[2] >> 24) as u8 } else { 0 };
+        Member {
+            name: self.btf.name(part[0]),
+            ty: TypeId(part[1]),
+            bit_offset: if self.flag() { part[2] & 0xff_ffff } else { part[2] },
+            bits: (bits != 0).then_some(bits),
+        }
     }
 
     /// The values of an enumeration of either width.
     pub fn enumerators(&self) -> impl ExactSizeIterator<Item = Enumerator<'a>> + use<'a> {
-        let (ty, signed, kind) = (*self, self.flag(), self.kind());
-        self.parts(kind.is_enum()).map(move |part| {
-            let value = match (kind, signed) {
-                (Kind::Enum64, _) => u64::from(part[1]) | u64::from(part[2]) << 32,
-                (_, true) => part[1] as i32 as i64 as u64,
-                (_, false) => u64::from(part[1]),
-            };
-            Enumerator { name: ty.btf.name(part[0]), value }
-        })
+        let ty = *self;
+        self.parts(self.kind().is_enum()).map(move |part| ty.as_enumerator(part))
+    }
+
+    /// One of the values of an enumeration.
+    pub fn enumerator(&self, index: usize) -> Option<Enumerator<'a>> {
+        self.parts(self.kind().is_enum()).nth(index).map(|part| self.as_enumerator(part))
+    }
+
+    fn as_enumerator(&self, part: &'a [u32]) -> Enumerator<'a> {
+        let value = match (self.kind(), self.flag()) {
+            (Kind::Enum64, _) => u64::from(part[1]) | u64::from(part[2]) << 32,
+            (_, true) => part[1] as i32 as i64 as u64,
+            (_, false) => u64::from(part[1]),
+        };
+        Enumerator { name: self.btf.name(part[0]), value }
     }
 
     /// The parameters of a prototype.

@@ -1,4 +1,5 @@
 //! BTF and CO-RE: known answers, real objects of compilers, and hostile bytes.
 
+mod core_libbpf;
 mod kit;
 mod read;
