@@ -36,6 +36,11 @@ impl BtfBuilder {
         BtfBuilder::default()
     }
 
+    /// A builder without types, but with strings.
+    pub(crate) fn with_strings(strings: Strings) -> BtfBuilder {
+        BtfBuilder { strings, ..BtfBuilder::default() }
+    }
+
     /// The id that the next record gets.
     pub fn next_id(&self) -> TypeId {
         TypeId(self.types + 1)
@@ -128,10 +133,16 @@ impl BtfBuilder {
 
     /// A section of `size` bytes with variables, which are stored by ascending offset as the kernel wants them.
     pub fn section(&mut self, name: &str, size: u32, vars: &[SectionVar]) -> Result<TypeId, BtfError> {
+        let name = self.strings.add(name.as_bytes())?;
+        self.section_at(name, size, vars)
+    }
+
+    /// A section whose name is at an offset of the strings.
+    pub(crate) fn section_at(&mut self, name: u32, size: u32, vars: &[SectionVar]) -> Result<TypeId, BtfError> {
         let mut vars = vars.to_vec();
         vars.sort_by_key(|var| var.offset);
         let parts: Vec<u32> = vars.iter().flat_map(|var| [var.ty.0, var.offset, var.size]).collect();
-        self.record(name, info(Kind::Datasec, vars.len(), false)?, size, &parts)
+        self.raw(&[name, info(Kind::Datasec, vars.len(), false)?, size], &parts)
     }
 
     /// A text attached to a declaration, or to the member or parameter of number `component`.

@@ -29,16 +29,23 @@
 //! | `view`, `parts`, `scalars` | what a record says |
 //! | `layout` | sizes, alignments, types behind names and qualifiers |
 //! | `build` | new BTF, a record at a time |
+//! | `print` | types as C writes them |
+//! | [`merge`] | one BTF of several |
+//! | `retain` | only what is needed |
 //! | [`ext`] | what `.BTF.ext` says about instructions |
 
 mod build;
 mod check;
 mod error;
 pub mod ext;
+mod fields;
 mod kind;
 mod layout;
+pub mod merge;
 mod parts;
+mod print;
 mod read;
+mod retain;
 mod scalars;
 mod strings;
 mod view;

@@ -2,4 +2,5 @@
 
 mod core_libbpf;
 mod kit;
+mod merge;
 mod read;
