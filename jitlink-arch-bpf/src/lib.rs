@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+pub mod btf;
 pub mod classic;
+pub mod core_relo;
 pub mod image;
 pub mod insn;

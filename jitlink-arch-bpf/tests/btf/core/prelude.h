@@ -1,0 +1,6 @@
+#define SEC(name) __attribute__((section(name), used))
+#define CORE __attribute__((preserve_access_index))
+enum unnamed { UNNAMED };
+volatile unsigned long long sink;
+#define out (&sink)
+char _license[] SEC("license") = "GPL";
