@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod btf;
+pub mod catalog;
 pub mod classic;
 pub mod core_relo;
 pub mod image;
