@@ -1,0 +1,4 @@
+//! What each type of map does, against what the kernel's documents say and against naive models.
+
+mod array;
+mod hash;
