@@ -20,3 +20,18 @@ pub(crate) fn prefer_large<T>(vector: &mut Vec<T>) {
 /// There is no such hint here.
 #[cfg(not(all(feature = "in-process", target_os = "linux")))]
 pub(crate) fn prefer_large<T>(_: &mut Vec<T>) {}
+
+/// A vector with room for so much, in large pages where it is long.
+pub(crate) fn vector<T>(capacity: usize) -> Vec<T> {
+    let mut vector = Vec::with_capacity(capacity);
+    prefer_large(&mut vector);
+    vector
+}
+
+/// Makes room for so much more, in large pages where it is long.
+pub(crate) fn reserve<T>(vector: &mut Vec<T>, more: usize) {
+    if vector.capacity() - vector.len() < more {
+        vector.reserve(more);
+        prefer_large(vector);
+    }
+}

@@ -5,6 +5,7 @@
 //! name, and writes the definition's value into all its references, so that later phases look at a symbol alone.
 
 use super::lower::provide_got;
+use super::name_table::NameTable;
 use super::observe::ArchiveMember;
 use super::options::LinkOptions;
 use super::read::{BatchTarget, LazyArchive, Reader, Source};
@@ -16,7 +17,8 @@ use crate::graph::{
     Content, GroupId, LinkGraph, Linkage, Name, ObjectId, Protection, Role, Scope, Section, SectionId, Selection,
     SymbolId, SymbolKind, Value,
 };
-use hashbrown::{HashMap, HashTable, hash_table};
+use crate::pages;
+use hashbrown::HashMap;
 
 /// What is known of a name.
 struct Entry<'a> {
@@ -38,7 +40,7 @@ const NO_ENTRY: u32 = u32::MAX;
 #[derive(Default)]
 pub(super) struct Names<'a> {
     entries: Vec<Entry<'a>>,
-    table: HashTable<u32>,
+    table: NameTable,
     /// The entry of each symbol; `NO_ENTRY` for local ones.
     entry_of: Vec<u32>,
     /// Entries that became needed since archives were last searched.
@@ -52,42 +54,38 @@ pub(super) struct Names<'a> {
 impl<'a> Names<'a> {
     /// Makes room for the names of `symbols` symbols.
     pub(super) fn reserve(&mut self, symbols: usize) {
-        let entries = &self.entries;
-        self.table.reserve(symbols, |&index| entries[index as usize].name.hash());
-        self.entries.reserve(symbols);
+        self.table.reserve(symbols);
+        pages::reserve(&mut self.entries, symbols);
     }
 
     fn enter(&mut self, name: Name<'a>) -> u32 {
-        let (entries, hash) = (&self.entries, name.hash());
-        let same = |&index: &u32| entries[index as usize].name == name;
-        match self.table.entry(hash, same, |&index| entries[index as usize].name.hash()) {
-            hash_table::Entry::Occupied(found) => *found.get(),
-            hash_table::Entry::Vacant(free) => {
-                let index = self.entries.len() as u32;
-                free.insert(index);
-                self.entries.push(Entry {
-                    name,
-                    definition: None,
-                    reference: None,
-                    needed: false,
-                    defined: false,
-                    lazy: None,
-                    scope: Scope::Global,
-                });
-                index
-            }
-        }
+        let (entries, new) = (&self.entries, self.entries.len() as u32);
+        let known = self.table.enter(name.hash(), new, |index| entries[index as usize].name == name);
+        known.unwrap_or_else(|| {
+            self.entries.push(Entry {
+                name,
+                definition: None,
+                reference: None,
+                needed: false,
+                defined: false,
+                lazy: None,
+                scope: Scope::Global,
+            });
+            new
+        })
     }
 
     /// The entry of a name that is there already.
     fn find(&self, name: &Name<'_>) -> Option<usize> {
-        let same = |&index: &u32| self.entries[index as usize].name == *name;
-        self.table.find(name.hash(), same).map(|&index| index as usize)
+        let same = |index: u32| self.entries[index as usize].name == *name;
+        self.table.find(name.hash(), same).map(|index| index as usize)
     }
 
     /// Enters the symbols of objects that joined since the last call.
     fn collect(&mut self, graph: &LinkGraph<'a>) {
-        for index in self.entry_of.len()..graph.symbols.len() {
+        let first = self.entry_of.len();
+        pages::reserve(&mut self.entry_of, graph.symbols.len() - first);
+        for index in first..graph.symbols.len() {
             let symbol = &graph.symbols[index];
             if symbol.scope == Scope::Local || symbol.name.is_empty() {
                 self.entry_of.push(NO_ENTRY);
@@ -253,7 +251,8 @@ impl<'a> Names<'a> {
 
     /// Gives all references the values of their definitions.
     fn point(&self, graph: &mut LinkGraph<'a>) {
-        graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
+        graph.canonical = pages::vector(graph.symbols.len());
+        graph.canonical.extend((0..graph.symbols.len()).map(SymbolId::new));
         for (index, &number) in self.entry_of.iter().enumerate() {
             let Some(entry) = self.entries.get(number as usize) else { continue };
             let Some(winner) = entry.definition.or(entry.reference) else { continue };
@@ -263,9 +262,10 @@ impl<'a> Names<'a> {
                 graph.symbols[winner.index()].scope = entry.scope;
             }
             if winner.index() != index {
-                let definition = graph.symbols[winner.index()].clone();
+                let definition = &graph.symbols[winner.index()];
+                let (value, size, kind) = (definition.value, definition.size, definition.kind);
                 let symbol = &mut graph.symbols[index];
-                (symbol.value, symbol.size, symbol.kind) = (definition.value, definition.size, definition.kind);
+                (symbol.value, symbol.size, symbol.kind) = (value, size, kind);
             } else if entry.definition.is_none() && entry.needed {
                 graph.symbols[index].linkage = Linkage::Strong;
             }
