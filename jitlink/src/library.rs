@@ -121,8 +121,9 @@ impl LibraryState {
         let exports = module.exports();
         self.names.reserve(exports.len(), |entry| entry.hash);
         // Names of one module are different, so that nothing need be looked up.
-        for (position, export) in exports.positions() {
-            let entry = Published { module: slot, export: position as u32, hash: export.hash() };
+        let positions = (0..).filter_map(|position| Some((position, exports.at(position as usize)?.1)));
+        for (position, export) in positions.take(exports.len()) {
+            let entry = Published { module: slot, export: position, hash: export.hash() };
             self.names.insert_unique(entry.hash, entry, |entry| entry.hash);
         }
     }

@@ -175,8 +175,10 @@ impl Exports {
         (self.names, self.unused) = (names, 0);
     }
 
-    pub(super) fn reserve(&mut self, count: usize) {
-        pages::reserve(&mut self.entries, count);
+    /// No names, and room for so many of so many bytes together.
+    pub(super) fn with_capacity(count: usize, bytes: usize) -> Exports {
+        let names = String::from_utf8(pages::vector(bytes)).unwrap_or_default();
+        Exports { names, entries: pages::vector(count), ..Exports::default() }
     }
 
     /// The table that names are looked up in, which is made if it is not there.
@@ -207,7 +209,7 @@ impl Exports {
     }
 
     /// All definitions with their positions in the input order.
-    pub fn positions(&self) -> impl Iterator<Item = (usize, &Export)> {
+    fn positions(&self) -> impl Iterator<Item = (usize, &Export)> {
         self.entries.iter().enumerate().filter(|(_, export)| export.name != REMOVED)
     }
 

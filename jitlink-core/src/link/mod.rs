@@ -9,6 +9,7 @@ mod entries;
 mod externals;
 mod finish;
 mod fixup;
+mod groups;
 mod layout;
 mod lazy;
 mod linked;
