@@ -10,6 +10,7 @@ use crate::executor::{
     SegmentRequest, WorkingMemory,
 };
 use crate::graph::{Protection, Residence};
+use crate::pages;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::fmt;
@@ -281,7 +282,7 @@ impl Reservation for ImageReservation {
     fn working_memory(&mut self) -> Vec<WorkingMemory<'_>> {
         let memory = self.segments.iter_mut().map(|segment| {
             // Zeros from the system: a page that nobody writes to costs nothing.
-            let zeros = || vec![0; usize::try_from(segment.size).unwrap_or(usize::MAX)];
+            let zeros = || pages::zeros(usize::try_from(segment.size).unwrap_or(usize::MAX));
             WorkingMemory { bytes: segment.bytes.get_or_insert_with(zeros), zeroed: true }
         });
         memory.collect()

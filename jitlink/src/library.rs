@@ -8,7 +8,7 @@ use crate::session::{Session, SessionShared};
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use hashbrown::HashTable;
 use jitlink_core::graph::Name;
-use jitlink_core::link::{Export, LinkOptions, link};
+use jitlink_core::link::{Export, Exports, LinkOptions, link};
 use jitlink_core::{Input, LinkError, LinkErrors};
 
 /// A namespace: the modules that were linked to it, and the libraries that are searched after it.
@@ -49,6 +49,8 @@ pub(crate) struct LibraryState {
     name: String,
     modules: Vec<Option<Arc<ModuleShared>>>,
     free: Vec<u32>,
+    /// The module whose names are not in `names`, because it is the library's only one: its own table says all.
+    alone: Option<u32>,
     /// Module and position in its exports, by name.
     names: HashTable<Published>,
     /// Definitions that gave way to others of their name, and are seen again when those are gone.
@@ -70,6 +72,7 @@ impl LibraryState {
             name: name.to_string(),
             modules: Vec::new(),
             free: Vec::new(),
+            alone: None,
             names: HashTable::new(),
             hidden: HashTable::new(),
             search: Vec::new(),
@@ -78,10 +81,51 @@ impl LibraryState {
     }
 
     fn find(&self, name: &Name<'_>) -> Option<(&Arc<ModuleShared>, Export)> {
+        if let Some(slot) = self.alone {
+            let module = self.modules[slot as usize].as_ref()?;
+            let export = *module.exports().find(name)?;
+            return Some((module, export));
+        }
         let found = self.names.find(name.hash(), is_named(&self.modules, name.bytes()))?;
         let module = module_of(&self.modules, found)?;
         let export = *module.exports().at(found.export as usize)?.1;
         Some((module, export))
+    }
+
+    /// Whether there are no names.
+    fn is_empty(&self) -> bool {
+        match self.alone.and_then(|slot| self.modules[slot as usize].as_ref()) {
+            Some(module) => module.exports().is_empty(),
+            None => self.names.is_empty(),
+        }
+    }
+
+    /// Makes all names of a module visible. They must have been checked.
+    fn enter_all(&mut self, slot: u32, exports: &Exports) {
+        if self.free.len() + 1 == self.modules.len() {
+            self.alone = Some(slot);
+            return;
+        }
+        self.share();
+        // Once for all names: a table that grows step by step is hashed anew at each.
+        self.names.reserve(exports.len(), |entry| entry.hash);
+        for (position, (name, export)) in exports.iter().enumerate() {
+            self.enter(slot, position, &Name::new(name.as_bytes()), export.weak);
+        }
+    }
+
+    /// Enters the names of a module that was alone until now.
+    fn share(&mut self) {
+        let Some(slot) = self.alone.take() else { return };
+        let Some(module) = self.modules[slot as usize].clone() else { return };
+        let exports = module.exports();
+        self.names.reserve(exports.len(), |entry| entry.hash);
+        // Names of one module are different, so that nothing need be looked up.
+        let positions = (0..).filter_map(|position| Some((position, exports.at(position as usize)?.1)));
+        for (position, export) in positions.take(exports.len()) {
+            let entry = Published { module: slot, export: position, hash: export.hash() };
+            self.names.insert_unique(entry.hash, entry, |entry| entry.hash);
+        }
     }
 
     /// Makes a definition of a module visible, or lets it wait behind the one that is.
@@ -256,7 +300,7 @@ impl Library {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.read().names.is_empty()
+        self.read().is_empty()
     }
 
     /// Makes all names of a module visible at once, or none.
@@ -264,19 +308,18 @@ impl Library {
         let mut state = self.write();
         let state = &mut *state;
         let exports = module.exports().clone();
-        // Another thread may have published a name since the link looked.
-        exports.iter().filter(|(_, export)| !export.weak).try_for_each(|(name, _)| state.check_free(name, module))?;
+        if !state.is_empty() {
+            // Another thread may have published a name since the link looked.
+            let strong = exports.iter().filter(|(_, export)| !export.weak);
+            strong.map(|(name, _)| name).try_for_each(|name| state.check_free(name, module))?;
+        }
         let slot = state.free.pop().unwrap_or_else(|| {
             state.modules.push(None);
             state.modules.len() as u32 - 1
         });
         state.modules[slot as usize] = Some(module.clone());
         module.set_slot(slot);
-        // Once for all names: a table that grows step by step is hashed anew at each.
-        state.names.reserve(exports.len(), |entry| entry.hash);
-        for (position, (name, export)) in exports.iter().enumerate() {
-            state.enter(slot, position, &Name::new(name.as_bytes()), export.weak);
-        }
+        state.enter_all(slot, &exports);
         Ok(())
     }
 
@@ -299,7 +342,9 @@ impl Library {
         }
         for (name, export) in added {
             let position = module.change_exports(|exports| exports.insert(name, *export));
-            state.enter(slot, position, &Name::new(name.as_bytes()), export.weak);
+            if state.alone.is_none() {
+                state.enter(slot, position, &Name::new(name.as_bytes()), export.weak);
+            }
         }
         Ok(())
     }
@@ -319,8 +364,8 @@ impl Library {
             let slot = module.set_removed();
             // Not locked while the names are taken out, for which it is locked again.
             let exports = module.exports().clone();
-            for (name, _) in exports.iter() {
-                state.take_out(slot, &Name::new(name.as_bytes()));
+            if state.alone.take().is_none() {
+                exports.iter().for_each(|(name, _)| state.take_out(slot, &Name::new(name.as_bytes())));
             }
             state.modules[slot as usize] = None;
             state.free.push(slot);

@@ -70,13 +70,10 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
 
     /// Makes room for what the object is known to hold.
     pub fn reserve(&mut self, sections: usize, symbols: usize, edges: usize) {
-        self.graph.sections.reserve(sections);
-        self.graph.blocks.reserve(sections);
-        self.graph.symbols.reserve(symbols);
-        self.graph.edges.reserve(edges);
-        if edges >= BATCH {
-            pages::prefer_large(&mut self.graph.edges);
-        }
+        pages::reserve(&mut self.graph.sections, sections);
+        pages::reserve(&mut self.graph.blocks, sections);
+        pages::reserve(&mut self.graph.symbols, symbols);
+        pages::reserve(&mut self.graph.edges, edges);
     }
 
     /// Adds a section without blocks. Its `object` is set here.

@@ -280,14 +280,10 @@ impl<'a> LinkGraph<'a> {
             (all as f64 * times) as usize
         };
         self.objects.reserve(room(|part| part.objects.len()));
-        self.sections.reserve(room(|part| part.sections.len()));
-        self.blocks.reserve(room(|part| part.blocks.len()));
-        self.symbols.reserve(room(|part| part.symbols.len()));
-        self.edges.reserve(room(|part| part.edges.len()));
-        pages::prefer_large(&mut self.sections);
-        pages::prefer_large(&mut self.blocks);
-        pages::prefer_large(&mut self.symbols);
-        pages::prefer_large(&mut self.edges);
+        pages::reserve(&mut self.sections, room(|part| part.sections.len()));
+        pages::reserve(&mut self.blocks, room(|part| part.blocks.len()));
+        pages::reserve(&mut self.symbols, room(|part| part.symbols.len()));
+        pages::reserve(&mut self.edges, room(|part| part.edges.len()));
     }
 
     /// Appends a graph for the same target whose ids start at zero, as parallel readers make them.

@@ -62,6 +62,10 @@ pub(crate) fn link_records(graph: &mut LinkGraph<'_>, object: ObjectId) -> Resul
             continue;
         }
         let (blocks, name) = (section.blocks.clone(), section.name);
+        // Compilers write a CIE for many records: the place and the block of the one before.
+        let mut last: Option<(u64, BlockId)> = None;
+        // Behind those of the functions, which come first: so all are in order, and there is little to sort.
+        let mut of_records = Vec::with_capacity(blocks.len());
         for index in blocks.clone() {
             let block = &graph.blocks[index as usize];
             let start = block.section_offset;
@@ -73,10 +77,15 @@ pub(crate) fn link_records(graph: &mut LinkGraph<'_>, object: ObjectId) -> Resul
                 classify(block.content.bytes(), endian).ok_or_else(|| malformed(0, "an unwind record too short"))?;
             let Record::Fde { pointer, distance, function } = record else { continue };
             let cie = (start + pointer as u64).checked_sub(distance).and_then(|at| {
+                if let Some((_, known)) = last.filter(|(known, _)| *known == at) {
+                    return Some(known);
+                }
                 let all = &graph.blocks[blocks.start as usize..blocks.end as usize];
                 let found = all.binary_search_by_key(&at, |block| block.section_offset).ok()?;
                 let is_cie = classify(all[found].content.bytes(), endian) == Some(Record::Cie);
-                is_cie.then_some(BlockId(blocks.start + found as u32))
+                let cie = is_cie.then_some(BlockId(blocks.start + found as u32))?;
+                last = Some((at, cie));
+                Some(cie)
             });
             let cie = cie.ok_or_else(|| malformed(pointer, "an FDE whose CIE pointer points to no CIE"))?;
             let edges = &graph.edges[block.edge_range()];
@@ -85,9 +94,10 @@ pub(crate) fn link_records(graph: &mut LinkGraph<'_>, object: ObjectId) -> Resul
             let Some(Value::Block { block: keeper, .. }) = target else {
                 return Err(malformed(function, "an FDE that is for no function of this object"));
             };
-            graph.dependencies.push((BlockId(index), cie));
+            of_records.push((BlockId(index), cie));
             graph.dependencies.push((keeper, BlockId(index)));
         }
+        graph.dependencies.append(&mut of_records);
     }
     Ok(())
 }

@@ -12,8 +12,8 @@ use hashbrown::HashMap;
 
 /// The names that others see.
 pub(super) fn exports(graph: &LinkGraph<'_>, names: &Names<'_>, addresses: &Addresses) -> Exports {
-    let mut exports = Exports::default();
-    exports.reserve(names.exports(graph).size_hint().1.unwrap_or(0).min(graph.symbols.len()));
+    let most = names.exports(graph).size_hint().1.unwrap_or(0).min(graph.symbols.len());
+    let mut exports = Exports::with_capacity(most, names.bytes());
     for (name, id) in names.exports(graph) {
         let symbol = graph.symbol(id);
         let here = match symbol.value {

@@ -8,6 +8,7 @@ use crate::addr::Addr;
 use crate::error::LinkError;
 use crate::executor::SegmentRequest;
 use crate::graph::{BlockId, Content, LinkGraph, Protection, Residence, SectionId, Value};
+use crate::pages;
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
@@ -190,28 +191,25 @@ pub(super) struct Addresses {
 
 /// Computes addresses from the segments' starts.
 pub(super) fn addresses(graph: &LinkGraph<'_>, layout: &Layout, starts: &[Addr; KINDS.len()]) -> Addresses {
-    let blocks: Vec<Addr> = layout
-        .segment
-        .iter()
-        .zip(&layout.offset)
-        .map(|(&segment, &offset)| match segment {
-            NONE => Addr(0),
-            UNLOADED => {
-                let after = layout.unloaded.partition_point(|section| section.1 <= offset);
-                Addr(offset - layout.unloaded[after - 1].1)
-            }
-            _ => starts[usize::from(segment)] + offset,
-        })
-        .collect();
-    let symbols = graph.symbols.iter().map(|symbol| match symbol.value {
+    let mut blocks: Vec<Addr> = pages::vector(layout.segment.len());
+    let placed = layout.segment.iter().zip(&layout.offset).map(|(&segment, &offset)| match segment {
+        NONE => Addr(0),
+        UNLOADED => {
+            let after = layout.unloaded.partition_point(|section| section.1 <= offset);
+            Addr(offset - layout.unloaded[after - 1].1)
+        }
+        _ => starts[usize::from(segment)] + offset,
+    });
+    blocks.extend(placed);
+    let mut symbols = pages::vector(graph.symbols.len());
+    symbols.extend(graph.symbols.iter().map(|symbol| match symbol.value {
         // Debug information may name what was pruned; it becomes null.
         Value::Block { block, .. } if layout.segment[block.index()] == NONE => 0,
         Value::Block { block, offset } => (blocks[block.index()] + offset).0,
         Value::Absolute(address) => address,
         Value::Boundary { run, stop } => boundary(graph, &blocks, run, stop),
         Value::Undefined | Value::Common { .. } => 0,
-    });
-    let symbols = symbols.collect();
+    }));
     Addresses { blocks, symbols }
 }
 

@@ -5,7 +5,10 @@ use crate::addr::Addr;
 use crate::arch::{StubKind, Target};
 use crate::executor::{Allocation, PointerArray};
 use crate::graph::{Linkage, Name, Protection, Residence, Scope, SymbolKind};
+use crate::pages;
 use hashbrown::HashTable;
+use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A batch that is linked and in the executor's memory. Dropping it frees the memory.
@@ -103,7 +106,8 @@ const REMOVED: (u32, u32) = (u32::MAX, 0);
 pub struct Exports {
     names: String,
     entries: Vec<Export>,
-    table: HashTable<u32>,
+    /// Positions by name, once somebody looks one up: most links of a program's objects never do.
+    table: OnceLock<HashTable<u32>>,
     /// Positions of definitions that were removed.
     free: Vec<u32>,
     /// How many bytes of `names` are theirs.
@@ -112,7 +116,10 @@ pub struct Exports {
 
 impl Exports {
     pub(super) fn push(&mut self, name: Name<'_>, address: Addr, size: u64, kind: SymbolKind, linkage: Linkage) {
-        let text = String::from_utf8_lossy(name.bytes());
+        let text = match str::from_utf8(name.bytes()) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(name.bytes()),
+        };
         // A name that is not UTF-8 is looked up as it is shown.
         let hash = if text.len() == name.bytes().len() { name.hash() } else { Name::new(text.as_bytes()).hash() };
         let weak = linkage != Linkage::Strong;
@@ -134,17 +141,20 @@ impl Exports {
                 self.entries.len() as u32 - 1
             }
         };
-        let entries = &self.entries;
-        self.table.insert_unique(export.hash, index, |&index| entries[index as usize].hash);
+        if let Some(table) = self.table.get_mut() {
+            let entries = &self.entries;
+            table.insert_unique(export.hash, index, |&index| entries[index as usize].hash);
+        }
         index as usize
     }
 
     /// Removes a definition; positions of the others stay. Whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
+        self.table();
         let hash = Name::new(name.as_bytes()).hash();
         let (names, entries) = (&self.names, &self.entries);
         let same = |&index: &u32| entries[index as usize].text(names) == name;
-        let Ok(found) = self.table.find_entry(hash, same) else { return false };
+        let Some(Ok(found)) = self.table.get_mut().map(|table| table.find_entry(hash, same)) else { return false };
         let (index, _) = found.remove();
         self.free.push(index);
         self.unused += name.len();
@@ -165,10 +175,21 @@ impl Exports {
         (self.names, self.unused) = (names, 0);
     }
 
-    pub(super) fn reserve(&mut self, count: usize) {
-        self.entries.reserve(count);
-        let entries = &self.entries;
-        self.table.reserve(count, |&index| entries[index as usize].hash);
+    /// No names, and room for so many of so many bytes together.
+    pub(super) fn with_capacity(count: usize, bytes: usize) -> Exports {
+        let names = String::from_utf8(pages::vector(bytes)).unwrap_or_default();
+        Exports { names, entries: pages::vector(count), ..Exports::default() }
+    }
+
+    /// The table that names are looked up in, which is made if it is not there.
+    pub(super) fn table(&self) -> &HashTable<u32> {
+        self.table.get_or_init(|| {
+            let mut table = HashTable::with_capacity(self.entries.len());
+            for (index, export) in self.positions() {
+                table.insert_unique(export.hash, index as u32, |&index| self.entries[index as usize].hash);
+            }
+            table
+        })
     }
 
     /// The definition of a name.
@@ -179,13 +200,17 @@ impl Exports {
     /// The definition of a name whose hash is known.
     pub fn find(&self, name: &Name<'_>) -> Option<&Export> {
         let same = |&index: &u32| self.entries[index as usize].text(&self.names).as_bytes() == name.bytes();
-        self.table.find(name.hash(), same).map(|&index| &self.entries[index as usize])
+        self.table().find(name.hash(), same).map(|&index| &self.entries[index as usize])
     }
 
     /// All definitions with their names, in input order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Export)> {
-        let there = self.entries.iter().filter(|export| export.name != REMOVED);
-        there.map(|export| (export.text(&self.names), export))
+        self.positions().map(|(_, export)| (export.text(&self.names), export))
+    }
+
+    /// All definitions with their positions in the input order.
+    fn positions(&self) -> impl Iterator<Item = (usize, &Export)> {
+        self.entries.iter().enumerate().filter(|(_, export)| export.name != REMOVED)
     }
 
     /// The definition at a position of the input order, with its name.

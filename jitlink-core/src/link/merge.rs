@@ -12,6 +12,7 @@ use crate::graph::{
 use crate::reloc::{Base, Subject};
 use hashbrown::{HashMap, HashTable};
 use rustc_hash::{FxBuildHasher, FxHasher};
+use std::ffi::CStr;
 use std::hash::Hasher;
 
 /// Which blocks may share entries.
@@ -23,7 +24,7 @@ type Moves = Vec<(u32, u32)>;
 /// Merges all live mergeable sections.
 pub(super) fn merge(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) {
     let Some(mut candidates) = candidates(graph) else { return };
-    exclude_unclear(graph, &mut candidates);
+    let by_section = exclude_unclear(graph, &mut candidates);
     let mut pools: Vec<(Key, Pool)> = Vec::new();
     let mut pool_of_key: HashMap<Key, usize, FxBuildHasher> = HashMap::default();
     let mut moves: Vec<Option<(usize, Moves)>> = vec![None; graph.blocks.len()];
@@ -48,27 +49,24 @@ pub(super) fn merge(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) {
             (block, synthetic.symbol(graph, block, 0))
         })
         .collect();
-    retarget(graph, &moves, &merged);
+    retarget(graph, &by_section, &moves, &merged);
 }
 
-/// Points symbols and edges to the merged blocks.
-fn retarget(graph: &mut LinkGraph<'_>, moves: &[Option<(usize, Moves)>], merged: &[(BlockId, SymbolId)]) {
+/// Points symbols, and edges that mean an entry by its place in a section, to the merged blocks.
+fn retarget(
+    graph: &mut LinkGraph<'_>,
+    by_section: &[usize],
+    moves: &[Option<(usize, Moves)>],
+    merged: &[(BlockId, SymbolId)],
+) {
     // Edges first: they need to know where the section symbols pointed.
-    for block in 0..moves.len() {
-        if !graph.live[block] {
-            continue;
-        }
-        for index in graph.blocks[block].edge_range() {
-            let Edge { target, addend, .. } = graph.edges[index];
-            let symbol = &graph.symbols[target.index()];
-            let (SymbolKind::Section, Value::Block { block: old, offset }) = (symbol.kind, symbol.value) else {
-                continue;
-            };
-            let Some(Some((pool, moves))) = moves.get(old.index()) else { continue };
-            let entry = moved(moves, offset.wrapping_add(addend as u64));
-            let edge = &mut graph.edges[index];
-            (edge.target, edge.addend) = (merged[*pool].1, entry as i64);
-        }
+    for &index in by_section {
+        let Edge { target, addend, .. } = graph.edges[index];
+        let Value::Block { block: old, offset } = graph.symbols[target.index()].value else { continue };
+        let Some(Some((pool, moves))) = moves.get(old.index()) else { continue };
+        let entry = moved(moves, offset.wrapping_add(addend as u64));
+        let edge = &mut graph.edges[index];
+        (edge.target, edge.addend) = (merged[*pool].1, entry as i64);
     }
     for symbol in &mut graph.symbols {
         if let Value::Block { block, offset } = symbol.value
@@ -113,8 +111,10 @@ fn is_splittable(block: &Block<'_>, kind: Merge, entry: usize) -> bool {
     whole && block.edge_count == 0 && aligned && (matches!(kind, Merge::Constants(_)) || terminated())
 }
 
-/// Leaves out blocks with references that do not say which entry they mean.
-fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) {
+/// Leaves out blocks with references that do not say which entry they mean. The edges that mean entries of candidates by their
+/// place in the section.
+fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) -> Vec<usize> {
+    let mut by_section = Vec::new();
     let mut unclear = vec![false; graph.blocks.len()];
     let mut is_candidate = vec![false; graph.blocks.len()];
     candidates.iter().for_each(|(id, _)| is_candidate[id.index()] = true);
@@ -122,12 +122,14 @@ fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) 
         if !graph.is_live(id) {
             continue;
         }
-        for edge in &graph.edges[block.edge_range()] {
+        for index in block.edge_range() {
+            let edge = &graph.edges[index];
             let symbol = graph.symbol(edge.target);
             let (SymbolKind::Section, Value::Block { block: target, offset }) = (symbol.kind, symbol.value) else {
                 continue;
             };
             if is_candidate[target.index()] {
+                by_section.push(index);
                 let size = graph.block(target).size();
                 let inside = offset.checked_add_signed(edge.addend).is_some_and(|at| at < size);
                 // Only an address means the entry at the addend: a size or a slot means the section as a whole.
@@ -138,6 +140,7 @@ fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) 
         }
     }
     candidates.retain(|(id, _)| !unclear[id.index()]);
+    by_section
 }
 
 /// The entries of merged blocks of one key.
@@ -152,6 +155,7 @@ impl Pool {
     fn add(&mut self, bytes: &[u8], (kind, align_log2, ..): Key) -> Moves {
         let mut moves = Vec::new();
         let mut start = 0;
+        self.bytes.reserve(bytes.len());
         while start < bytes.len() {
             let length = match kind {
                 Merge::Constants(size) => size as usize,
@@ -184,7 +188,8 @@ impl Pool {
 /// The length of the string at the start of `bytes`, terminator included. The last one is known to be terminated.
 fn string_length(bytes: &[u8], character: usize) -> usize {
     if character == 1 {
-        return bytes.iter().position(|&byte| byte == 0).map_or(bytes.len(), |end| end + 1);
+        // The search for the end of a C string is faster than one byte by byte.
+        return CStr::from_bytes_until_nul(bytes).map_or(bytes.len(), |text| text.count_bytes() + 1);
     }
     let end = bytes.chunks_exact(character).position(|unit| unit.iter().all(|&byte| byte == 0));
     end.map_or(bytes.len(), |end| (end + 1) * character)

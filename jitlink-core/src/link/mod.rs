@@ -9,12 +9,14 @@ mod entries;
 mod externals;
 mod finish;
 mod fixup;
+mod groups;
 mod layout;
 mod lazy;
 mod linked;
 mod lower;
 mod memory;
 mod merge;
+mod name_table;
 mod observe;
 mod options;
 mod pipeline;
@@ -251,6 +253,10 @@ impl Batch<'_> {
         let new_entries = entries.iter().filter(|entry| entry.slot.is_some()).count();
         (statistics.slots, statistics.stubs) = (lowered.slots.len() + new_entries, lowered.stubs.len() + new_entries);
         let exports = finish::exports(&graph, &names, &addresses);
+        if tracker.is_some() {
+            // Not left to the first update, which is to take no time for what stays.
+            exports.table();
+        }
         let root_address = |&root: &SymbolId| {
             let canonical = graph.canonical(root);
             let value = graph.symbol(canonical).value;

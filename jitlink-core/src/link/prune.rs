@@ -3,9 +3,9 @@
 //! Unwind records, group members and ordered sections need no special case: they are dependencies from the start. Only runs of
 //! gathered sections are kept by name, when something live refers to an end of theirs.
 
+use super::groups::is_discarded;
 use super::observe::{Cause, Causes};
 use super::options::{LinkOptions, Roots};
-use super::resolve::is_discarded;
 use crate::error::LinkError;
 use crate::graph::{BlockId, GroupId, LinkGraph, Residence, Role, Scope, Section, SectionId, SymbolId, Value};
 

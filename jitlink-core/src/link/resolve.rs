@@ -4,7 +4,9 @@
 //! batch pulls in. *Settle* runs when no more objects join: it selects COMDAT groups, then the best definition of each
 //! name, and writes the definition's value into all its references, so that later phases look at a symbol alone.
 
+use super::groups::{is_discarded, select_groups};
 use super::lower::provide_got;
+use super::name_table::NameTable;
 use super::observe::ArchiveMember;
 use super::options::LinkOptions;
 use super::read::{BatchTarget, LazyArchive, Reader, Source};
@@ -13,10 +15,10 @@ use super::synthetic::Synthetic;
 use crate::error::{LinkError, LinkErrors};
 use crate::format::{Boundary, BoundaryEnd, Provided, VisibleName};
 use crate::graph::{
-    Content, GroupId, LinkGraph, Linkage, Name, ObjectId, Protection, Role, Scope, Section, SectionId, Selection,
-    SymbolId, SymbolKind, Value,
+    Content, LinkGraph, Linkage, Name, Protection, Role, Scope, Section, SectionId, Symbol, SymbolId, SymbolKind, Value,
 };
-use hashbrown::{HashMap, HashTable, hash_table};
+use crate::pages;
+use hashbrown::HashMap;
 
 /// What is known of a name.
 struct Entry<'a> {
@@ -34,11 +36,14 @@ struct Entry<'a> {
 
 const NO_ENTRY: u32 = u32::MAX;
 
+/// How many symbols are entered together.
+const AT_ONCE: usize = 64;
+
 /// All visible names of a batch.
 #[derive(Default)]
 pub(super) struct Names<'a> {
     entries: Vec<Entry<'a>>,
-    table: HashTable<u32>,
+    table: NameTable,
     /// The entry of each symbol; `NO_ENTRY` for local ones.
     entry_of: Vec<u32>,
     /// Entries that became needed since archives were last searched.
@@ -47,64 +52,78 @@ pub(super) struct Names<'a> {
     joined: Vec<(u32, (u32, u32))>,
     /// How many archives have entered their members' names.
     listed: usize,
+    /// How many bytes the names have together.
+    bytes: usize,
+    /// Every name was decided once, and perhaps has to be again.
+    settled: bool,
+}
+
+/// What is left to the linker when the batch's definitions are chosen.
+struct Rest {
+    /// The entries that have references only.
+    undefined: Vec<u32>,
+    /// The definitions without memory.
+    common: Vec<SymbolId>,
 }
 
 impl<'a> Names<'a> {
     /// Makes room for the names of `symbols` symbols.
     pub(super) fn reserve(&mut self, symbols: usize) {
-        let entries = &self.entries;
-        self.table.reserve(symbols, |&index| entries[index as usize].name.hash());
-        self.entries.reserve(symbols);
+        self.table.reserve(symbols);
+        pages::reserve(&mut self.entries, symbols);
     }
 
     fn enter(&mut self, name: Name<'a>) -> u32 {
-        let (entries, hash) = (&self.entries, name.hash());
-        let same = |&index: &u32| entries[index as usize].name == name;
-        match self.table.entry(hash, same, |&index| entries[index as usize].name.hash()) {
-            hash_table::Entry::Occupied(found) => *found.get(),
-            hash_table::Entry::Vacant(free) => {
-                let index = self.entries.len() as u32;
-                free.insert(index);
-                self.entries.push(Entry {
-                    name,
-                    definition: None,
-                    reference: None,
-                    needed: false,
-                    defined: false,
-                    lazy: None,
-                    scope: Scope::Global,
-                });
-                index
-            }
-        }
+        let (entries, new) = (&self.entries, self.entries.len() as u32);
+        let known = self.table.enter(name.hash(), new, |index| entries[index as usize].name == name);
+        known.unwrap_or_else(|| {
+            self.bytes += name.bytes().len();
+            self.entries.push(Entry {
+                name,
+                definition: None,
+                reference: None,
+                needed: false,
+                defined: false,
+                lazy: None,
+                scope: Scope::Global,
+            });
+            new
+        })
     }
 
     /// The entry of a name that is there already.
     fn find(&self, name: &Name<'_>) -> Option<usize> {
-        let same = |&index: &u32| self.entries[index as usize].name == *name;
-        self.table.find(name.hash(), same).map(|&index| index as usize)
+        let same = |index: u32| self.entries[index as usize].name == *name;
+        self.table.find(name.hash(), same).map(|index| index as usize)
     }
 
     /// Enters the symbols of objects that joined since the last call.
     fn collect(&mut self, graph: &LinkGraph<'a>) {
-        for index in self.entry_of.len()..graph.symbols.len() {
-            let symbol = &graph.symbols[index];
-            if symbol.scope == Scope::Local || symbol.name.is_empty() {
-                self.entry_of.push(NO_ENTRY);
-                continue;
+        let new = &graph.symbols[self.entry_of.len()..];
+        pages::reserve(&mut self.entry_of, new.len());
+        let is_entered = |symbol: &&Symbol<'_>| symbol.scope != Scope::Local && !symbol.name.is_empty();
+        for some in new.chunks(AT_ONCE) {
+            self.table.approach(some.iter().filter(is_entered).map(|symbol| symbol.name.hash()));
+            for symbol in some {
+                let entry = if is_entered(&symbol) { self.meet(symbol) } else { NO_ENTRY };
+                self.entry_of.push(entry);
             }
-            let entry_index = self.enter(symbol.name);
-            let entry = &mut self.entries[entry_index as usize];
-            match symbol.is_defined() {
-                true => entry.defined = true,
-                false if symbol.linkage == Linkage::Strong && !entry.needed => {
-                    entry.needed = true;
-                    self.wanted.push(entry_index);
-                }
-                false => {}
-            }
-            self.entry_of.push(entry_index);
         }
+    }
+
+    /// Enters a symbol's name, and what the symbol says of it.
+    fn meet(&mut self, symbol: &Symbol<'a>) -> u32 {
+        let index = self.enter(symbol.name);
+        let entry = &mut self.entries[index as usize];
+        match symbol.is_defined() {
+            true => entry.defined = true,
+            false if symbol.linkage == Linkage::Strong && !entry.needed => {
+                entry.needed = true;
+                self.wanted.push(index);
+            }
+            false => {}
+        }
+        index
     }
 
     /// Whether an object of the batch defines the name.
@@ -193,16 +212,19 @@ impl<'a> Names<'a> {
         batch: &BatchTarget,
         synthetic: &mut Synthetic,
     ) -> Result<(), LinkErrors> {
-        for entry in &mut self.entries {
-            (entry.definition, entry.reference, entry.scope) = (None, None, Scope::Global);
+        if std::mem::replace(&mut self.settled, true) {
+            for entry in &mut self.entries {
+                (entry.definition, entry.reference, entry.scope) = (None, None, Scope::Global);
+            }
         }
         let mut errors = select_groups(graph);
         self.choose(graph, &mut errors);
         self.alias(graph, options, &mut errors);
         self.yield_to_existing(graph, resolver, &mut errors)?;
-        self.boundaries(graph, batch, &mut errors);
-        self.provide(graph, batch, synthetic);
-        self.provide_commons(graph, synthetic);
+        let rest = self.rest(graph);
+        self.boundaries(graph, &rest.undefined, batch, &mut errors);
+        self.provide(graph, &rest.undefined, batch, synthetic);
+        provide_commons(graph, &rest.common, synthetic);
         LinkErrors::check(errors)?;
         self.point(graph);
         Ok(())
@@ -253,7 +275,8 @@ impl<'a> Names<'a> {
 
     /// Gives all references the values of their definitions.
     fn point(&self, graph: &mut LinkGraph<'a>) {
-        graph.canonical = (0..graph.symbols.len()).map(SymbolId::new).collect();
+        graph.canonical = pages::vector(graph.symbols.len());
+        graph.canonical.extend((0..graph.symbols.len()).map(SymbolId::new));
         for (index, &number) in self.entry_of.iter().enumerate() {
             let Some(entry) = self.entries.get(number as usize) else { continue };
             let Some(winner) = entry.definition.or(entry.reference) else { continue };
@@ -263,9 +286,10 @@ impl<'a> Names<'a> {
                 graph.symbols[winner.index()].scope = entry.scope;
             }
             if winner.index() != index {
-                let definition = graph.symbols[winner.index()].clone();
+                let definition = &graph.symbols[winner.index()];
+                let (value, size, kind) = (definition.value, definition.size, definition.kind);
                 let symbol = &mut graph.symbols[index];
-                (symbol.value, symbol.size, symbol.kind) = (definition.value, definition.size, definition.kind);
+                (symbol.value, symbol.size, symbol.kind) = (value, size, kind);
             } else if entry.definition.is_none() && entry.needed {
                 graph.symbols[index].linkage = Linkage::Strong;
             }
@@ -396,9 +420,31 @@ impl<'a> Names<'a> {
         Ok(())
     }
 
+    /// One look at all entries for what comes next.
+    fn rest(&self, graph: &LinkGraph<'_>) -> Rest {
+        let mut rest = Rest { undefined: Vec::new(), common: Vec::new() };
+        for (index, entry) in self.entries.iter().enumerate() {
+            match (entry.definition, entry.reference) {
+                (Some(definition), _) if matches!(graph.symbol(definition).value, Value::Common { .. }) => {
+                    rest.common.push(definition);
+                }
+                (None, Some(_)) => rest.undefined.push(index as u32),
+                _ => {}
+            }
+        }
+        rest
+    }
+
     /// Defines names that the linker itself provides.
-    fn provide(&mut self, graph: &mut LinkGraph<'a>, batch: &BatchTarget, synthetic: &mut Synthetic) {
-        for entry in &mut self.entries {
+    fn provide(
+        &mut self,
+        graph: &mut LinkGraph<'a>,
+        undefined: &[u32],
+        batch: &BatchTarget,
+        synthetic: &mut Synthetic,
+    ) {
+        for &index in undefined {
+            let entry = &mut self.entries[index as usize];
             let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
             let value = match batch.format.provided(entry.name.bytes()) {
                 Some(Provided::GotBase) => {
@@ -421,22 +467,6 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Gives common symbols that nothing else defines their memory.
-    fn provide_commons(&self, graph: &mut LinkGraph<'a>, synthetic: &mut Synthetic) {
-        for definition in self.entries.iter().filter_map(|entry| entry.definition) {
-            let symbol = graph.symbol(definition);
-            let Value::Common { align_log2, residence } = symbol.value else { continue };
-            let (size, kind) = (symbol.size, symbol.kind);
-            let mut section = Section::new(b".common", synthetic.object(graph));
-            (section.protection, section.residence) = (Protection::ReadWrite, residence);
-            if kind == SymbolKind::ThreadLocal {
-                section.role = Role::ThreadLocal;
-            }
-            let block = synthetic.add(graph, section, Content::Zero(size), align_log2);
-            graph.symbols[definition.index()].value = Value::Block { block, offset: 0 };
-        }
-    }
-
     /// Names that others see once the batch is linked, with the symbols that define them.
     pub(super) fn exports(&self, graph: &LinkGraph<'_>) -> impl Iterator<Item = (Name<'a>, SymbolId)> {
         self.entries.iter().enumerate().filter_map(|(number, entry)| {
@@ -448,10 +478,22 @@ impl<'a> Names<'a> {
         })
     }
 
+    /// How many bytes the names have together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Names that mean an end of a run of sections by convention.
-    fn boundaries(&mut self, graph: &mut LinkGraph<'a>, batch: &BatchTarget, errors: &mut Vec<LinkError>) {
+    fn boundaries(
+        &mut self,
+        graph: &mut LinkGraph<'a>,
+        undefined: &[u32],
+        batch: &BatchTarget,
+        errors: &mut Vec<LinkError>,
+    ) {
         let mut runs: HashMap<&[u8], u32> = HashMap::new();
-        for entry in &mut self.entries {
+        for &index in undefined {
+            let entry = &mut self.entries[index as usize];
             let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
             let Some(Boundary { section, end }) = batch.format.boundary(entry.name.bytes()) else { continue };
             let run = *runs.entry(section).or_insert_with(|| {
@@ -471,6 +513,22 @@ impl<'a> Names<'a> {
             entry.definition = Some(reference);
             entry.scope = Scope::Hidden;
         }
+    }
+}
+
+/// Gives common symbols that nothing else defines their memory.
+fn provide_commons(graph: &mut LinkGraph<'_>, definitions: &[SymbolId], synthetic: &mut Synthetic) {
+    for &definition in definitions {
+        let symbol = graph.symbol(definition);
+        let Value::Common { align_log2, residence } = symbol.value else { continue };
+        let (size, kind) = (symbol.size, symbol.kind);
+        let mut section = Section::new(b".common", synthetic.object(graph));
+        (section.protection, section.residence) = (Protection::ReadWrite, residence);
+        if kind == SymbolKind::ThreadLocal {
+            section.role = Role::ThreadLocal;
+        }
+        let block = synthetic.add(graph, section, Content::Zero(size), align_log2);
+        graph.symbols[definition.index()].value = Value::Block { block, offset: 0 };
     }
 }
 
@@ -507,80 +565,4 @@ fn rank(graph: &LinkGraph<'_>, id: SymbolId) -> u8 {
         _ if symbol.linkage == Linkage::Strong => STRONG,
         _ => 1,
     }
-}
-
-pub(super) fn is_discarded(graph: &LinkGraph<'_>, group: Option<GroupId>) -> bool {
-    group.is_some_and(|group| graph.groups[group.index()].discarded_for.is_some())
-}
-
-/// Whether two sections hold the same bytes, written out or not.
-fn same_content(graph: &LinkGraph<'_>, first: Option<SectionId>, second: Option<SectionId>) -> bool {
-    let blocks = |section: Option<SectionId>| section.into_iter().flat_map(|section| graph.blocks_of(section));
-    let is_zero = |section| blocks(section).all(|(_, block)| matches!(block.content, Content::Zero(_)));
-    let size = |section| blocks(section).map(|(_, block)| block.size()).sum::<u64>();
-    let bytes = |section| {
-        blocks(section).flat_map(|(_, block)| {
-            let zeros = if let Content::Zero(size) = block.content { size } else { 0 };
-            block.content.bytes().iter().copied().chain(std::iter::repeat_n(0, zeros as usize))
-        })
-    };
-    size(first) == size(second) && (is_zero(first) && is_zero(second) || bytes(first).eq(bytes(second)))
-}
-
-/// Keeps one copy of each COMDAT group, and checks the others against its selection rule.
-fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
-    let mut errors = Vec::new();
-    let mut kept: HashMap<&[u8], GroupId, rustc_hash::FxBuildHasher> = HashMap::default();
-    for index in 0..graph.groups.len() {
-        let group = &graph.groups[index];
-        let (id, name, selection) = (GroupId::new(index), group.name, group.selection);
-        if selection == Selection::All || group.parent.is_some() {
-            continue;
-        }
-        let first = match kept.entry(name) {
-            hashbrown::hash_map::Entry::Vacant(free) => {
-                free.insert(id);
-                continue;
-            }
-            hashbrown::hash_map::Entry::Occupied(first) => *first.get(),
-        };
-        let leader = |group: GroupId| graph.groups[group.index()].leader;
-        let size = |group| {
-            leader(group).map_or(0, |leader| graph.blocks_of(leader).map(|(_, block)| block.size()).sum::<u64>())
-        };
-        let unique = [selection, graph.groups[first.index()].selection].contains(&Selection::NoDuplicates);
-        let differs = match selection {
-            _ if unique => Some("may have only one copy".to_string()),
-            Selection::SameSize if size(first) != size(id) => {
-                Some(format!("copies must have one size, but have {:#x} and {:#x}", size(first), size(id)))
-            }
-            Selection::ExactMatch if !same_content(graph, leader(first), leader(id)) => {
-                Some("copies must be equal, but their bytes differ".to_string())
-            }
-            _ => None,
-        };
-        let object = |group: GroupId| graph.groups[group.index()].object;
-        if let Some(what) = differs {
-            let name_of = |group| graph.object(object(group)).name.clone();
-            let group = String::from_utf8_lossy(name).into_owned();
-            errors.push(LinkError::ComdatMismatch { group, what, first: name_of(first), second: name_of(id) });
-        }
-        let (winner, loser) =
-            if selection == Selection::Largest && size(id) > size(first) { (id, first) } else { (first, id) };
-        let winner_object = object(winner);
-        kept.insert(name, winner);
-        graph.groups[loser.index()].discarded_for = Some(winner_object);
-    }
-    // Associative groups share the fate of their parents; a chain of them ends after as many steps as there are groups.
-    for index in 0..graph.groups.len() {
-        let (mut group, mut steps) = (index, 0);
-        let fate: Option<ObjectId> = loop {
-            match graph.groups[group].parent {
-                Some(parent) if steps < graph.groups.len() => (group, steps) = (parent.index(), steps + 1),
-                _ => break graph.groups[group].discarded_for,
-            }
-        };
-        graph.groups[index].discarded_for = fate;
-    }
-    errors
 }

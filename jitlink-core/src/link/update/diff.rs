@@ -7,7 +7,7 @@ use crate::addr::Addr;
 use crate::error::{LinkError, Site};
 use crate::graph::{BlockId, Edge, LinkGraph, Linkage, ObjectId, Scope, Symbol, SymbolId, Value};
 use crate::link::entries::is_entered;
-use crate::link::resolve::is_discarded;
+use crate::link::groups::is_discarded;
 use crate::reloc::{Base, Subject};
 use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;

@@ -5,7 +5,7 @@ use super::identity::{Class, Identity, Variable};
 use super::{Baseline, ObjectRecord};
 use crate::error::LinkError;
 use crate::graph::{BlockId, LinkGraph, ObjectId};
-use crate::link::resolve::is_discarded;
+use crate::link::groups::is_discarded;
 use hashbrown::{HashMap, HashSet};
 
 /// What tells the blocks of an object apart: section, group, number.

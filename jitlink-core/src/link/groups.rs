@@ -1,0 +1,82 @@
+//! Selecting COMDAT groups: one copy of each stays, and the others are checked against their rule.
+
+use crate::error::LinkError;
+use crate::graph::{Content, GroupId, LinkGraph, ObjectId, SectionId, Selection};
+use hashbrown::HashMap;
+
+/// Whether a section of this group is of a copy that was not kept.
+pub(super) fn is_discarded(graph: &LinkGraph<'_>, group: Option<GroupId>) -> bool {
+    group.is_some_and(|group| graph.groups[group.index()].discarded_for.is_some())
+}
+
+/// Whether two sections hold the same bytes, written out or not.
+fn same_content(graph: &LinkGraph<'_>, first: Option<SectionId>, second: Option<SectionId>) -> bool {
+    let blocks = |section: Option<SectionId>| section.into_iter().flat_map(|section| graph.blocks_of(section));
+    let is_zero = |section| blocks(section).all(|(_, block)| matches!(block.content, Content::Zero(_)));
+    let size = |section| blocks(section).map(|(_, block)| block.size()).sum::<u64>();
+    let bytes = |section| {
+        blocks(section).flat_map(|(_, block)| {
+            let zeros = if let Content::Zero(size) = block.content { size } else { 0 };
+            block.content.bytes().iter().copied().chain(std::iter::repeat_n(0, zeros as usize))
+        })
+    };
+    size(first) == size(second) && (is_zero(first) && is_zero(second) || bytes(first).eq(bytes(second)))
+}
+
+/// Keeps one copy of each COMDAT group, and checks the others against its selection rule.
+pub(super) fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
+    let mut errors = Vec::new();
+    let mut kept: HashMap<&[u8], GroupId, rustc_hash::FxBuildHasher> = HashMap::default();
+    for index in 0..graph.groups.len() {
+        let group = &graph.groups[index];
+        let (id, name, selection) = (GroupId::new(index), group.name, group.selection);
+        if selection == Selection::All || group.parent.is_some() {
+            continue;
+        }
+        let first = match kept.entry(name) {
+            hashbrown::hash_map::Entry::Vacant(free) => {
+                free.insert(id);
+                continue;
+            }
+            hashbrown::hash_map::Entry::Occupied(first) => *first.get(),
+        };
+        let leader = |group: GroupId| graph.groups[group.index()].leader;
+        let size = |group| {
+            leader(group).map_or(0, |leader| graph.blocks_of(leader).map(|(_, block)| block.size()).sum::<u64>())
+        };
+        let unique = [selection, graph.groups[first.index()].selection].contains(&Selection::NoDuplicates);
+        let differs = match selection {
+            _ if unique => Some("may have only one copy".to_string()),
+            Selection::SameSize if size(first) != size(id) => {
+                Some(format!("copies must have one size, but have {:#x} and {:#x}", size(first), size(id)))
+            }
+            Selection::ExactMatch if !same_content(graph, leader(first), leader(id)) => {
+                Some("copies must be equal, but their bytes differ".to_string())
+            }
+            _ => None,
+        };
+        let object = |group: GroupId| graph.groups[group.index()].object;
+        if let Some(what) = differs {
+            let name_of = |group| graph.object(object(group)).name.clone();
+            let group = String::from_utf8_lossy(name).into_owned();
+            errors.push(LinkError::ComdatMismatch { group, what, first: name_of(first), second: name_of(id) });
+        }
+        let (winner, loser) =
+            if selection == Selection::Largest && size(id) > size(first) { (id, first) } else { (first, id) };
+        let winner_object = object(winner);
+        kept.insert(name, winner);
+        graph.groups[loser.index()].discarded_for = Some(winner_object);
+    }
+    // Associative groups share the fate of their parents; a chain of them ends after as many steps as there are groups.
+    for index in 0..graph.groups.len() {
+        let (mut group, mut steps) = (index, 0);
+        let fate: Option<ObjectId> = loop {
+            match graph.groups[group].parent {
+                Some(parent) if steps < graph.groups.len() => (group, steps) = (parent.index(), steps + 1),
+                _ => break graph.groups[group].discarded_for,
+            }
+        };
+        graph.groups[index].discarded_for = fate;
+    }
+    errors
+}
