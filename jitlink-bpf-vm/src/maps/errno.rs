@@ -27,6 +27,8 @@ impl Errno {
     pub const BUSY: Errno = Errno(16);
     /// There is such an element already: `EEXIST`.
     pub const EXIST: Errno = Errno(17);
+    /// There is no such device: `ENODEV`.
+    pub const NODEV: Errno = Errno(19);
     /// An argument is wrong: `EINVAL`.
     pub const INVAL: Errno = Errno(22);
     /// It does not fit: `ENOSPC`.
@@ -35,6 +37,8 @@ impl Errno {
     pub const RANGE: Errno = Errno(34);
     /// There are no data: `ENODATA`.
     pub const NODATA: Errno = Errno(61);
+    /// A number does not fit: `EOVERFLOW`.
+    pub const OVERFLOW: Errno = Errno(75);
     /// The map's type has no such operation: `EOPNOTSUPP`.
     pub const OPNOTSUPP: Errno = Errno(95);
     /// The map's type has no such operation: `ENOTSUPP`, which only the kernel knows.
@@ -56,10 +60,12 @@ impl Errno {
             Errno::NOMEM => "ENOMEM",
             Errno::BUSY => "EBUSY",
             Errno::EXIST => "EEXIST",
+            Errno::NODEV => "ENODEV",
             Errno::INVAL => "EINVAL",
             Errno::NOSPC => "ENOSPC",
             Errno::RANGE => "ERANGE",
             Errno::NODATA => "ENODATA",
+            Errno::OVERFLOW => "EOVERFLOW",
             Errno::OPNOTSUPP => "EOPNOTSUPP",
             Errno::NOTSUPP => "ENOTSUPP",
             _ => return None,

@@ -38,16 +38,33 @@ impl Hash {
     /// Checks the definition as the kernel does and makes an empty table.
     pub(super) fn new(spec: &MapSpec, kind: MapKind, host: &MapHost) -> MapResult<Hash> {
         check(spec, kind)?;
-        let layout = Layout::new(spec, kind.is_percpu(), host);
+        let mut hash = Hash::table(spec, kind.is_percpu(), host)?;
+        if matches!(kind, MapKind::LruHash | MapKind::LruPercpuHash) {
+            hash.lru = Some(Lru::new(hash.entries + SPARE, host)?);
+        }
+        Ok(hash)
+    }
+
+    /// An empty table without the checks, for the types that are built on it. With `BPF_F_NO_PREALLOC` it may promise more elements than
+    /// there is memory for; updates then fail with `ENOMEM`.
+    pub(super) fn table(spec: &MapSpec, percpu: bool, host: &MapHost) -> MapResult<Hash> {
+        let layout = Layout::new(spec, percpu, host);
         let entries = entries(spec, host)?;
-        let count = entries + SPARE;
+        let mut backed = entries;
+        if spec.has(flag::NO_PREALLOC) {
+            let largest = layout.element().max(8 + (spec.key_size as usize).next_multiple_of(8)) as u64;
+            let affordable = (host.memory.min(1 << 32) / largest).saturating_sub(u64::from(SPARE)).max(1);
+            // Buckets are a power of two, which must not be beyond the limit either.
+            let affordable = u32::try_from(affordable / 2 + 1).unwrap_or(u32::MAX);
+            backed = backed.min(affordable);
+        }
+        let count = backed + SPARE;
         let seed = if spec.has(flag::ZERO_SEED) { 0 } else { host.seed };
-        let lru = matches!(kind, MapKind::LruHash | MapKind::LruPercpuHash);
         Ok(Hash {
             values: Arc::new(allocate(u128::from(count) * layout.element() as u128, host)?),
-            chains: Chains::new(spec.key_size, entries, count, seed, host)?,
+            chains: Chains::new(spec.key_size, backed, count, seed, host)?,
             slots: Slots::new(count),
-            lru: if lru { Some(Lru::new(count, host)?) } else { None },
+            lru: None,
             layout,
             used: AtomicU32::new(0),
             entries,
@@ -166,7 +183,7 @@ impl Hash {
 }
 
 /// The kernel's checks for hash tables (`htab_map_alloc_check`).
-fn check(spec: &MapSpec, kind: MapKind) -> MapResult {
+pub(super) fn check(spec: &MapSpec, kind: MapKind) -> MapResult {
     let lru = matches!(kind, MapKind::LruHash | MapKind::LruPercpuHash);
     spec.check_flags(flag::NO_PREALLOC | flag::NO_COMMON_LRU | flag::NUMA_NODE | flag::ACCESS | flag::ZERO_SEED)?;
     if !lru && spec.has(flag::NO_COMMON_LRU) {
@@ -195,10 +212,16 @@ fn entries(spec: &MapSpec, host: &MapHost) -> MapResult<u32> {
         let cpus = u32::try_from(host.cpus.max(1)).unwrap_or(u32::MAX);
         entries = entries.checked_next_multiple_of(cpus).unwrap_or(entries / cpus * cpus);
     }
+    check_entries(entries)?;
+    Ok(entries)
+}
+
+/// Refuses more elements than a table can have buckets.
+pub(super) fn check_entries(entries: u32) -> MapResult {
     if entries > 1 << 31 {
         return Err(Errno::TOO_BIG.because(format!("{entries} elements are too many")));
     }
-    Ok(entries)
+    Ok(())
 }
 
 fn no_key() -> MapError {

@@ -118,7 +118,7 @@ impl Map {
     }
 
     pub(super) fn check_key(&self, key: &[u8]) -> MapResult {
-        let wanted = self.spec.key_size as usize;
+        let wanted = self.key_size();
         if key.len() != wanted {
             return Err(Errno::INVAL.because(format!("the key has {} bytes rather than {wanted}", key.len())));
         }

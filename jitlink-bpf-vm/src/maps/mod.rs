@@ -15,8 +15,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+mod arena;
 mod array;
 mod batch;
+mod bloom;
 mod chains;
 mod errno;
 mod family;
@@ -24,28 +26,44 @@ mod grace;
 mod hash;
 mod host;
 mod kind;
+mod lpm;
 mod lru;
+mod nested;
+mod perf;
 mod program;
+mod queue;
+mod ring;
 mod slots;
 mod spec;
 pub mod spin;
+mod storage;
+mod table;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub use arena::Arena;
 pub use batch::Batch;
 pub use errno::{Errno, MapError, MapResult};
 pub use family::Element;
 pub use grace::{Running, running};
 pub use host::Entries;
 pub use kind::MapKind;
+pub use perf::Perf;
 pub use program::OnCpu;
+pub use ring::{Ring, RingState};
 pub use spec::{MapHost, MapSpec, flag};
 
 use crate::memory::Memory;
 use array::Array;
+use bloom::Bloom;
 use family::Family;
 use hash::Hash;
+use lpm::Lpm;
+use nested::Nested;
+use queue::Queue;
+use storage::Storage;
+use table::{DeviceHash, Table};
 
 /// A map.
 pub struct Map {
@@ -61,6 +79,41 @@ pub struct Map {
 enum Store {
     Array(Array),
     Hash(Hash),
+    Lpm(Lpm),
+    Queue(Queue),
+    Bloom(Bloom),
+    Ring(Ring),
+    Perf(Perf),
+    Nested(Nested),
+    Table(Table),
+    DeviceHash(DeviceHash),
+    Storage(Storage),
+    Arena(Arena),
+}
+
+impl Store {
+    fn new(spec: &MapSpec, kind: MapKind, host: &MapHost) -> MapResult<Store> {
+        Ok(match kind {
+            MapKind::Array | MapKind::PercpuArray => Store::Array(Array::new(spec, kind, host)?),
+            MapKind::Hash | MapKind::PercpuHash | MapKind::LruHash | MapKind::LruPercpuHash => {
+                Store::Hash(Hash::new(spec, kind, host)?)
+            }
+            MapKind::LpmTrie => Store::Lpm(Lpm::new(spec, host)?),
+            MapKind::Queue | MapKind::Stack => Store::Queue(Queue::new(spec, kind, host)?),
+            MapKind::BloomFilter => Store::Bloom(Bloom::new(spec, host)?),
+            MapKind::Ringbuf | MapKind::UserRingbuf => Store::Ring(Ring::new(spec, host)?),
+            MapKind::PerfEventArray => Store::Perf(Perf::new(spec)?),
+            MapKind::ArrayOfMaps | MapKind::HashOfMaps => Store::Nested(Nested::new(spec, kind, host)?),
+            MapKind::ProgArray | MapKind::Devmap | MapKind::Cpumap | MapKind::Xskmap => {
+                Store::Table(Table::new(spec, kind, host)?)
+            }
+            MapKind::DevmapHash => Store::DeviceHash(DeviceHash::new(spec, host)?),
+            MapKind::SkStorage | MapKind::InodeStorage | MapKind::TaskStorage | MapKind::CgrpStorage => {
+                Store::Storage(Storage::new(spec, host)?)
+            }
+            MapKind::Arena => Store::Arena(Arena::new(spec, host)?),
+        })
+    }
 }
 
 impl Map {
@@ -68,13 +121,7 @@ impl Map {
     pub fn new(spec: MapSpec, host: &MapHost) -> MapResult<Arc<Map>> {
         let kind = MapKind::from_number(spec.kind)?;
         spec.check_common(kind)?;
-        let store = match kind {
-            MapKind::Array | MapKind::PercpuArray => Store::Array(Array::new(&spec, kind, host)?),
-            MapKind::Hash | MapKind::PercpuHash | MapKind::LruHash | MapKind::LruPercpuHash => {
-                Store::Hash(Hash::new(&spec, kind, host)?)
-            }
-            _ => return Err(Errno::INVAL.because(format!("there are no maps of type {} here", kind.name()))),
-        };
+        let store = Store::new(&spec, kind, host)?;
         // Ids tell maps of one process apart; the first is one, as in the kernel.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -106,6 +153,14 @@ impl Map {
         self.id
     }
 
+    /// Bytes of a key: eight for local storage, where it is the number of an object, else what the definition says.
+    pub fn key_size(&self) -> usize {
+        match &self.store {
+            Store::Storage(_) => storage::KEY_SIZE,
+            _ => self.spec.key_size as usize,
+        }
+    }
+
     /// For how many CPUs per-CPU maps have values.
     pub fn cpus(&self) -> usize {
         self.cpus
@@ -120,12 +175,13 @@ impl Map {
     /// [`MapSpec::value_size`] bytes there.
     #[inline]
     pub fn find(&self, key: &[u8], cpu: usize) -> Option<usize> {
-        if key.len() != self.spec.key_size as usize || cpu >= self.cpus {
+        if key.len() != self.key_size() || cpu >= self.cpus {
             return None;
         }
         match &self.store {
             Store::Array(array) => array.find(key, cpu),
             Store::Hash(hash) => hash.find(key, cpu),
+            _ => self.family().find(key, cpu),
         }
     }
 
@@ -139,7 +195,8 @@ impl Map {
 
     /// What programs may do with the map: read it and write it (`BPF_F_RDONLY_PROG`, `BPF_F_WRONLY_PROG`).
     pub fn program_access(&self) -> (bool, bool) {
-        (!self.spec.has(flag::WRONLY_PROG), !self.spec.has(flag::RDONLY_PROG))
+        let host_writes = matches!(self.store, Store::Table(_) | Store::DeviceHash(_));
+        (!self.spec.has(flag::WRONLY_PROG), !self.spec.has(flag::RDONLY_PROG) && !host_writes)
     }
 
     /// The map as a program on a CPU sees it.
@@ -151,6 +208,16 @@ impl Map {
         match &self.store {
             Store::Array(array) => array,
             Store::Hash(hash) => hash,
+            Store::Lpm(lpm) => lpm,
+            Store::Queue(queue) => queue,
+            Store::Bloom(bloom) => bloom,
+            Store::Ring(ring) => ring,
+            Store::Perf(perf) => perf,
+            Store::Nested(nested) => nested,
+            Store::Table(table) => table,
+            Store::DeviceHash(devices) => devices,
+            Store::Storage(storage) => storage,
+            Store::Arena(arena) => arena,
         }
     }
 }
