@@ -1,6 +1,20 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+#[allow(unsafe_code, reason = "reads and writes memory of the host that threads share")]
+mod access;
+pub mod address;
+pub mod call;
+mod code;
+pub mod context;
+pub mod error;
+pub mod fault;
+pub mod functions;
+mod interpret;
+mod machine;
 pub mod maps;
 #[allow(unsafe_code, reason = "makes zeroed memory that threads share")]
 pub mod memory;
+mod rare;
+mod space;
+pub mod vm;

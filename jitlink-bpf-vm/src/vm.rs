@@ -1,0 +1,326 @@
+//! The machine as its host sees it: programs, maps and functions, run by any number of threads at once.
+
+use crate::address::{self, CODE_REGION};
+use crate::code::{Link, Source, Unit, UnitFunction, compile};
+use crate::context::{Context, RawMemory};
+use crate::error::LoadError;
+use crate::fault::{Fault, Lines};
+use crate::functions::Functions;
+use crate::machine::Machine;
+use crate::maps::{Map, MapHost, MapKind, MapSpec, running};
+use crate::memory::Memory;
+use crate::space::{Area, Space, What};
+use hashbrown::HashMap;
+use jitlink_arch_bpf::image::{BpfImage, ExternKind, ImageSegment, Target};
+use jitlink_arch_bpf::insn::{Insn, words};
+use jitlink_core::graph::Protection;
+use jitlink_core::{Addr, Endian};
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::sync::Arc;
+
+/// How many instructions a program may run unless the host says otherwise: about a second's worth.
+pub const DEFAULT_BUDGET: u64 = 1 << 30;
+
+/// A machine with a program loaded. It is shared by reference: threads run programs, and the host works on maps, at once.
+#[derive(Clone)]
+pub struct Vm {
+    shared: Arc<Shared>,
+    programs: Vec<Program>,
+    maps: HashMap<String, Arc<Map>>,
+}
+
+/// What all runs share.
+pub(crate) struct Shared {
+    pub(crate) space: Space,
+    pub(crate) functions: Functions,
+    pub(crate) lines: Option<Arc<dyn Lines>>,
+    extensions: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    pub(crate) budget: u64,
+}
+
+/// A program of a [`Vm`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its name: that of its function.
+    pub name: String,
+    /// The section that it came from, which says what kind of program it is.
+    pub section: String,
+    /// Where it starts, in the machine's addresses.
+    pub address: u64,
+}
+
+/// How one run of a program goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// After how many instructions it ends with a fault. Instructions that a loop jumps over count as run.
+    pub budget: u64,
+    /// The number of the processor that it thinks it runs on. Values of per-CPU maps are that processor's.
+    pub cpu: usize,
+}
+
+/// Makes a [`Vm`].
+#[derive(Default)]
+pub struct VmBuilder {
+    functions: Functions,
+    lines: Option<Arc<dyn Lines>>,
+    extensions: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    budget: Option<u64>,
+    host: MapHost,
+    maps: HashMap<String, Arc<Map>>,
+}
+
+impl VmBuilder {
+    /// A builder of a machine without helpers.
+    pub fn new() -> VmBuilder {
+        VmBuilder::default()
+    }
+
+    /// The functions that programs call: helpers and kernel functions.
+    pub fn functions(mut self, functions: Functions) -> VmBuilder {
+        self.functions = functions;
+        self
+    }
+
+    /// Where the source lines of the code are known.
+    pub fn lines(mut self, lines: Arc<dyn Lines>) -> VmBuilder {
+        self.lines = Some(lines);
+        self
+    }
+
+    /// Gives something to the functions of the host, which ask for it by its type ([`Call::extension`](crate::call::Call::extension)).
+    pub fn extension<T: Any + Send + Sync>(mut self, extension: T) -> VmBuilder {
+        self.extensions.insert(TypeId::of::<T>(), Box::new(extension));
+        self
+    }
+
+    /// How many instructions a run may take, if the run does not say; [`DEFAULT_BUDGET`] otherwise.
+    pub fn budget(mut self, instructions: u64) -> VmBuilder {
+        self.budget = Some(instructions);
+        self
+    }
+
+    /// What is granted to maps: how many processors, how much memory.
+    pub fn map_host(mut self, host: MapHost) -> VmBuilder {
+        self.host = host;
+        self
+    }
+
+    /// A map that the program's map of this name is to be, instead of a new one.
+    pub fn map(mut self, name: &str, map: Arc<Map>) -> VmBuilder {
+        self.maps.insert(name.into(), map);
+        self
+    }
+
+    /// Loads a linked program.
+    pub fn build(self, image: &BpfImage) -> Result<Vm, LoadError> {
+        let host = self.host.clone();
+        let (shared, known) = self.into_shared();
+        let mut maps = Vec::with_capacity(image.maps.len());
+        for definition in &image.maps {
+            let map = match known.get(&definition.name) {
+                Some(map) => map.clone(),
+                None => {
+                    let map = Map::new(MapSpec::from(definition), &host);
+                    map.map_err(|error| LoadError::Map { name: definition.name.clone(), reason: error.to_string() })?
+                }
+            };
+            shared.space.attach(&map);
+            maps.push(map);
+        }
+        let (mut areas, mut units) = (Vec::new(), Vec::new());
+        for segment in &image.segments {
+            check_segment(segment)?;
+            match segment.protection {
+                Protection::ReadExecute => units.push(Arc::new(load_code(image, segment, &maps, &shared)?)),
+                protection => areas.push(load_data(segment, protection)?),
+            }
+        }
+        let refuse = |address| LoadError::Segment { address, size: 0, reason: "another is there" };
+        shared.space.add(areas, units).map_err(refuse)?;
+        let programs = image.programs().map(|function| Program {
+            name: function.name.clone(),
+            section: function.section.clone(),
+            address: function.address.0,
+        });
+        let names = image.maps.iter().map(|definition| definition.name.clone());
+        let maps = names.zip(maps).collect();
+        Ok(Vm { programs: programs.collect(), maps, shared: Arc::new(shared) })
+    }
+
+    /// Loads bare instructions as a program with the name `program`.
+    pub fn build_raw(self, words: &[Insn], endian: Endian) -> Result<Vm, LoadError> {
+        let (shared, maps) = self.into_shared();
+        for map in maps.values() {
+            shared.space.attach(map);
+        }
+        let start = address::at(CODE_REGION, 0);
+        let source = Source { start, endian, words, functions: Vec::new(), links: HashMap::new(), arena: None };
+        let unit = Arc::new(compile(source)?);
+        let refuse = |address| LoadError::Segment { address, size: 0, reason: "another is there" };
+        shared.space.add(Vec::new(), vec![unit]).map_err(refuse)?;
+        let program = Program { name: "program".into(), section: String::new(), address: start };
+        Ok(Vm { programs: vec![program], maps, shared: Arc::new(shared) })
+    }
+
+    fn into_shared(self) -> (Shared, HashMap<String, Arc<Map>>) {
+        let VmBuilder { functions, lines, extensions, budget, host: _, maps } = self;
+        let budget = budget.unwrap_or(DEFAULT_BUDGET);
+        (Shared { space: Space::default(), functions, lines, extensions, budget }, maps)
+    }
+}
+
+impl Vm {
+    /// Loads a linked program into a machine without helpers.
+    pub fn new(image: &BpfImage) -> Result<Vm, LoadError> {
+        VmBuilder::new().build(image)
+    }
+
+    /// The programs, in the order of the image.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+
+    /// The program of a name.
+    pub fn program(&self, name: &str) -> Result<&Program, LoadError> {
+        let unknown = || LoadError::Program {
+            name: name.into(),
+            known: self.programs.iter().map(|program| program.name.clone()).collect(),
+        };
+        self.programs.iter().find(|program| program.name == name).ok_or_else(unknown)
+    }
+
+    /// The map of a name.
+    pub fn map(&self, name: &str) -> Option<&Arc<Map>> {
+        self.maps.get(name)
+    }
+
+    /// Runs a program, and gives back what it returns.
+    pub fn run(&self, program: &Program, context: &mut dyn Context) -> Result<u64, Fault> {
+        self.run_with(program, context, &self.options())
+    }
+
+    /// The options of a usual run.
+    pub fn options(&self) -> RunOptions {
+        RunOptions { budget: self.shared.budget, cpu: 0 }
+    }
+
+    /// Runs a program in a certain way, and gives back what it returns.
+    pub fn run_with(&self, program: &Program, context: &mut dyn Context, options: &RunOptions) -> Result<u64, Fault> {
+        // Elements that are deleted meanwhile stay as the program may have found them.
+        let _running = running();
+        Machine::new(&self.shared, context, options)?.run(program.address)
+    }
+}
+
+/// Runs bare instructions on memory, whose address is in `r1` and whose length is in `r2`. Gives back `r0`.
+///
+/// ```
+/// use jitlink_arch_bpf::insn::Insn;
+/// use jitlink_bpf_vm::vm::run_raw;
+///
+/// // r0 = *(u8 *)(r1 + 2); exit
+/// let load = Insn { code: 0x71, dst: 0, src: 1, off: 2, imm: 0 };
+/// let exit = Insn { code: 0x95, ..Insn::default() };
+/// assert_eq!(run_raw(&[load, exit], &mut [10, 20, 30])?, 30);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn run_raw(words: &[Insn], memory: &mut [u8]) -> Result<u64, RawError> {
+    let vm = VmBuilder::new().build_raw(words, Endian::NATIVE)?;
+    let mut raw = RawMemory::new(memory).map_err(LoadError::from)?;
+    let result = vm.run(&vm.programs[0], &mut raw);
+    memory.copy_from_slice(&raw.to_vec());
+    Ok(result?)
+}
+
+/// Why bare instructions did not run to their end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RawError {
+    /// They are no program.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// They were stopped.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Shared {
+    pub(crate) fn extension<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.extensions.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Vm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vm").field("programs", &self.programs).field("maps", &self.maps).finish_non_exhaustive()
+    }
+}
+
+/// Segments are where nothing else is, and do not reach into another region.
+fn check_segment(segment: &ImageSegment) -> Result<(), LoadError> {
+    let (address, size) = (segment.address.0, segment.bytes.len() as u64);
+    let refuse = |reason| Err(LoadError::Segment { address, size, reason });
+    let region = address::region(address);
+    if !(CODE_REGION..address::DATA_REGIONS.end).contains(&region) {
+        return refuse("regions of linked memory are from 16 to 4095 (addresses from 0x1000000000)");
+    }
+    if size > (1 << 32) - u64::from(address::offset(address)) {
+        return refuse("it reaches into the next region");
+    }
+    if segment.protection == Protection::ReadExecute && !(address % 8 == 0 && size.is_multiple_of(8)) {
+        return refuse("code is whole words of eight bytes at multiples of eight");
+    }
+    Ok(())
+}
+
+fn load_data(segment: &ImageSegment, protection: Protection) -> Result<Area, LoadError> {
+    let memory = Memory::zeroed(segment.bytes.len())?;
+    memory.write(0, &segment.bytes);
+    let area = Area::whole(segment.address.0, Arc::new(memory), What::Data);
+    Ok(Area { writable: protection == Protection::ReadWrite, ..area })
+}
+
+fn load_code(image: &BpfImage, segment: &ImageSegment, maps: &[Arc<Map>], shared: &Shared) -> Result<Unit, LoadError> {
+    let (start, size) = (segment.address, segment.bytes.len() as u64);
+    let word = |address: Addr| ((address.0.wrapping_sub(start.0)) < size).then(|| ((address.0 - start.0) / 8) as usize);
+    let words = words(&segment.bytes, image.endian).unwrap_or_default();
+    let mut links = HashMap::new();
+    for reference in &image.references {
+        let Some(index) = word(reference.address) else { continue };
+        if let Some(link) = link(image, reference.target, maps, shared) {
+            links.insert(index, link);
+        }
+    }
+    let functions = image.functions.iter().filter_map(|function| {
+        let first = word(function.address)?;
+        Some(UnitFunction { name: function.name.clone(), first, len: (function.size / 8) as usize })
+    });
+    let arena = maps.iter().find(|map| map.kind() == MapKind::Arena).and_then(|map| {
+        let index = shared.space.snapshot().index_of(map)?;
+        Some(address::VALUE_REGION + index as u32)
+    });
+    let (endian, functions) = (image.endian, functions.collect());
+    compile(Source { start: start.0, endian, words: &words, functions, links, arena })
+}
+
+/// What stands for the target of a reference; nothing where the linked bytes say it already.
+fn link(image: &BpfImage, target: Target, maps: &[Arc<Map>], shared: &Shared) -> Option<Link> {
+    match target {
+        Target::Map(index) => {
+            let index = shared.space.snapshot().index_of(maps.get(index)?)?;
+            Some(Link::Constant(address::map_handle(index as u32)))
+        }
+        Target::Extern(index) => {
+            let target = image.externs.get(index)?;
+            match (target.kind, shared.functions.index(&target.name)) {
+                (ExternKind::Function, Some(index)) => Some(Link::Host(index)),
+                (ExternKind::Function, None) => Some(Link::Missing(target.name.clone())),
+                (ExternKind::Variable, _) => Some(Link::Constant(0)),
+                (ExternKind::Config, _) => None,
+            }
+        }
+        Target::Data { .. } | Target::Function(_) => None,
+    }
+}
