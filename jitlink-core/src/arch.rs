@@ -1,7 +1,9 @@
 //! What an architecture tells the linker.
 
 use crate::addr::{Addr, Endian};
-use crate::graph::Edge;
+use crate::error::LinkError;
+use crate::format::ObjectHeader;
+use crate::graph::{Edge, ObjectBuilder};
 use crate::link::Pipeline;
 use crate::reloc::Reloc;
 use std::fmt;
@@ -33,6 +35,13 @@ pub trait TargetArch: Send + Sync {
         Err(format!("{} has no out-of-line form for this", self.info().name()))
     }
 
+    /// Completes an object that a format has read, before it is resolved against others: cuts blocks at functions
+    /// ([`ObjectBuilder::split`]), corrects what this architecture's compilers write in ways of their own, or refuses the
+    /// object. `header` is that of this object, which may have another machine number than the others of the batch.
+    fn complete(&self, _header: &ObjectHeader, _object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
+        Ok(())
+    }
+
     /// Adds passes of the architecture to a link, behind those of the caller at each stage: pairs of instructions, a TOC, whatever a
     /// single row cannot say. Called once for each link.
     fn add_passes(&self, _pipeline: &mut Pipeline) {}
@@ -49,6 +58,7 @@ pub struct ArchInfo {
     got_bias: u64,
     call_reach: Option<u64>,
     call_bias: i64,
+    beside: &'static [&'static [u8]],
 }
 
 impl ArchInfo {
@@ -63,6 +73,7 @@ impl ArchInfo {
             got_bias: 0,
             call_reach: None,
             call_bias: 0,
+            beside: &[],
         }
     }
 
@@ -97,6 +108,13 @@ impl ArchInfo {
     /// than the field.
     pub const fn call_bias(mut self, bias: i64) -> ArchInfo {
         self.call_bias = bias;
+        self
+    }
+
+    /// The names of sections that take up no memory and are read all the same, as bytes without relocations, because they say
+    /// what code means: types, the compiler. None by default.
+    pub const fn beside(mut self, names: &'static [&'static [u8]]) -> ArchInfo {
+        self.beside = names;
         self
     }
 
@@ -137,6 +155,11 @@ impl ArchInfo {
     /// The addend of a direct call to its target's first byte.
     pub const fn call_addend_bias(&self) -> i64 {
         self.call_bias
+    }
+
+    /// The names of sections without memory that are read as bytes.
+    pub const fn sections_beside(&self) -> &'static [&'static [u8]] {
+        self.beside
     }
 
     /// How far a direct call reaches, where that is less than a batch may span.

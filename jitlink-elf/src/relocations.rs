@@ -11,7 +11,7 @@ use crate::header::File;
 use crate::sections::{Placed, Placement};
 use crate::symbols::{SymbolTable, Symbols};
 use jitlink_core::graph::{Edge, ObjectBuilder};
-use jitlink_core::reloc::{Reloc, RowTable};
+use jitlink_core::reloc::{Holds, Reloc, RowTable};
 use jitlink_core::{Endian, LinkError, Site};
 use object::elf;
 use object::read::elf::{FileHeader, Rel, Rela, SectionHeader};
@@ -103,9 +103,17 @@ pub(crate) fn read<'a, Elf: FileHeader<Rel: Sync, Rela: Sync, Endian: Sync>>(
 ) -> Result<(), LinkError> {
     let rows = builder.graph().rows().clone();
     let (endian, arch) = (builder.target().endian, builder.target().arch.info().name());
-    let meaning = Meaning { rows: &rows, symbols, endian };
     for (target, placed) in placement.iter() {
         let Some(index) = sections.of(target) else { continue };
+        let section = builder.graph().section(placed.id);
+        if !section.is_loaded() && builder.keeps_beside(section.name) {
+            continue;
+        }
+        let holds = match file.sections[target].sh_flags(file.endian).contains(elf::SHF_EXECINSTR) {
+            true => Holds::Code,
+            false => Holds::Data,
+        };
+        let meaning = Meaning { rows: &rows, symbols, endian, holds };
         let site = Relocated { file, table, meaning, arch, index, target, placed };
         match file.sections[index].sh_type(file.endian) {
             elf::SHT_RELA => site.read_rela(builder)?,
@@ -122,13 +130,20 @@ struct Meaning<'f> {
     rows: &'f RowTable,
     symbols: &'f Symbols,
     endian: Endian,
+    /// What the section at hand holds.
+    holds: Holds,
 }
 
-impl Meaning<'_> {
+impl<'f> Meaning<'f> {
+    #[inline(always)]
+    fn row(&self, raw: &Raw) -> Option<(u16, &'f Reloc)> {
+        self.rows.by_raw_in(raw.kind, self.holds)
+    }
+
     /// The edge for a relocation, with its place in the section; `None` where it is wrong.
     #[inline(always)]
     fn edge(&self, raw: &Raw, content: &[u8]) -> Option<(u64, Edge)> {
-        let (row, reloc) = self.rows.by_raw(raw.kind)?;
+        let (row, reloc) = self.row(raw)?;
         let target = self.symbols.get(raw.symbol)?;
         let addend = match raw.addend {
             Some(addend) => addend,
@@ -225,7 +240,7 @@ impl<'a, Elf: FileHeader<Rel: Sync, Rela: Sync, Endian: Sync>> Relocated<'_, '_,
     /// What is wrong with a relocation that is no edge.
     #[cold]
     fn explain(&self, raw: &Raw, content: &[u8]) -> LinkError {
-        let Some((_, reloc)) = self.meaning.rows.by_raw(raw.kind) else { return self.unknown(raw) };
+        let Some((_, reloc)) = self.meaning.row(raw) else { return self.unknown(raw) };
         if self.meaning.symbols.get(raw.symbol).is_none() {
             return self.no_symbol(raw, reloc);
         }

@@ -107,7 +107,8 @@ impl Placement {
             let name = file.section_name(index)?;
             placement.may_be_slim_lto |= name.starts_with(b".gnu.lto_");
             let reader = Reader { file, index, name, header: &file.sections[index] };
-            let Some(residence) = reader.residence(builder.keeps_debug())? else { continue };
+            let beside = builder.keeps_debug() || builder.keeps_beside(name);
+            let Some(residence) = reader.residence(beside)? else { continue };
             let group = groups.of(file, builder, index, name)?;
             placement.placed[index] = Some(reader.read(builder, residence, group, relocations.of(index).is_some())?);
         }
@@ -176,7 +177,7 @@ impl<'a, Elf: FileHeader> Reader<'_, '_, 'a, Elf> {
     }
 
     /// Where the section is placed; `None` if it is left out.
-    fn residence(&self, keep_debug: bool) -> Result<Option<Residence>, LinkError> {
+    fn residence(&self, keep_unloaded: bool) -> Result<Option<Residence>, LinkError> {
         let kind = self.kind();
         match kind {
             elf::SHT_NULL | elf::SHT_SYMTAB | elf::SHT_STRTAB | elf::SHT_SYMTAB_SHNDX | elf::SHT_GROUP => {
@@ -197,7 +198,7 @@ impl<'a, Elf: FileHeader> Reader<'_, '_, 'a, Elf> {
             if matches!(kind, elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY) {
                 return Err(self.malformed("initialisers that are not loaded (no SHF_ALLOC)"));
             }
-            return Ok(keep_debug.then_some(Residence::Unloaded));
+            return Ok(keep_unloaded.then_some(Residence::Unloaded));
         }
         self.check_kind()?;
         self.check_flags().map(Some)

@@ -62,6 +62,15 @@ impl Content<'_> {
         }
     }
 
+    /// The bytes from `start` to `end`, which lie inside.
+    pub(crate) fn slice(&self, start: u64, end: u64) -> Self {
+        match self {
+            Content::Input(bytes) => Content::Input(&bytes[start as usize..end as usize]),
+            Content::Owned(bytes) => Content::Owned(Box::from(&bytes[start as usize..end as usize])),
+            Content::Zero(_) => Content::Zero(end - start),
+        }
+    }
+
     pub(crate) fn to_mut(&mut self) -> Option<&mut [u8]> {
         if let Content::Input(bytes) = self {
             *self = Content::Owned(Box::from(*bytes));

@@ -17,7 +17,7 @@ const FEWEST_A_THREAD: usize = 8 << 10;
 /// a block too.
 #[derive(Debug)]
 pub struct ObjectBuilder<'g, 'a> {
-    graph: &'g mut LinkGraph<'a>,
+    pub(super) graph: &'g mut LinkGraph<'a>,
     object: ObjectId,
     /// The file that the object is in, if it is known.
     input: Option<&'a Input>,
@@ -143,6 +143,22 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         group.object = self.object;
         self.graph.groups.push(group);
         id
+    }
+
+    /// Changes a symbol that this object added, once more is known of it. Its name stays.
+    pub fn symbol_mut(&mut self, id: SymbolId) -> &mut Symbol<'a> {
+        self.graph.symbol_mut(id)
+    }
+
+    /// The edges of a block that this object added, to correct what the format alone could not know. Offsets stay.
+    pub fn edges_mut(&mut self, block: BlockId) -> &mut [Edge] {
+        self.graph.edges_mut(block)
+    }
+
+    /// Whether a section of this name that takes up no memory says something about code, so that it is read, without its
+    /// relocations, even if debug sections are not.
+    pub fn keeps_beside(&self, name: &[u8]) -> bool {
+        self.graph.target.arch.info().sections_beside().contains(&name)
     }
 
     /// Makes `kept` live whenever `keeper` is.

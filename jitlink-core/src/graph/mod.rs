@@ -14,6 +14,7 @@ pub mod builder;
 pub mod edge;
 pub mod ids;
 pub mod section;
+pub mod split;
 pub mod symbol;
 pub(crate) mod unwind;
 
@@ -22,6 +23,7 @@ pub use builder::ObjectBuilder;
 pub use edge::Edge;
 pub use ids::{BlockId, GroupId, ObjectId, SectionId, SymbolId};
 pub use section::{Group, InitStage, Initialisers, Merge, Protection, Residence, Role, Section, Selection};
+pub use split::{LocalReference, Split};
 pub use symbol::{Linkage, Name, Scope, Symbol, SymbolKind, Value};
 
 use crate::addr::Addr;
@@ -167,6 +169,12 @@ impl<'a> LinkGraph<'a> {
     /// A block's bytes for writing; the input is copied at the first call. `None` for a block of zeros.
     pub fn content_mut(&mut self, id: BlockId) -> Option<&mut [u8]> {
         self.blocks[id.index()].content.to_mut()
+    }
+
+    /// Replaces what a block holds, which may then have another size. Only for blocks without edges.
+    pub fn replace_content(&mut self, id: BlockId, content: Content<'a>) {
+        debug_assert_eq!(self.block(id).edge_count, 0, "edges would point into bytes that are gone");
+        self.blocks[id.index()].content = content;
     }
 
     /// The edges of a block.

@@ -252,6 +252,7 @@ impl ObjectReader<'_> {
         let builder = ObjectBuilder::new(graph, source.name.clone(), source.path.clone());
         let mut builder = builder.of_input(Some(source.input));
         format.read(source.bytes, &mut builder)?;
+        batch.target.arch.complete(&header, &mut builder)?;
         unwind::link_records(graph, object)
     }
 

@@ -23,4 +23,4 @@ mod table;
 pub use apply::{FieldError, Inputs, apply, evaluate};
 pub use field::{Bits, Field, bits};
 pub use row::{Base, Formula, Overflow, Reloc, Subject, reloc};
-pub use table::{RelocTable, RowTable};
+pub use table::{Holds, RelocTable, RowTable};

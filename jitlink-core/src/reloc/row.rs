@@ -83,6 +83,7 @@ pub struct Reloc {
     formula: Option<Formula>,
     relaxable: bool,
     refused: Option<&'static str>,
+    elsewhere: Option<u32>,
 }
 
 /// A row: raw number, the name that the ABI gives it, and `subject + addend - base` into `field` under `overflow`.
@@ -94,7 +95,7 @@ pub const fn reloc(
     field: &'static Field,
     overflow: Overflow,
 ) -> Reloc {
-    Reloc { raw, name, subject, base, field, overflow, formula: None, relaxable: false, refused: None }
+    Reloc { raw, name, subject, base, field, overflow, formula: None, relaxable: false, refused: None, elsewhere: None }
 }
 
 static NO_FIELD: Field = Field::none();
@@ -128,6 +129,20 @@ impl Reloc {
     pub const fn relax(mut self) -> Reloc {
         self.relaxable = true;
         self
+    }
+
+    /// This row, whose number means the row of another number in sections that hold no code.
+    pub const fn outside_code(mut self, raw: u32) -> Reloc {
+        self.elsewhere = Some(raw);
+        self
+    }
+
+    /// The number whose row is meant in sections that hold no code.
+    pub(crate) const fn raw_outside_code(&self) -> u32 {
+        match self.elsewhere {
+            Some(raw) => raw,
+            None => self.raw,
+        }
     }
 
     /// The number in the object file.

@@ -69,6 +69,15 @@ impl RelocTable {
 static NO_ROW: Reloc =
     reloc(0, "(none)", super::Subject::Nothing, super::Base::Zero, &super::Field::none(), super::Overflow::Ignore);
 
+/// What a section holds, where relocation numbers mean different things by that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Instructions.
+    Code,
+    /// Anything else.
+    Data,
+}
+
 /// The rows of one batch: the architecture's own (for slots and stubs), then the format's.
 #[derive(Clone, Debug)]
 pub struct RowTable {
@@ -112,6 +121,19 @@ impl RowTable {
     pub fn by_raw(&self, raw: u32) -> Option<(u16, &Reloc)> {
         let index = self.by_raw.get(raw as usize)?.checked_sub(1)?;
         Some((index, &self.rows[usize::from(index)]))
+    }
+
+    /// The row of a raw number of the format in a section that holds code, or in one that holds none, with its index.
+    #[inline]
+    pub fn by_raw_in(&self, raw: u32, holds: Holds) -> Option<(u16, &Reloc)> {
+        let found = self.by_raw(raw)?;
+        match holds {
+            Holds::Code => Some(found),
+            Holds::Data => match found.1.raw_outside_code() {
+                same if same == raw => Some(found),
+                other => self.by_raw(other),
+            },
+        }
     }
 
     /// All rows.

@@ -1,0 +1,33 @@
+//! What BPF is to the linker.
+
+use crate::complete;
+use crate::relocs::{OWN_ROWS, POINTER};
+use jitlink_core::arch::{ArchInfo, StubKind, StubTemplate};
+use jitlink_core::format::ObjectHeader;
+use jitlink_core::graph::ObjectBuilder;
+use jitlink_core::{LinkError, TargetArch};
+
+/// The BPF machine, in both byte orders.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bpf;
+
+static INFO: ArchInfo = ArchInfo::new("bpf", "BPF (eBPF), RFC 9669 and what compilers emit beyond it", &OWN_ROWS)
+    .pointer_rows(None, Some(POINTER))
+    // Opcode zero is no instruction.
+    .trap(&[0])
+    .beside(&[b".BTF", b".BTF.ext", b".comment"]);
+
+impl TargetArch for Bpf {
+    fn info(&self) -> &'static ArchInfo {
+        &INFO
+    }
+
+    // Calls reach 16 GiB either way, and nothing outside of a batch is code that BPF could jump to.
+    fn stub(&self, _kind: StubKind) -> Option<&'static StubTemplate> {
+        None
+    }
+
+    fn complete(&self, header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
+        complete::complete(header, object)
+    }
+}
