@@ -7,3 +7,5 @@ pub mod classic;
 pub mod core_relo;
 pub mod image;
 pub mod insn;
+#[cfg(all(feature = "kernel", target_os = "linux"))]
+pub mod kernel;
