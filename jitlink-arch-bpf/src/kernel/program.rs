@@ -9,8 +9,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// The first size of the buffer for the verifier's log, and the last: what does not fit then is cut by the kernel.
-const LOG_SIZES: (usize, usize) = (1 << 16, 1 << 26);
+/// The sizes of buffers for the verifier's log. What does not fit the last is cut: newer kernels keep its end, older ones its start.
+const LOG_SIZES: [usize; 3] = [1 << 16, 1 << 20, 1 << 24];
 
 /// The byte order of this machine, which is that of programs for its kernel.
 pub(super) const HOST: Endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
@@ -133,7 +133,7 @@ fn fill<'a>(attr: &mut Attr<'a>, request: &ProgramRequest<'a>) -> io::Result<()>
     Ok(())
 }
 
-/// Tries again with room for a log, and more of it until all fits. Gives the log without its final zero; an empty one if there is none.
+/// Tries again with room for a log, and more of it until all fits. Gives the log, empty if there is none.
 pub(super) fn explain(
     first: io::Error,
     mut attempt: impl FnMut(&mut [u8]) -> io::Result<OwnedFd>,
@@ -141,18 +141,20 @@ pub(super) fn explain(
     if first.raw_os_error() == Some(libc::ENOSYS) {
         return Err((first, String::new()));
     }
-    let mut log = vec![0; LOG_SIZES.0];
-    loop {
-        let error = match attempt(&mut log) {
+    let mut outcome = (first, Vec::new());
+    for size in LOG_SIZES {
+        let mut log = vec![0; size];
+        match attempt(&mut log) {
             Ok(fd) => return Ok(fd),
-            Err(error) => error,
-        };
-        if error.raw_os_error() != Some(libc::ENOSPC) || log.len() >= LOG_SIZES.1 {
-            let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-            return Err((error, String::from_utf8_lossy(&log[..end]).into_owned()));
+            Err(error) => outcome = (error, log),
         }
-        log = vec![0; log.len() * 4];
+        if outcome.0.raw_os_error() != Some(libc::ENOSPC) {
+            break;
+        }
     }
+    let (error, log) = outcome;
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    Err((error, String::from_utf8_lossy(&log[..end]).into_owned()))
 }
 
 /// Calls again after a signal, and a few times where the kernel asks for it.

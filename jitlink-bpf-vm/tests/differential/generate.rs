@@ -46,9 +46,9 @@ impl Function<'_> {
             0..45 => Statement::Op(self.arithmetic()),
             45..75 => self.memory(),
             75..80 => self.indexed(),
-            80..90 if self.branches < MOST_BRANCHES => self.branch(),
+            80..90 if self.may_branch() => self.branch(),
             90..93 if self.loops < 2 => self.repeat(),
-            93..94 if self.branches < MOST_BRANCHES => {
+            93..94 if self.may_branch() => {
                 self.branches += 1;
                 let count = 1 + self.random.below(3);
                 Statement::MayGoto(self.block(count))
@@ -59,6 +59,10 @@ impl Function<'_> {
             94..100 if self.entry == Entry::SocketBuffer => self.load_packet(),
             _ => Statement::Op(self.arithmetic()),
         }
+    }
+
+    fn may_branch(&self) -> bool {
+        self.branches < if self.loops == 0 { MOST_BRANCHES } else { 2 }
     }
 
     fn number(&mut self) -> Reg {

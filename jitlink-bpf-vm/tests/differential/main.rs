@@ -5,6 +5,7 @@
 
 mod generate;
 mod kernel;
+mod machine;
 mod naive;
 mod program;
 mod random;
@@ -76,24 +77,28 @@ fn case(seed: u64) -> (Program, World) {
 }
 
 impl Machines {
+    /// The first machine that does not do what the naive one does.
     fn difference(&mut self, program: &Program, world: &World) -> Option<Difference> {
         let expected = naive(program, world);
-        if let Some(kernel) = &self.kernel {
-            let mut world = world.clone();
-            match kernel.run(program, &mut world) {
-                Ok(result) if expected == (Outcome { result, world: world.clone() }) => {}
-                Ok(result) => {
-                    return Some(Difference { machine: "the kernel", expected, found: Ok(Outcome { result, world }) });
+        let mut after = world.clone();
+        let found = machine::run(program, &mut after).map(|result| Outcome { result, world: after });
+        if found.as_ref() != Ok(&expected) {
+            return Some(Difference { machine: "the virtual machine", expected, found });
+        }
+        let mut after = world.clone();
+        match self.kernel.as_ref()?.run(program, &mut after) {
+            Ok(result) => {
+                let found = Outcome { result, world: after };
+                (found != expected).then_some(Difference { machine: "the kernel", expected, found: Ok(found) })
+            }
+            Err(error) => {
+                if self.refused == 0 {
+                    eprintln!("the first program that is refused: {error}");
                 }
-                Err(error) => {
-                    if std::env::var("SHOWALL").is_ok() || self.refused == 0 {
-                        eprintln!("the first program that is refused: {error}");
-                    }
-                    self.refused += 1;
-                }
+                self.refused += 1;
+                None
             }
         }
-        None
     }
 }
 
