@@ -9,6 +9,8 @@ mod complete;
 pub mod core_relo;
 pub mod image;
 pub mod insn;
+#[cfg(all(feature = "kernel", target_os = "linux"))]
+pub mod kernel;
 pub mod link;
 pub mod relocs;
 

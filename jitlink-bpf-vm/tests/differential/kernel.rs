@@ -1,0 +1,60 @@
+//! The kernel as one of the machines.
+
+use super::naive::World;
+use super::program::{Entry, Program, VALUE_SIZE};
+use jitlink_arch_bpf::image::MapDefinition;
+use jitlink_arch_bpf::insn::Immediate;
+use jitlink_arch_bpf::kernel::{KernelError, KernelMap, KernelProgram, MapContext, ProgramRequest, TestRun, allowed};
+use std::os::fd::{AsFd, AsRawFd};
+
+/// What runs programs in the kernel.
+pub struct Kernel {
+    value: KernelMap,
+}
+
+impl Kernel {
+    /// Nothing where `bpf(2)` is not allowed, in CI as well: whether it is depends on the machine.
+    pub fn new() -> Option<Kernel> {
+        match allowed() {
+            Ok(()) => {}
+            Err(error) if error.is_not_allowed() => {
+                eprintln!("the kernel does not take part: {error}");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let definition = MapDefinition {
+            name: "value".into(),
+            kind: 2,
+            key_size: 4,
+            value_size: VALUE_SIZE as u32,
+            max_entries: 1,
+            ..MapDefinition::default()
+        };
+        let value = KernelMap::create(&definition, MapContext::default()).expect("one map");
+        Some(Kernel { value })
+    }
+
+    /// Runs a program; an error is the verifier's.
+    pub fn run(&self, program: &Program, world: &mut World) -> Result<u32, KernelError> {
+        let value = Immediate::MapValue { fd: self.value.as_fd().as_raw_fd(), offset: 0 };
+        let instructions = program.lower(program.entry, value);
+        let kind = match program.entry {
+            Entry::SocketBuffer => 3,
+            Entry::Xdp | Entry::Memory => 6,
+        };
+        let request = ProgramRequest {
+            name: "differential",
+            kind,
+            instructions: &instructions,
+            license: "GPL",
+            ..Default::default()
+        };
+        let loaded = KernelProgram::load(&request)?;
+        self.value.update(&[0; 4], &world.value, 0)?;
+        let result = loaded.test_run(&TestRun { data: &world.packet, ..TestRun::default() })?;
+        world.value = self.value.lookup(&[0; 4])?.expect("an array has all elements");
+        world.packet = result.data;
+        Ok(result.retval)
+    }
+}
