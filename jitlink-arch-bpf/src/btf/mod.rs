@@ -31,6 +31,7 @@
 //! | `build` | new BTF, a record at a time |
 //! | `print` | types as C writes them |
 //! | [`merge`] | one BTF of several |
+//! | [`value`] | bytes as the fields of a type |
 //! | `retain` | only what is needed |
 //! | [`ext`] | what `.BTF.ext` says about instructions |
 
@@ -48,6 +49,7 @@ mod read;
 mod retain;
 mod scalars;
 mod strings;
+pub mod value;
 mod view;
 mod write;
 

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 
 /// How many types one text may name.
 const MOST_TYPES: usize = 20_000;
+/// How much of a name is written.
+const LONGEST_NAME: usize = 256;
 /// How deep prototypes and structs without a name may be nested in a text.
 const DEEPEST: usize = 16;
 
@@ -54,9 +56,9 @@ impl Btf {
     }
 }
 
-/// A name without characters that would do something to a terminal.
+/// The beginning of a name, without characters that would do something to a terminal.
 fn clean(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+    name.chars().take(LONGEST_NAME).map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
 struct Printer<'a> {
@@ -116,17 +118,16 @@ impl<'a> Printer<'a> {
     }
 
     fn params(&mut self, ty: &Type<'a>, depth: usize) -> String {
-        let params: Vec<String> = ty
-            .params()
-            .take_while(|_| self.btf.ty(ty.id()).is_some())
-            .map(|param| match (param.ty, param.name) {
+        let mut params = Vec::new();
+        for param in ty.params() {
+            params.push(match (param.ty, param.name) {
                 (TypeId::VOID, "") => "...".to_owned(),
-                (id, name) => {
-                    Printer { btf: self.btf, left: self.left.min(200) }.declaration(id, &clean(name), depth + 1)
-                }
-            })
-            .collect();
-        self.left = self.left.saturating_sub(params.len() * 4);
+                (id, name) => self.declaration(id, &clean(name), depth + 1),
+            });
+            if self.left == 0 {
+                break;
+            }
+        }
         if params.is_empty() { "void".to_owned() } else { params.join(", ") }
     }
 
