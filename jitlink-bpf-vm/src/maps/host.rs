@@ -68,11 +68,9 @@ impl Map {
         if self.spec.lock_offset.is_some() || self.spec.timer_offset.is_some() {
             return Err(Errno::NOTSUPP.because("maps whose values hold locks or timers cannot be frozen"));
         }
-        if self.spec.has(flag::RDONLY) {
-            return Err(Errno::PERM.because("the host may only read this map"));
-        }
+        self.check_write()?;
         if self.frozen.swap(true, Ordering::SeqCst) {
-            return Err(Errno::BUSY.because("the map is frozen already"));
+            return Err(Errno::BUSY.because("someone else is freezing the map"));
         }
         Ok(())
     }
@@ -82,7 +80,8 @@ impl Map {
         self.frozen.load(Ordering::SeqCst)
     }
 
-    /// All elements for as long as they are there, each once: the key and the value as [`Map::lookup`] gives it.
+    /// All elements for as long as they are there, each once: the key and the value as [`Map::lookup`] gives it. None where
+    /// the host may only write.
     pub fn entries(&self) -> Entries<'_> {
         Entries { map: self, cursor: 0, ready: Vec::new().into_iter() }
     }
@@ -149,7 +148,7 @@ impl Iterator for Entries<'_> {
         loop {
             for element in self.ready.by_ref() {
                 // It may be gone by now.
-                if let Ok(value) = self.map.family().lookup(&element.key, flag::ANY) {
+                if let Ok(value) = self.map.lookup(&element.key) {
                     return Some((element.key, value));
                 }
             }

@@ -99,7 +99,7 @@ impl Lpm {
         spec.check_flags(flag::NO_PREALLOC | flag::NUMA_NODE | flag::ACCESS)?;
         let (smallest, largest) = (HEAD as u32 + 1, HEAD as u32 + DATA_LIMIT);
         MapSpec::check_size("key_size", spec.key_size, smallest..=largest)?;
-        MapSpec::check_size("value_size", spec.value_size, 1..=ALLOCATION_LIMIT - largest - 40)?;
+        MapSpec::check_size("value_size", spec.value_size, 1..=ALLOCATION_LIMIT - largest - 20)?;
         let bits = (spec.key_size - HEAD as u32) * 8;
         let table = MapSpec { max_entries: spec.max_entries.min(1 << 31), ..spec.clone() };
         Ok(Lpm {

@@ -21,7 +21,7 @@ const CREATE: u64 = 1;
 pub(super) const KEY_SIZE: usize = 8;
 
 /// The largest value: the kernel counts its size in 16 bits.
-const VALUE_LIMIT: u32 = 65535 - 120;
+const VALUE_LIMIT: u32 = 65535 - 128;
 
 /// Storage for objects.
 #[derive(Debug)]
