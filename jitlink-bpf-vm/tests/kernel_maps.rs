@@ -5,6 +5,8 @@
 
 #[path = "kernel_maps/create.rs"]
 mod create;
+#[path = "kernel_maps/objects.rs"]
+mod objects;
 #[path = "kernel_maps/sequences.rs"]
 mod sequences;
 #[path = "kernel_maps/sys.rs"]
