@@ -5,6 +5,10 @@
 
 #[path = "kernel_maps/create.rs"]
 mod create;
+#[path = "kernel_maps/objects.rs"]
+mod objects;
+#[path = "kernel_maps/programs.rs"]
+mod programs;
 #[path = "kernel_maps/sequences.rs"]
 mod sequences;
 #[path = "kernel_maps/sys.rs"]

@@ -111,7 +111,9 @@ impl Nested {
                 theirs.timer_offset.map_or(0, |at| at + 1),
             ),
         ];
-        let sized = is_array_kind(ours.kind) && !ours.has(flag::INNER_MAP);
+        // Programs were checked against the number of elements of an array.
+        let array = ours.kind == MapKind::Array.number() && !ours.has(flag::INNER_MAP);
+        let sized = array || ours.kind == MapKind::Xskmap.number();
         let entries = sized.then_some(("max_entries", ours.max_entries, theirs.max_entries));
         match pairs.into_iter().chain(entries).find(|(_, ours, theirs)| ours != theirs) {
             None => Ok(()),
@@ -121,11 +123,6 @@ impl Nested {
             }
         }
     }
-}
-
-/// Whether the number of elements is part of what a program was checked against.
-fn is_array_kind(kind: u32) -> bool {
-    [MapKind::Array, MapKind::PercpuArray].iter().any(|array| array.number() == kind)
 }
 
 /// Makes sure that the template could be a map itself, and none of maps.

@@ -31,7 +31,6 @@ impl<'a> OnCpu<'a> {
     /// `bpf_map_update_elem`: per-CPU maps change this CPU's value, and a new element is zero on the others.
     pub fn update(self, key: &[u8], value: &[u8], flags: u64) -> MapResult {
         self.check_write()?;
-        self.map.check_lock(flags)?;
         self.map.check_key(key)?;
         self.map.family().update(key, value, flags, Writer::Cpu(self.cpu))
     }

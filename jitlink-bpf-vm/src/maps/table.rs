@@ -64,10 +64,12 @@ impl Table {
         let mut bytes = [0; 8];
         bytes[..value.len()].copy_from_slice(value);
         if matches!(self.kind, MapKind::ProgArray | MapKind::Xskmap) {
+            // Zero may be a number of the host's too.
             bytes[4] = 1;
+            return u64::from_ne_bytes(bytes);
         }
-        let packed = u64::from_ne_bytes(bytes);
-        if u32_of(&bytes) == 0 && bytes[4] != 1 { 0 } else { packed }
+        without_program(&mut bytes);
+        if u32_of(&bytes) == 0 { 0 } else { u64::from_ne_bytes(bytes) }
     }
 
     fn bytes(&self, key: &[u8]) -> Option<[u8; 8]> {
@@ -86,7 +88,10 @@ impl Table {
         if flags > flag::EXIST {
             return Err(Errno::INVAL.because(format!("there are no flags {flags:#x} for an update")));
         }
-        if index < self.entries && flags == flag::NOEXIST && self.kind != MapKind::Xskmap {
+        if index >= self.entries {
+            return Err(outside(&index.to_ne_bytes(), self.entries, Errno::TOO_BIG));
+        }
+        if flags == flag::NOEXIST && self.kind != MapKind::Xskmap {
             return Err(Errno::EXIST.because("all elements of this table exist"));
         }
         let first = u32_of(value);
@@ -95,9 +100,7 @@ impl Table {
             MapKind::Cpumap if first > QUEUE_LIMIT => {
                 Err(Errno::OVERFLOW.because(format!("a queue of {first} is longer than {QUEUE_LIMIT}")))
             }
-            MapKind::Cpumap if index < self.entries && index >= self.cpus => {
-                Err(Errno::NODEV.because(format!("there is no CPU {index}")))
-            }
+            MapKind::Cpumap if index >= self.cpus => Err(Errno::NODEV.because(format!("there is no CPU {index}"))),
             _ => Ok(()),
         }
     }
@@ -106,6 +109,13 @@ impl Table {
 /// The first number of a value.
 fn u32_of(value: &[u8]) -> u32 {
     value.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+}
+
+/// Says in the one way of the kernel that a device or CPU has no program; descriptors below one mean none.
+fn without_program(value: &mut [u8]) {
+    if let Some(program) = value.get_mut(4..8).filter(|program| u32_of(program).cast_signed() <= 0) {
+        program.fill(0);
+    }
 }
 
 /// Refuses a program for no interface.
@@ -254,7 +264,9 @@ impl Family for DeviceHash {
             return Err(Errno::INVAL.because(format!("flags {flags:#x} and interface {}", u32_of(value))));
         }
         // The kernel does not insist that an element exists.
-        self.table.update(key, value, flags & flag::NOEXIST, by)
+        let mut value = value.to_vec();
+        without_program(&mut value);
+        self.table.update(key, &value, flags & flag::NOEXIST, by)
     }
 
     fn delete(&self, key: &[u8]) -> MapResult {

@@ -2,3 +2,8 @@
 
 mod array;
 mod hash;
+mod keyless;
+mod lpm;
+mod objects;
+mod ring;
+mod threads;

@@ -32,7 +32,7 @@ impl Attributes {
         self.u64(at, bytes.map_or(0, |bytes| bytes.as_mut_ptr() as u64))
     }
 
-    fn u32_at(&self, at: usize) -> u32 {
+    pub(crate) fn u32_at(&self, at: usize) -> u32 {
         u32::from_ne_bytes(self.0[at..at + 4].try_into().unwrap())
     }
 }
@@ -225,6 +225,64 @@ pub(crate) fn types_with_lock() -> Result<Types, Failed> {
     let size = blob.len() as u32;
     let btf = descriptor(18, &mut Attributes::new().pointer(0, Some(&mut blob)).u32(16, size))?;
     Ok(Types { btf, key: 1, value: 5 })
+}
+
+/// The pages of a ring buffer that the kernel shares: the consumer's position, the producer's, and the data twice.
+pub(crate) struct Shared {
+    consumer: *mut u8,
+    producer: *mut u8,
+    size: usize,
+}
+
+const PAGE: usize = 4096;
+
+impl Shared {
+    pub(crate) fn new(map: &KernelMap, size: usize) -> Shared {
+        let pages = |len: usize, protection: i32, at: usize| {
+            let fd = map.fd.as_raw_fd();
+            // SAFETY: a new mapping at a place that the system chooses.
+            let start =
+                unsafe { libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd, at as libc::off_t) };
+            assert_ne!(start, libc::MAP_FAILED);
+            start.cast::<u8>()
+        };
+        let consumer = pages(PAGE, libc::PROT_READ | libc::PROT_WRITE, 0);
+        Shared { consumer, producer: pages(PAGE + 2 * size, libc::PROT_READ, PAGE), size }
+    }
+
+    /// The next record, as libbpf reads it. Nobody else writes meanwhile.
+    pub(crate) fn next(&self) -> Option<Vec<u8>> {
+        loop {
+            // SAFETY: both pages are mapped, and begin with a position.
+            let (consumed, produced) =
+                unsafe { (self.consumer.cast::<u64>().read(), self.producer.cast::<u64>().read()) };
+            if consumed >= produced {
+                return None;
+            }
+            let at = PAGE + consumed as usize % self.size;
+            // SAFETY: the data are mapped twice behind the producer's page, and a record is not longer than they are once.
+            let head = unsafe { self.producer.add(at).cast::<u32>().read() };
+            let len = (head & !(3 << 30)) as usize;
+            assert!(head >> 31 == 0 && len < self.size);
+            // SAFETY: as above.
+            let data = unsafe { std::slice::from_raw_parts(self.producer.add(at + 8), len) }.to_vec();
+            // SAFETY: the consumer's page may be written.
+            unsafe { self.consumer.cast::<u64>().write(consumed + (len as u64 + 8).next_multiple_of(8)) };
+            if head >> 30 == 0 {
+                return Some(data);
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: these are our own mappings, with their lengths, and no reference into them is left.
+        unsafe {
+            libc::munmap(self.consumer.cast(), PAGE);
+            libc::munmap(self.producer.cast(), PAGE + 2 * self.size);
+        }
+    }
 }
 
 /// Numbers that look random and are the same in each run.
