@@ -24,10 +24,8 @@ impl Btf {
             self.mark(more, &mut needed)?;
         }
         let mut map = TypeMap(vec![TypeId::VOID; self.len() + 1]);
-        let mut next = 1;
-        for id in (1..=self.len()).filter(|id| needed[*id]) {
-            map.0[id] = TypeId(next);
-            next += 1;
+        for (number, id) in (1..).zip((1..=self.len()).filter(|id| needed[*id])) {
+            map.0[id] = TypeId(number);
         }
         let mut strings = Strings::default();
         let mut records = Vec::new();

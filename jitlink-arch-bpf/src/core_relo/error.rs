@@ -31,18 +31,12 @@ pub enum CoreProblem {
     #[error("a type without a name cannot be looked for")]
     Anonymous,
     /// Types of the target have the name and the member, but the result depends on which one is meant.
-    #[error(
-        "the target has several such types, and they differ: {first} gives {first_value}, {second} gives {second_value}"
-    )]
+    #[error("the target has several such types, and they differ: {first}, {second}")]
     Ambiguous {
-        /// The first type, with its number.
+        /// The first type with its number, and what the instruction would get from it: `struct s.a [5] gives 4`.
         first: String,
-        /// What the instruction would get from it.
-        first_value: String,
-        /// Another type.
+        /// Another type, and what the instruction would get from that.
         second: String,
-        /// What the instruction would get from that.
-        second_value: String,
     },
     /// The kind does not go with the access, such as the sign of an array's element.
     #[error("this kind cannot be asked of {0}")]

@@ -19,7 +19,7 @@ pub(super) fn find<'t>(
     let mut spec = Spec::new(target, candidate);
     match kind {
         CoreKind::TypeMatches => return Ok(compare.matches(local.root, candidate)?.then_some(spec)),
-        kind if kind.is_enumerator() => return Ok(find_value(local, spec)?),
+        kind if kind.is_enumerator() => return find_value(local, spec),
         kind if !kind.is_field() => return Ok(compare.outlines(local.root, candidate)?.then_some(spec)),
         _ => {}
     }

@@ -167,15 +167,9 @@ fn unsafe_resize(slot: &Slot<'_>, local: (&Spec<'_>, Number), target: (&Spec<'_>
 }
 
 fn ambiguous(first: (&Spec<'_>, Number), second: (&Spec<'_>, Number)) -> CoreProblem {
-    let name = |spec: &Spec<'_>| format!("{} [{}]", spec.describe(), spec.root);
-    let value = |(spec, number): (&Spec<'_>, Number)| match spec.bit_offset {
-        0 => number.value.to_string(),
-        offset => format!("{} (at bit {offset})", number.value),
+    let describe = |(spec, number): (&Spec<'_>, Number)| {
+        let place = if spec.bit_offset == 0 { String::new() } else { format!(" (at bit {})", spec.bit_offset) };
+        format!("{} [{}] gives {}{place}", spec.describe(), spec.root, number.value)
     };
-    CoreProblem::Ambiguous {
-        first: name(first.0),
-        first_value: value(first),
-        second: name(second.0),
-        second_value: value(second),
-    }
+    CoreProblem::Ambiguous { first: describe(first), second: describe(second) }
 }

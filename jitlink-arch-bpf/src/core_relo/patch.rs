@@ -28,7 +28,7 @@ impl<'a> Slot<'a> {
         let length = code.len();
         let start = offset as usize;
         let outside = CoreProblem::Outside { length };
-        if start % BYTES != 0 || length.saturating_sub(start) < BYTES {
+        if !start.is_multiple_of(BYTES) || length.saturating_sub(start) < BYTES {
             return Err(outside);
         }
         let bytes = if code[start] == LDDW { 2 * BYTES } else { BYTES };

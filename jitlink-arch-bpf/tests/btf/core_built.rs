@@ -244,7 +244,10 @@ fn candidates_that_disagree_are_named() {
     });
     let error = patched((&local, root), &target, (FieldByteOffset, "0:0"), 0).unwrap_err();
     let CoreProblem::Ambiguous { first, second, .. } = &error else { panic!("{error}") };
-    assert_eq!((first.as_str(), second.as_str()), ("struct s___one.a [5]", "struct s.a [6]"));
+    assert_eq!(
+        (first.as_str(), second.as_str()),
+        ("struct s___one.a [5] gives 4 (at bit 32)", "struct s.a [6] gives 0")
+    );
     // They agree about the size, but not about which bytes it is the size of.
     assert!(patched((&local, root), &target, (FieldByteSize, "0:0"), 4).is_err());
     assert_eq!(patched((&local, root), &target, (TypeSize, "0"), 4), Ok(8));

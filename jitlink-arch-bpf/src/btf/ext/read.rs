@@ -67,13 +67,13 @@ impl<'a> Reader<'a> {
         if length == 0 {
             return Ok(());
         }
-        if offset % 4 != 0 {
+        if !offset.is_multiple_of(4) {
             return Err(value("a list starts at no multiple of four:", offset));
         }
         let start = offset as usize;
         let list = self.slice("a list", start, u64::from(length))?;
         let record = self.word(list, 0, start)? as usize;
-        if record < least || record % 4 != 0 {
+        if record < least || !record.is_multiple_of(4) {
             return Err(value("a list has records of an impossible size,", record as u32));
         }
         let mut position = 4;
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
 
     fn instruction(&self, record: &[u8]) -> Result<u32, ExtError> {
         let offset = self.part(record, 0);
-        if offset % 8 == 0 { Ok(offset) } else { Err(value("a record is of no whole instruction:", offset)) }
+        if offset.is_multiple_of(8) { Ok(offset) } else { Err(value("a record is of no whole instruction:", offset)) }
     }
 
     /// A word of a record, whose size is known to be enough.
