@@ -3,10 +3,11 @@
 //! Promises that are checked:
 //!
 //! - an update that fails changes nothing, neither in memory nor among the names;
-//! - an update with what is linked already replaces nothing;
+//! - an update with what is linked already, by the link or by the update before, changes nothing;
 //! - every field of what an update placed holds what [`crate::oracle`] computes;
 //! - names lead into memory of the module, also when what was replaced is freed;
 //! - the module has the names that its objects define;
+//! - modules that do not need each other can be removed;
 //! - once all is dropped nothing is left: no segment, no byte on the heap.
 
 use crate::case::{self, OBJECTS};
@@ -16,7 +17,7 @@ use crate::machines;
 use crate::made;
 use crate::oracle;
 use arbitrary::{Result, Unstructured};
-use jitlink::{Module, Session};
+use jitlink::{Module, RemoveError, Session};
 use jitlink_core::graph::{LinkGraph, Linkage, Role, Scope, Symbol, Value};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkOptions, Unresolved};
@@ -97,16 +98,14 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
     let other = flags & 0x20 != 0;
     let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
     let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
-    let mut play = Play { module, sources, commons, image: image.clone() };
+    let mut play = Play { module, sources, commons, image: image.clone(), other, needs_other: false };
+    play.again(&play.sources.all());
     for _ in 0..6 {
         if u.is_empty() || play.round(u).is_err() {
             break;
         }
     }
-    if let Some(other) = other {
-        other.remove().expect("nothing needs the other module");
-    }
-    play.module.remove().expect("nothing needs the module");
+    play.remove();
     drop((play, session));
     assert!(image.segments().is_empty(), "memory that nobody holds");
     Ok(())
@@ -119,14 +118,47 @@ struct Play {
     /// Names that were common symbols at some time.
     commons: BTreeSet<String>,
     image: ImageExecutor,
+    /// A module that was linked later, and may need the first.
+    other: Option<Module>,
+    /// Whether an update may have made the first need the other.
+    needs_other: bool,
 }
 
 impl Play {
+    /// Removes the modules, unless each needs the other: those go with their session.
+    fn remove(&self) {
+        let Some(other) = &self.other else { return self.module.remove().expect("nothing needs the module") };
+        match other.remove() {
+            Ok(()) => self.module.remove().expect("nothing needs the module any more"),
+            Err(refused) => {
+                let RemoveError::Needed { dependents, .. } = refused else { panic!("other.o: {refused}") };
+                assert!(self.needs_other && dependents == [self.module.name()], "{dependents:?} need other.o");
+                match self.module.remove() {
+                    Ok(()) => other.remove().expect("nothing needs the other module any more"),
+                    Err(RemoveError::Needed { dependents, .. }) => assert_eq!(dependents, [other.name()]),
+                    Err(refused) => panic!("the module: {refused}"),
+                }
+            }
+        }
+    }
+
+    /// Whether an object refers to a name of the other module, or defines one in a way that may yield.
+    fn may_need_other(&self, object: &[u8]) -> bool {
+        let (Some(other), Ok(graph)) = (&self.other, elf::read(object, false)) else { return false };
+        let exports = other.exports();
+        let yields = |symbol: &Symbol<'_>| !symbol.is_defined() || symbol.linkage != Linkage::Strong;
+        let gives_way = |symbol: &Symbol<'_>| match symbol.value {
+            Value::Block { block, .. } => graph.section(graph.block(block).section).group.is_some(),
+            Value::Common { .. } => true,
+            _ => false,
+        };
+        let open = graph.symbols().filter(|(_, symbol)| yields(symbol) || gives_way(symbol));
+        open.filter(|(_, symbol)| symbol.scope != Scope::Local).any(|(_, symbol)| exports.find(&symbol.name).is_some())
+    }
+
     fn round(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let what: u8 = u.arbitrary()?;
         let (next, changed) = self.edit(u, what)?;
-        let known = |index: usize| self.sources.0.get(index).map(Recipe::object);
-        let same = changed.iter().all(|&index| known(index) == Some(next.0[index].object()));
         let (names, memory) = (names(&self.module), memory(&self.image));
         let inputs = next.inputs(changed.into_iter());
         case::dump(&inputs);
@@ -137,10 +169,8 @@ impl Play {
                 assert_eq!(self::names(&self.module), names, "an update that failed changed the names");
                 assert_eq!(self::memory(&self.image), memory, "an update that failed changed memory: {errors}");
             }
-            Ok(updated) => {
-                // Copies of a group that differ in their names come and go with the objects that are given together.
-                let nothing = updated.skips_initialisers || !updated.added.is_empty() || updated.replaced.is_empty();
-                assert!(!same || nothing, "nothing was new: {updated:?}");
+            Ok(_) => {
+                self.again(&inputs);
                 self.sources = next;
                 self.commons.extend(inputs.iter().flat_map(|input| commons(input.bytes())));
                 self.check_names();
@@ -150,6 +180,17 @@ impl Play {
             self.reclaim();
         }
         Ok(())
+    }
+
+    /// Updates with what is linked already.
+    fn again(&mut self, inputs: &[Input]) {
+        self.needs_other |= inputs.iter().any(|input| self.may_need_other(input.bytes()));
+        let names = names(&self.module);
+        // SAFETY: nothing of the module ever runs.
+        let updated = unsafe { self.module.update(inputs) }.unwrap_or_else(|errors| panic!("the same again: {errors}"));
+        let nothing = [&updated.replaced, &updated.added, &updated.removed].iter().all(|names| names.is_empty());
+        assert!(nothing, "nothing was new: {updated:?}");
+        assert_eq!(self::names(&self.module), names, "an update with nothing new changed the names");
     }
 
     /// Frees what was replaced; what names led to is still there.

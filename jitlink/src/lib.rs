@@ -93,6 +93,7 @@ mod library;
 mod models;
 mod module;
 mod once;
+mod parting;
 mod resolver;
 mod session;
 mod sync;

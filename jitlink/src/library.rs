@@ -1,8 +1,8 @@
 //! Libraries: namespaces with a search order.
 
 use crate::error::RemoveError;
-use crate::lazy::{part, that_go, that_may_go};
 use crate::module::{Module, ModuleShared, SymbolHandle};
+use crate::parting::{part, that_go, that_may_go};
 use crate::resolver::{Resolver, SessionResolver};
 use crate::session::{Session, SessionShared};
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
@@ -359,7 +359,8 @@ impl Library {
             going.retain(|known| Arc::ptr_eq(known, module) || is_here(known));
             going = that_go(going);
         }
-        going.iter().try_for_each(|module| module.needed_beside(&going))?;
+        let is_going = |other: &Arc<ModuleShared>| going.iter().any(|known| Arc::ptr_eq(known, other));
+        module.needed_beside(is_going)?;
         for module in &going {
             let slot = module.set_removed();
             // Not locked while the names are taken out, for which it is locked again.

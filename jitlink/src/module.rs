@@ -1,7 +1,6 @@
 //! Modules: what one link added, and the handles that keep it linked.
 
 use crate::error::RemoveError;
-use crate::lazy::contains;
 use crate::library::Library;
 use crate::sync::{
     Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, RwLock, RwLockReadGuard, Weak,
@@ -52,6 +51,16 @@ pub(crate) struct Memory {
     /// That of the link, then those of updates; empty when the module was removed.
     pub(crate) allocations: Vec<Option<Box<dyn Allocation>>>,
     dependencies: Vec<Arc<ModuleShared>>,
+    /// Some of them may need this module in turn: it came to need them when it was linked already.
+    came_to_need: bool,
+    /// Its library has ended.
+    is_without_library: bool,
+}
+
+impl Memory {
+    fn new(allocation: Box<dyn Allocation>, dependencies: Vec<Arc<ModuleShared>>) -> Memory {
+        Memory { allocations: vec![Some(allocation)], dependencies, came_to_need: false, is_without_library: false }
+    }
 }
 
 /// Who may hold addresses of names, which are known by their hashes.
@@ -89,7 +98,7 @@ impl ModuleShared {
             name,
             exports: RwLock::new(Arc::new(linked.exports)),
             executor,
-            memory: Mutex::new(Memory { allocations: vec![Some(linked.allocation)], dependencies }),
+            memory: Mutex::new(Memory::new(linked.allocation, dependencies)),
             holders: linked.baseline.is_some().then(Mutex::default),
             updates: Mutex::new(linked.baseline.map(|baseline| Updates::new(baseline, options))),
             slot: AtomicU32::new(REMOVED),
@@ -132,13 +141,14 @@ impl ModuleShared {
         lock(&self.memory)
     }
 
-    /// Makes sure that modules stay linked as long as this one.
+    /// Makes sure that modules stay linked as long as this one, which is linked already.
     pub(crate) fn depend_on(self: &Arc<Self>, modules: impl Iterator<Item = Arc<ModuleShared>>) {
         let mut memory = lock(&self.memory);
         for module in modules {
             if !memory.dependencies.iter().any(|known| Arc::ptr_eq(known, &module)) {
                 lock(&module.dependents).push(Arc::downgrade(self));
                 memory.dependencies.push(module);
+                memory.came_to_need = true;
             }
         }
     }
@@ -206,24 +216,35 @@ impl ModuleShared {
         lock(&self.memory).dependencies.clone()
     }
 
-    /// Lets those go that first calls have linked.
-    pub(crate) fn forget_on_call(&self) {
-        let mut memory = lock(&self.memory);
-        let (forgotten, kept) = std::mem::take(&mut memory.dependencies).into_iter().partition(|known| known.on_call);
-        memory.dependencies = kept;
-        drop(memory);
+    /// Whether modules may need it that it needs itself.
+    pub(crate) fn came_to_need(&self) -> bool {
+        lock(&self.memory).came_to_need
+    }
+
+    /// Called when its library ends, and somebody may hold it still.
+    pub(crate) fn outlive_library(&self) {
+        lock(&self.memory).is_without_library = true;
+    }
+
+    pub(crate) fn is_without_library(&self) -> bool {
+        lock(&self.memory).is_without_library
+    }
+
+    /// Lets the modules go that it refers to. None of its code runs any more.
+    pub(crate) fn forget_dependencies(&self) {
+        let forgotten = std::mem::take(&mut lock(&self.memory).dependencies);
         drop::<Vec<_>>(forgotten);
     }
 
-    /// Whether anyone but `others` needs the module. Called under the library's lock, so that no new handle can be made meanwhile.
-    pub(crate) fn needed_beside(&self, others: &[Arc<ModuleShared>]) -> Result<(), RemoveError> {
+    /// Whether anyone needs the module but those that are `going`. Called under the library's lock, so that no new handle can be made meanwhile.
+    pub(crate) fn needed_beside(&self, is_going: impl Fn(&Arc<ModuleShared>) -> bool) -> Result<(), RemoveError> {
         let module = self.name.clone();
         if !self.is_linked() {
             return Err(RemoveError::Removed { module });
         }
         let mut dependents = lock(&self.dependents);
         dependents.retain(|dependent| dependent.upgrade().is_some_and(|dependent| dependent.is_linked()));
-        let needing = dependents.iter().filter_map(Weak::upgrade).filter(|dependent| !contains(others, dependent));
+        let needing = dependents.iter().filter_map(Weak::upgrade).filter(|dependent| !is_going(dependent));
         let needing: Vec<String> = needing.map(|dependent| dependent.name.clone()).collect();
         if !needing.is_empty() {
             return Err(RemoveError::Needed { module, dependents: needing });

@@ -30,7 +30,8 @@ pub(super) fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
     for index in 0..graph.groups.len() {
         let group = &graph.groups[index];
         let (id, name, selection) = (GroupId::new(index), group.name, group.selection);
-        if selection == Selection::All || group.parent.is_some() {
+        // An update's copies are discarded already if the module has another.
+        if selection == Selection::All || group.parent.is_some() || group.discarded_for.is_some() {
             continue;
         }
         let first = match kept.entry(name) {

@@ -147,6 +147,9 @@ impl Batch<'_> {
         let (mut synthetic, tracker, needed) = loop {
             let unsettled = self.resolver.supplies_objects().then(|| graph.clone());
             let mut synthetic = Synthetic::default();
+            if let Some(baseline) = baseline {
+                baseline.discard_copies(&mut graph).map_err(collected)?;
+            }
             names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
             clock.phase("resolve");
 

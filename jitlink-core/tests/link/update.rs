@@ -1,5 +1,6 @@
 //! Updates: what changed is linked again, the rest stays where it is.
 
+mod moved;
 mod program;
 mod random;
 mod refused;

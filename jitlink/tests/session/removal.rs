@@ -1,7 +1,7 @@
 //! Modules that are removed, and those that cannot be.
 
-use crate::{add, address, function, kit, session};
-use jitlink::RemoveError;
+use crate::{add, address, function, kit, options, session};
+use jitlink::{LinkOptions, RemoveError};
 
 #[test]
 fn removal_frees_memory_and_names() {
@@ -115,4 +115,45 @@ fn removing_and_linking_again_and_again_keeps_what_is_there_right() {
     let linked = modules.iter().flatten().count();
     assert_eq!(executor.segments().len(), linked);
     assert_eq!(kit::image::BASE & 0xfff, 0);
+}
+
+/// A module that is updated to need one that needs it.
+fn two_that_need_each_other(a: &jitlink::Library, b: &jitlink::Library) -> [jitlink::Module; 2] {
+    let options = LinkOptions { updatable: true, ..options() };
+    let first = a.link(&kit::inputs(&[("f.o", &function("f", "global", &[]))]), &options).unwrap();
+    let second = add(b, "g.o", &function("g", "global", &["f"])).unwrap();
+    // SAFETY: nothing runs in an image.
+    unsafe { first.update(&kit::inputs(&[("h.o", &function("h", "global", &["g"]))])) }.unwrap();
+    [first, second]
+}
+
+#[test]
+fn modules_that_need_each_other_cannot_be_removed_and_go_with_their_session() {
+    for names in [["main", "main"], ["main", "other"]] {
+        let (session, executor) = session();
+        let [a, b] = names.map(|name| session.library(name));
+        a.search(&b);
+        b.search(&a);
+        let [first, second] = two_that_need_each_other(&a, &b);
+        let third = add(&b, "i.o", &function("i", "global", &["f"])).unwrap();
+        let needed = |module: &jitlink::Module| match module.remove() {
+            Err(RemoveError::Needed { dependents, .. }) => dependents,
+            other => panic!("it must be refused: {other:?}"),
+        };
+        assert_eq!((needed(&first), needed(&second)), (vec!["g.o".into(), "i.o".into()], vec!["f.o".into()]));
+        drop((first, second, third, a, b, session));
+        assert!(executor.segments().is_empty());
+    }
+}
+
+#[test]
+fn modules_that_need_each_other_stay_while_a_handle_is_held() {
+    let (session, executor) = session();
+    let main = session.library("main");
+    let [first, second] = two_that_need_each_other(&main, &main);
+    let alone = add(&main, "j.o", &function("j", "global", &["f"])).unwrap();
+    let (gone, handle) = (address(&alone, "j"), second.lookup("g").unwrap());
+    drop((first, second, alone, main, session));
+    let is_there = |address| executor.segments().iter().any(|segment| segment.address == address);
+    assert!(is_there(handle.address()) && !is_there(gone));
 }

@@ -2,7 +2,7 @@
 
 use super::diff::{Fate, Origin, Tracker, is_pointer};
 use super::identity::Class;
-use super::{Baseline, BlockRecord, NameRecord, ObjectRecord};
+use super::{Baseline, BlockRecord, NameRecord, ObjectRecord, groups, identity};
 use crate::addr::Addr;
 use crate::graph::{BlockId, LinkGraph, ObjectId, Scope, SymbolId, Value};
 use crate::link::entries::Entry;
@@ -80,6 +80,7 @@ impl Tracker<'_> {
             objects: IndexMap::default(),
             ambiguous: HashSet::new(),
             names: HashMap::default(),
+            groups: HashMap::default(),
             uses: HashMap::default(),
             boundaries: HashMap::default(),
             gathered: HashSet::new(),
@@ -119,38 +120,49 @@ struct Recorder<'r, 'b, 'a> {
     allocation: usize,
 }
 
-impl Recorder<'_, '_, '_> {
+/// A part of an old object, and whether it stays.
+type Part<'b> = (&'b BlockRecord, bool);
+
+impl<'b> Recorder<'_, 'b, '_> {
     fn graph(&self) -> &LinkGraph<'_> {
         self.placed.graph
     }
 
     fn objects(&self, changes: &mut Changes) {
+        let (mut place, mut parts) = (HashMap::new(), Vec::new());
         for (id, object) in self.graph().objects().filter(|(_, object)| !object.path.is_empty()) {
-            let record = self.object(id, changes);
+            let record = self.object(id, &mut parts, changes);
+            place.insert(id, changes.objects.len());
             changes.objects.push((object.name.clone(), record));
         }
+        for (object, group) in groups::kept(self.graph()) {
+            if let Some(&place) = place.get(&object) {
+                changes.objects[place].1.groups.push(group.into());
+            }
+        }
+        retire(&parts, changes);
     }
 
-    fn object(&self, id: ObjectId, changes: &mut Changes) -> ObjectRecord {
+    /// The record of an object; the parts of its old one, and whether each stays, are added to `parts`.
+    fn object(&self, id: ObjectId, parts: &mut Vec<Part<'b>>, changes: &mut Changes) -> ObjectRecord {
         let graph = self.graph();
         let object = graph.object(id);
-        let none = ObjectRecord::default();
-        let old = self.tracker.old(graph, id).unwrap_or(&none);
+        let old = self.tracker.old(graph, id).map_or(&[][..], |old| &old.blocks);
         let mut record = ObjectRecord::default();
-        let mut kept = vec![false; old.blocks.len()];
+        let mut kept = vec![false; old.len()];
         for section in object.sections.clone() {
             for block in graph.sections[section as usize].blocks.clone().map(BlockId) {
                 match self.tracker.fates[block.index()] {
                     Fate::Kept(index) => {
                         kept[index] = true;
-                        record.blocks.push(self.kept(block, &old.blocks[index], changes));
+                        record.blocks.push(self.kept(block, &old[index], changes));
                     }
                     Fate::Fresh => record.blocks.extend(self.fresh(block, changes)),
                     Fate::Dropped => {}
                 }
             }
         }
-        self.retire(old, &kept, changes);
+        parts.extend(old.iter().zip(kept));
         for index in object.symbols.clone() {
             let (symbol, canonical) = (&graph.symbols[index as usize], graph.canonical[index as usize]);
             if symbol.scope == Scope::Local || symbol.name.is_empty() {
@@ -171,10 +183,12 @@ impl Recorder<'_, '_, '_> {
         let graph = self.graph();
         let identity = self.tracker.identities.get(id.index())?.as_ref().filter(|_| graph.is_live(id))?;
         let (block, section) = (graph.block(id), graph.section(graph.block(id).section));
+        let (name, group) = identity::place(graph, id);
         changes.live += 1;
         Some(BlockRecord {
-            section: section.name.into(),
-            group: section.group.map_or(&b""[..], |group| graph.groups[group.index()].name).into(),
+            section: name.into(),
+            group: group.into(),
+            role: section.role,
             ordinal: identity.ordinal,
             class: identity.class,
             fingerprint: identity.fingerprint,
@@ -193,6 +207,12 @@ impl Recorder<'_, '_, '_> {
         if record.class == Class::Text {
             return record;
         }
+        if let (Class::Data, Some(identity)) = (record.class, &self.tracker.identities[id.index()]) {
+            // It may be in another place of the object, where the next update will look for it.
+            let (section, group) = identity::place(self.graph(), id);
+            (record.section, record.group, record.ordinal) = (section.into(), group.into(), identity.ordinal);
+            (record.fingerprint, record.variables) = (identity.fingerprint, identity.variables.clone());
+        }
         let now: HashMap<u32, u64> = self.pointers(id).into_iter().collect();
         for (offset, value) in &mut record.pointers {
             let Some(&new) = now.get(offset).filter(|new| **new != *value) else { continue };
@@ -209,30 +229,6 @@ impl Recorder<'_, '_, '_> {
         let pointers = graph.edges(id).iter().filter(|edge| is_pointer(graph, edge));
         let value = |target: SymbolId| self.placed.addresses.symbols[target.index()];
         pointers.map(|edge| (edge.offset, value(edge.target).wrapping_add(edge.addend as u64))).collect()
-    }
-
-    /// Counts what of an old object is not in use any more; what the data that stays still points to is held. Arrays of
-    /// finalisers stay in use whatever the new object says.
-    fn retire(&self, old: &ObjectRecord, kept: &[bool], changes: &mut Changes) {
-        let gone = |record: &BlockRecord, kept: bool| !kept && record.class != Class::Initialisers;
-        let parts = || old.blocks.iter().zip(kept);
-        let retired = || parts().filter(|(record, kept)| gone(record, **kept)).map(|(record, _)| record);
-        for record in retired() {
-            *changes.retired.entry(record.allocation as usize).or_default() += 1;
-        }
-        let replaced: HashSet<Addr> = changes.pointers.iter().map(|change| change.address).collect();
-        let data = parts().filter(|(record, kept)| record.class != Class::Text && !gone(record, **kept));
-        let left = data
-            .map(|(record, _)| record)
-            .flat_map(|record| record.pointers.iter().map(move |(offset, value)| (record, *offset, *value)));
-        for (record, offset, value) in left {
-            if replaced.contains(&(record.address + u64::from(offset))) {
-                continue;
-            }
-            let holds = |gone: &&BlockRecord| value.wrapping_sub(gone.address.0) <= gone.size;
-            let target = retired().find(holds);
-            changes.held.extend(target.map(|target| target.allocation as usize));
-        }
     }
 
     /// What the batch's names mean.
@@ -297,6 +293,32 @@ impl Recorder<'_, '_, '_> {
     }
 }
 
+/// Counts what of the old objects is not in use any more; what the data that stays still points to is held. Arrays of finalisers
+/// stay in use whatever the new objects say.
+fn retire(parts: &[Part<'_>], changes: &mut Changes) {
+    let is_gone = |(record, kept): &Part<'_>| !kept && record.class != Class::Initialisers;
+    let mut retired: Vec<&BlockRecord> = parts.iter().filter(|part| is_gone(part)).map(|(record, _)| *record).collect();
+    retired.sort_unstable_by_key(|record| (record.address, record.size));
+    for record in &retired {
+        *changes.retired.entry(record.allocation as usize).or_default() += 1;
+    }
+    if retired.is_empty() {
+        return;
+    }
+    let replaced: HashSet<Addr> = changes.pointers.iter().map(|change| change.address).collect();
+    let data = parts.iter().filter(|part| part.0.class != Class::Text && !is_gone(part));
+    let pointers = data.flat_map(|(record, _)| record.pointers.iter().map(move |pointer| (record, *pointer)));
+    for (record, (offset, value)) in pointers {
+        if !replaced.contains(&(record.address + u64::from(offset))) {
+            // No two overlap, but a pointer to the end of one may point to the start of the next.
+            let before = retired.partition_point(|record| record.address.0 <= value);
+            let ends_after = |record: &&&BlockRecord| value - record.address.0 <= record.size;
+            let targets = retired[..before].iter().rev().take_while(ends_after);
+            changes.held.extend(targets.map(|target| target.allocation as usize));
+        }
+    }
+}
+
 impl Changes {
     /// Keeps all code that the update replaces: something that cannot be changed still points to it.
     pub fn hold_replaced(&mut self) {
@@ -331,7 +353,9 @@ impl Baseline {
         }
         let places: Vec<usize> = changes.objects.iter().map(|(name, _)| place_of(&mut self.objects, name)).collect();
         for &place in &places {
-            for name in std::mem::take(&mut self.objects[place]).uses {
+            let old = std::mem::take(&mut self.objects[place]);
+            self.give_up_groups(place as u32, &old);
+            for name in old.uses {
                 if let MapEntry::Occupied(mut uses) = self.uses.entry(name) {
                     *uses.get_mut() -= 1;
                     if *uses.get() == 0 {
@@ -345,10 +369,13 @@ impl Baseline {
             let entry = new.slot.map(|(slot, index)| (slot, index as u32));
             self.names.insert(name, NameRecord { owner, address: new.address, size: new.size, entry });
         }
-        for (place, (_, record)) in places.into_iter().zip(changes.objects) {
+        for (place, (_, mut record)) in places.into_iter().zip(changes.objects) {
+            let outside = record.uses.iter().filter(|name| !self.names.contains_key(*name));
+            record.outside = outside.cloned().collect();
             for name in &record.uses {
                 *self.uses.entry_ref(name).or_insert(0) += 1;
             }
+            self.take_groups(place as u32, &record);
             self.objects[place] = record;
         }
         self.boundaries.extend(changes.boundaries);

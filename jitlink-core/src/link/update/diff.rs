@@ -1,6 +1,6 @@
 //! What of the new objects stands already, and what has to be linked again.
 
-use super::identity::{self, Class, Identity, identities};
+use super::identity::{Class, Identity, identities};
 use super::matching::Matching;
 use super::{Baseline, BlockRecord, ObjectRecord};
 use crate::addr::Addr;
@@ -10,7 +10,6 @@ use crate::link::entries::is_entered;
 use crate::link::groups::is_discarded;
 use crate::reloc::{Base, Subject};
 use hashbrown::{HashMap, HashSet};
-use rustc_hash::FxBuildHasher;
 
 /// What becomes of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +61,14 @@ impl<'b> Tracker<'b> {
                 return Err(errors);
             }
         }
-        let identities = identities(graph);
+        let identities = identities(graph, &origins);
         let fates = vec![Fate::Fresh; graph.blocks.len()];
         let mut tracker = Tracker { base, identities, fates, origins, removed: Vec::new(), skips_initialisers: false };
         if let Some(base) = base {
             tracker.match_objects(graph, base, &mut errors);
             tracker.check_dropped(graph, &mut errors);
             tracker.find_removed(graph, base, &mut errors);
-            tracker.spread(graph);
+            tracker.spread(graph, base);
             tracker.check_moves(graph, base, &mut errors);
             tracker.check_narrow(graph, &mut errors);
             if !errors.is_empty() {
@@ -133,56 +132,6 @@ impl<'b> Tracker<'b> {
         }
     }
 
-    /// Links again what refers directly to something that is linked again.
-    fn spread(&mut self, graph: &LinkGraph<'_>) {
-        let removed: HashSet<&[u8]> = self.removed.iter().copied().collect();
-        let unwind = identity::unwind_records(graph);
-        let mut referrers: HashMap<BlockId, Vec<BlockId>, FxBuildHasher> = HashMap::default();
-        let mut work: Vec<BlockId> = Vec::new();
-        for block in (0..graph.blocks.len()).map(BlockId::new) {
-            let text = self.identities[block.index()].as_ref().is_some_and(|identity| identity.class == Class::Text);
-            if !text {
-                continue;
-            }
-            match self.fates[block.index()] {
-                Fate::Fresh => work.push(block),
-                Fate::Dropped => {}
-                Fate::Kept(_) => {
-                    let records = identity::records_of(&unwind, block);
-                    for edge in std::iter::once(block).chain(records).flat_map(|from| graph.edges(from)) {
-                        let target = graph.canonical(edge.target);
-                        let symbol = graph.symbol(target);
-                        let moved = match symbol.value {
-                            Value::Block { .. } if is_entered(graph, target) => continue,
-                            Value::Block { block: target, .. } if target == block => continue,
-                            // What stays has the slots that it was linked with, and the module has one handle.
-                            Value::Block { block: target, .. } if [graph.got, graph.handle].contains(&Some(target)) => {
-                                continue;
-                            }
-                            Value::Block { block: target, .. } => {
-                                let stays = matches!(self.fates[target.index()], Fate::Kept(_));
-                                referrers.entry(target).or_default().push(block);
-                                !stays
-                            }
-                            _ => symbol.scope != Scope::Local && removed.contains(symbol.name.bytes()),
-                        };
-                        if moved && self.fates[block.index()] != Fate::Fresh {
-                            self.fates[block.index()] = Fate::Fresh;
-                            work.push(block);
-                        }
-                    }
-                }
-            }
-        }
-        while let Some(moved) = work.pop() {
-            for &block in referrers.get(&moved).into_iter().flatten() {
-                if std::mem::replace(&mut self.fates[block.index()], Fate::Fresh) != Fate::Fresh {
-                    work.push(block);
-                }
-            }
-        }
-    }
-
     /// Names of the replaced objects that nothing defines any more; an error for each that others of the module need.
     fn find_removed(&mut self, graph: &LinkGraph<'_>, base: &'b Baseline, errors: &mut Vec<LinkError>) {
         let of = |origin: Origin| -> HashSet<&[u8]> {
@@ -225,12 +174,13 @@ impl<'b> Tracker<'b> {
                 continue;
             }
             let Some(record) = base.name(symbol.name.bytes()) else { continue };
-            let (entered, class) = match symbol.value {
+            let entered = is_entered(graph, id);
+            let (now, class) = match symbol.value {
                 Value::Block { block, .. } if self.fates[block.index()] == Fate::Fresh => {
-                    let class = self.identities[block.index()].as_ref().map(|identity| identity.class);
-                    (is_entered(graph, id), class)
+                    (None, self.identities[block.index()].as_ref().map(|identity| identity.class))
                 }
-                // Where it was, or somebody else's by now; common symbols are looked at where they yield.
+                Value::Block { .. } => (self.standing(graph, base, id), None),
+                Value::Absolute(address) => (Some(Addr(address)), None),
                 _ => continue,
             };
             let object = graph.object(symbol.object).name.clone();
@@ -238,10 +188,10 @@ impl<'b> Tracker<'b> {
                 let (now, before) = if entered { ("function", "variable") } else { ("variable", "function") };
                 let what = format!("{} is a {now} now, but was a {before}", symbol.name);
                 errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
-            } else if !entered && class != Some(Class::Text) {
+            } else if !entered && class == Some(Class::Data) {
                 let what = format!("the variable {} would move, and its value be lost", symbol.name);
                 errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
-            } else if !entered {
+            } else if !entered && now != Some(record.address) {
                 let batch = graph.objects().filter_map(|(_, object)| base.objects.get(&object.name));
                 let within = batch.filter(|old| old.uses.iter().any(|name| **name == *symbol.name.bytes())).count();
                 if base.uses(symbol.name.bytes()) > within {
@@ -297,7 +247,7 @@ impl<'b> Tracker<'b> {
     }
 
     /// Where a definition stands already.
-    fn standing(&self, graph: &LinkGraph<'_>, base: &Baseline, id: SymbolId) -> Option<Addr> {
+    pub(super) fn standing(&self, graph: &LinkGraph<'_>, base: &Baseline, id: SymbolId) -> Option<Addr> {
         let symbol = graph.symbol(id);
         match symbol.value {
             Value::Block { block, .. } if graph.handle == Some(block) => Some(base.handle),
@@ -412,12 +362,8 @@ fn yield_to_others(graph: &mut LinkGraph<'_>, base: &Baseline, origins: &mut [Or
             continue;
         }
         let object = || graph.object(symbol.object).name.clone();
-        let in_group = match symbol.value {
-            Value::Block { block, .. } => graph.section(graph.block(block).section).group.is_some(),
-            _ => false,
-        };
         match (origin, record.owner) {
-            (Origin::Own, Some(owner)) if symbol.linkage == Linkage::Strong && !in_group => {
+            (Origin::Own, Some(owner)) if symbol.linkage == Linkage::Strong => {
                 let first = base.objects.get_index(owner as usize).map_or_else(String::new, |(name, _)| name.clone());
                 errors.push(LinkError::Duplicate { symbol: symbol.name.to_string(), first, second: object() });
             }
@@ -425,6 +371,7 @@ fn yield_to_others(graph: &mut LinkGraph<'_>, base: &Baseline, origins: &mut [Or
                 let what = format!("{} was a tentative definition, and its value would be lost", symbol.name);
                 errors.push(LinkError::NotUpdatable { object: object(), what, advice: RESTART.into() });
             }
+            // Of a weak definition and a larger tentative one, the tentative one would count in a link of all.
             (Origin::Common, _) if symbol.size > record.size => {
                 let what = format!("{} grew from {:#x} to {:#x} bytes", symbol.name, record.size, symbol.size);
                 errors.push(LinkError::NotUpdatable { object: object(), what, advice: RESTART.into() });

@@ -1,5 +1,6 @@
 //! What makes a block the same as one of an earlier link: its bytes, and what its edges refer to.
 
+use super::diff::Origin;
 use crate::graph::{
     BlockId, Content, GroupId, LinkGraph, Protection, Role, Scope, Symbol, SymbolId, SymbolKind, Value,
 };
@@ -51,7 +52,7 @@ pub(super) struct Identity {
 }
 
 /// The identities of all loaded blocks of the inputs; `None` for others, and for unwind records, which follow their functions.
-pub(super) fn identities(graph: &LinkGraph<'_>) -> Vec<Option<Identity>> {
+pub(super) fn identities(graph: &LinkGraph<'_>, origins: &[Origin]) -> Vec<Option<Identity>> {
     let definitions = definitions(graph);
     let mut identities: Vec<Option<Identity>> = vec![None; graph.blocks.len()];
     for (_, object) in graph.objects() {
@@ -77,13 +78,20 @@ pub(super) fn identities(graph: &LinkGraph<'_>) -> Vec<Option<Identity>> {
     let unwind = unwind_records(graph);
     for index in 0..identities.len() {
         if identities[index].is_some() {
-            let print = fingerprint(graph, &identities, BlockId::new(index), definitions.of(index as u32), &unwind);
+            let print =
+                fingerprint((graph, origins), &identities, BlockId::new(index), definitions.of(index as u32), &unwind);
             if let Some(identity) = &mut identities[index] {
                 identity.fingerprint = print;
             }
         }
     }
     identities
+}
+
+/// The section and the group that a block is in; with the block's number they tell it from others of its object.
+pub(super) fn place<'g>(graph: &'g LinkGraph<'_>, block: BlockId) -> (&'g [u8], &'g [u8]) {
+    let section = graph.section(graph.block(block).section);
+    (section.name, section.group.map_or(b"", |group| graph.groups[group.index()].name))
 }
 
 /// Each function's unwind records, sorted by function.
@@ -152,7 +160,7 @@ impl Print {
 }
 
 fn fingerprint(
-    graph: &LinkGraph<'_>,
+    (graph, origins): (&LinkGraph<'_>, &[Origin]),
     identities: &[Option<Identity>],
     id: BlockId,
     definitions: &[(u32, u64, SymbolId)],
@@ -183,14 +191,14 @@ fn fingerprint(
     for edge in graph.edges(id) {
         print.number(u64::from(edge.offset) << 16 | u64::from(edge.row));
         print.number(edge.addend as u64);
-        target(&mut print, graph, identities, object, edge.target);
+        target(&mut print, (graph, origins), identities, object, edge.target);
     }
     for record in records_of(unwind, id) {
         for edge in graph.edges(record) {
             // The record's reference to this block says nothing new.
             if !matches!(graph.symbol(edge.target).value, Value::Block { block, .. } if block == id) {
                 print.number(edge.addend as u64);
-                target(&mut print, graph, identities, object, edge.target);
+                target(&mut print, (graph, origins), identities, object, edge.target);
             }
         }
     }
@@ -200,7 +208,7 @@ fn fingerprint(
 /// What an edge refers to, as far as it can be told before addresses are known: names by name, the object's own parts by place.
 fn target(
     print: &mut Print,
-    graph: &LinkGraph<'_>,
+    (graph, origins): (&LinkGraph<'_>, &[Origin]),
     identities: &[Option<Identity>],
     object: crate::graph::ObjectId,
     symbol: SymbolId,
@@ -222,7 +230,12 @@ fn target(
             print.number(identities[block.index()].as_ref().map_or(u64::MAX, |identity| u64::from(identity.ordinal)));
             print.number(offset);
         }
-        Value::Absolute(address) if definition.name.is_empty() => {
+        // Numbers of others, and what a weak definition of its own gives way to, are known by name.
+        Value::Absolute(address)
+            if definition.name.is_empty()
+                || definition.scope == Scope::Local
+                || origins[canonical.index()] == Origin::Own && definition.object == object =>
+        {
             print.number(3);
             print.number(address);
         }

@@ -1,7 +1,7 @@
 //! Finds the parts of an object among those of the object that it replaces.
 
 use super::diff::{Fate, RESTART};
-use super::identity::{Class, Identity, Variable};
+use super::identity::{self, Class, Identity, Variable};
 use super::{Baseline, ObjectRecord};
 use crate::error::LinkError;
 use crate::graph::{BlockId, LinkGraph, ObjectId};
@@ -40,11 +40,12 @@ impl<'m, 'a> Matching<'m, 'a> {
     }
 
     pub(super) fn run(&mut self, base: &Baseline, errors: &mut Vec<LinkError>) {
-        self.match_text();
+        self.match_same(Class::Text);
+        self.match_same(Class::Data);
         self.match_initialisers();
         self.match_variables(|variable| &variable.name);
         self.match_variables(Variable::plain);
-        self.match_nameless(errors);
+        self.check_nameless(errors);
         self.check_lost_variables(errors);
         self.check_gathered(base, errors);
     }
@@ -72,9 +73,8 @@ impl<'m, 'a> Matching<'m, 'a> {
     }
 
     fn key(&self, block: BlockId, identity: &Identity) -> Key<'m> {
-        let section = self.graph.section(self.graph.block(block).section);
-        let group = section.group.map_or(&b""[..], |group| self.graph.groups[group.index()].name);
-        (section.name, group, identity.ordinal)
+        let (section, group) = identity::place(self.graph, block);
+        (section, group, identity.ordinal)
     }
 
     fn by_key(&self, class: Class) -> HashMap<Key<'m>, usize> {
@@ -82,9 +82,10 @@ impl<'m, 'a> Matching<'m, 'a> {
         of_class.map(|(index, record)| ((&*record.section, &*record.group, record.ordinal), index)).collect()
     }
 
-    fn match_text(&mut self) {
-        let old = self.by_key(Class::Text);
-        for (block, identity) in self.blocks(Class::Text) {
+    /// What looks the same in the same place of the object is the same.
+    fn match_same(&mut self, class: Class) {
+        let old = self.by_key(class);
+        for (block, identity) in self.blocks(class) {
             if let Some(&record) = old.get(&self.key(block, identity))
                 && self.old.blocks[record].fingerprint == identity.fingerprint
             {
@@ -134,19 +135,21 @@ impl<'m, 'a> Matching<'m, 'a> {
         }
     }
 
+    /// Whether variables can stay where they were: with their alignment, in each thread or not, in a run that is walked over or not.
     fn fits(&self, block: BlockId, record: usize) -> bool {
-        self.old.blocks[record].address.0.is_multiple_of(self.graph.block(block).align())
+        let (section, record) = (self.graph.section(self.graph.block(block).section), &self.old.blocks[record]);
+        let same_run = section.gathered == record.gathered && (!record.gathered || *section.name == *record.section);
+        same_run && section.role == record.role && record.address.0.is_multiple_of(self.graph.block(block).align())
     }
 
     /// Data without a name is what it was if nothing of it changed; it is not known what else it could be.
-    fn match_nameless(&mut self, errors: &mut Vec<LinkError>) {
+    fn check_nameless(&self, errors: &mut Vec<LinkError>) {
         let old = self.by_key(Class::Data);
-        for (block, identity) in self.blocks(Class::Data).filter(|(_, identity)| identity.variables.is_empty()) {
+        let nameless = self.blocks(Class::Data).filter(|(_, identity)| identity.variables.is_empty());
+        for (block, identity) in nameless.filter(|(block, _)| !self.is_kept(*block)) {
             let size = self.graph.block(block).size();
             let Some(&record) = old.get(&self.key(block, identity)).filter(|_| size > 0) else { continue };
-            if self.old.blocks[record].fingerprint == identity.fingerprint {
-                self.take(block, record);
-            } else if self.old.blocks[record].variables.is_empty() {
+            if self.old.blocks[record].variables.is_empty() {
                 let what = "data without names changed, so that its values cannot be kept".to_string();
                 errors.push(self.refused(block, what));
             }
@@ -180,7 +183,7 @@ impl<'m, 'a> Matching<'m, 'a> {
                     format!("{name} shares its section with variables that came, went or changed their size")
                 }
                 () => {
-                    format!("{name} cannot be told from another variable of its name, or must be aligned differently")
+                    format!("{name} cannot be told from another variable of its name, or must be placed differently")
                 }
             };
             errors.push(self.refused(block, format!("{what}, so that its value cannot be kept")));

@@ -14,9 +14,11 @@
 
 mod changes;
 mod diff;
+mod groups;
 mod identity;
 mod matching;
 mod names;
+mod spread;
 
 pub(super) use changes::Placed;
 pub use changes::{Changes, PointerChange};
@@ -27,7 +29,7 @@ use crate::addr::Addr;
 use crate::arch::Target;
 use crate::error::LinkErrors;
 use crate::executor::Executor;
-use crate::graph::Name;
+use crate::graph::{Name, Role};
 use crate::input::Input;
 use crate::registry::Registry;
 use hashbrown::{HashMap, HashSet};
@@ -80,6 +82,8 @@ pub struct Baseline {
     ambiguous: HashSet<String>,
     /// What is not local to an object.
     names: HashMap<Box<[u8]>, NameRecord, FxBuildHasher>,
+    /// The object that has the copy of a COMDAT group that counts, by the group's name.
+    groups: HashMap<Box<[u8]>, u32, FxBuildHasher>,
     /// How many objects refer to a name without defining it, whoever defines it.
     uses: HashMap<Box<[u8]>, usize, FxBuildHasher>,
     /// The ends of runs of gathered sections that the program walks over.
@@ -99,6 +103,10 @@ struct ObjectRecord {
     defines: Vec<Box<[u8]>>,
     /// The names that it needs from other objects.
     uses: Vec<Box<[u8]>>,
+    /// Those of them that nothing of the module defined when it was linked.
+    outside: Vec<Box<[u8]>>,
+    /// The COMDAT groups of which its copy counts.
+    groups: Vec<Box<[u8]>>,
 }
 
 /// Where a block is.
@@ -106,6 +114,7 @@ struct ObjectRecord {
 struct BlockRecord {
     section: Box<[u8]>,
     group: Box<[u8]>,
+    role: Role,
     ordinal: u32,
     class: Class,
     fingerprint: u128,
