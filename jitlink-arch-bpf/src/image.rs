@@ -5,6 +5,8 @@
 //! one link serves the virtual machine (which runs the bytes where they are) and the kernel (which takes one array of instructions
 //! a program, and descriptors instead of addresses).
 
+use crate::btf::ext::{CoreRelo, LineInfo};
+use crate::btf::{Btf, TypeId};
 use jitlink_core::graph::Protection;
 use jitlink_core::{Addr, Endian};
 
@@ -29,6 +31,34 @@ pub struct BpfImage {
     pub license: String,
     /// The number in section `version`, which old kernels check for some programs.
     pub version: u32,
+    /// Types of the program, and what they say of its instructions.
+    pub types: ImageTypes,
+}
+
+/// The merged types of a program's objects, and what `.BTF.ext` says of instructions, by address.
+#[derive(Clone, Debug, Default)]
+pub struct ImageTypes {
+    /// The types. Lists of sections say where variables lie from the start of their section's first block.
+    pub btf: Btf,
+    /// Functions: the first instruction, and the type (of kind `FUNC`).
+    pub functions: Vec<(Addr, TypeId)>,
+    /// Source lines: the first instruction of each. Offsets in them are not used; names and texts are strings of `btf`.
+    pub lines: Vec<(Addr, LineInfo)>,
+    /// Instructions that depend on the types of the machine that runs them (CO-RE). Strings and types are those of `btf`.
+    pub relocations: Vec<(Addr, CoreRelo)>,
+}
+
+/// A line of a program's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceLine<'i> {
+    /// The file's name, as the compiler was told it.
+    pub file: &'i str,
+    /// The number of the line, from 1.
+    pub line: u32,
+    /// The column, from 1; 0 if it is not known.
+    pub column: u16,
+    /// The text of the line.
+    pub text: &'i [u8],
 }
 
 /// A run of the program's memory.
@@ -167,6 +197,16 @@ impl BpfImage {
     pub fn reference_at(&self, address: Addr) -> Option<Target> {
         let found = self.references.binary_search_by_key(&address, |reference| reference.address);
         found.ok().map(|index| self.references[index].target)
+    }
+
+    /// The source line of the instruction at an address, if the objects say it.
+    pub fn line_at(&self, address: Addr) -> Option<SourceLine<'_>> {
+        let function = self.function_at(address)?;
+        let after = self.types.lines.partition_point(|(start, _)| *start <= address);
+        let (_, line) = self.types.lines[..after].last().filter(|(start, _)| *start >= function.address)?;
+        let btf = &self.types.btf;
+        let text = btf.string(line.text).unwrap_or_default();
+        Some(SourceLine { file: btf.name(line.file), line: line.line, column: line.column, text })
     }
 
     /// The programs: functions that can be loaded and run.

@@ -52,7 +52,6 @@ fn share_texts(object: &mut ObjectBuilder<'_, '_>) {
         .filter(|(_, section)| is_text(section.name))
         .map(|(id, _)| id)
         .collect();
-    sections.iter().for_each(|&section| object.section_mut(section).retain = true);
     let graph = object.graph();
     let in_text = |symbol: &Symbol<'_>| match symbol.value {
         Value::Block { block, .. } => sections.contains(&graph.block(block).section),
@@ -61,7 +60,10 @@ fn share_texts(object: &mut ObjectBuilder<'_, '_>) {
     let all = graph.symbols().len();
     let own = all - symbols_of(graph, object.id()).count()..all;
     let symbols: Vec<SymbolId> = own.map(SymbolId::new).filter(|&id| in_text(graph.symbol(id))).collect();
-    symbols.into_iter().for_each(|id| object.symbol_mut(id).linkage = Linkage::Weak);
+    for id in symbols {
+        object.symbol_mut(id).linkage = Linkage::Weak;
+        object.retain(id);
+    }
 }
 
 /// The object's sections.

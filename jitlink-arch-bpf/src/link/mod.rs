@@ -6,35 +6,65 @@
 //! for a link into plain buffers.
 
 mod capture;
+mod declared;
+mod externs;
+mod kconfig;
+mod layout;
 mod legacy;
+mod look;
+mod maps;
+mod merged;
+mod types;
+pub(crate) mod write;
+
+pub use kconfig::Kconfig;
 
 use crate::image::BpfImage;
 use capture::Collected;
+use externs::Outside;
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::input::Input;
 use jitlink_core::link::{LinkOptions, Linked, NoSymbols, Stage};
 use jitlink_core::{Addr, LinkError, LinkErrors, Registry};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use types::Types;
 
 /// How BPF objects are linked, besides what every link is told.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct BpfOptions {}
+pub struct BpfOptions {
+    /// The configuration of the kernel that the program is for.
+    pub kconfig: Kconfig,
+}
 
 /// Notes what a link of BPF objects knows.
 #[derive(Clone, Debug, Default)]
 pub struct Capture {
-    collected: Arc<Mutex<Option<Collected>>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    types: Types,
+    outside: Vec<Outside>,
+    collected: Option<Collected>,
 }
 
 impl Capture {
     /// Adds the passes of a capture to a link's options. They serve one link at a time.
-    pub fn add(options: &mut LinkOptions, _bpf: &BpfOptions) -> Capture {
+    pub fn add(options: &mut LinkOptions, bpf: &BpfOptions) -> Capture {
         let capture = Capture::default();
-        let collected = Arc::clone(&capture.collected);
+        let (state, kconfig) = (Arc::clone(&capture.state), bpf.kconfig.clone());
+        options.pipeline.add(Stage::BeforePrune, "BPF types and names of the kernel", move |graph, _| {
+            let types = Types::read(graph)?;
+            let outside = externs::define(graph, &types, &kconfig)?;
+            layout::gather(graph);
+            *lock(&state) = State { types, outside, collected: None };
+            Ok(())
+        });
+        let state = Arc::clone(&capture.state);
         options.pipeline.add(Stage::AfterFixup, "BPF image", move |graph, context| {
-            let seen = Collected::of(graph, context)?;
-            *collected.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+            let mut state = lock(&state);
+            state.collected = Some(Collected::of(graph, context, &state.types, &state.outside)?);
             Ok(())
         });
         capture
@@ -42,11 +72,16 @@ impl Capture {
 
     /// The image of the link that has just succeeded with these options.
     pub fn image(&self, linked: &Linked) -> Result<BpfImage, LinkErrors> {
-        let collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let collected = lock(&self.state).collected.take();
         let collected = collected
             .ok_or_else(|| LinkError::Request("there is no link whose BPF image has not been taken yet".into()))?;
         Ok(collected.into_image(linked))
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // Every change of the state is one step, so a panic elsewhere cannot leave it half done.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Links BPF objects into an image in plain buffers.

@@ -31,6 +31,10 @@ pub(crate) fn link(objects: &[(&str, Vec<u8>)]) -> Result<BpfImage, LinkErrors> 
     link_image(&registry(), &inputs(objects), &LinkOptions::default(), &BpfOptions::default())
 }
 
+pub(crate) fn link_with(objects: &[(&str, Vec<u8>)], bpf: &BpfOptions) -> Result<BpfImage, LinkErrors> {
+    link_image(&registry(), &inputs(objects), &LinkOptions::default(), bpf)
+}
+
 /// Links what the given programs need.
 pub(crate) fn link_only(objects: &[(&str, Vec<u8>)], roots: &[&str]) -> Result<BpfImage, LinkErrors> {
     let roots = Roots::Named(roots.iter().map(|name| (*name).to_string()).collect());
@@ -83,7 +87,8 @@ pub(crate) fn check_references(image: &BpfImage) {
             Target::Map(map) => image.maps[map].address,
             Target::Data { block, offset } => Addr(image.data[block].address.0.wrapping_add_signed(offset)),
             Target::Function(function) => image.functions[function].address,
-            Target::Extern(name) => image.externs[name].address.unwrap_or_default(),
+            // Only a stand-in for what the kernel has.
+            Target::Extern(_) => continue,
         };
         let word = words[index];
         let held = match word.is_wide() {

@@ -145,6 +145,11 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         id
     }
 
+    /// Keeps a symbol of this object, and all that it needs, from being pruned.
+    pub fn retain(&mut self, symbol: SymbolId) {
+        self.graph.retain(symbol);
+    }
+
     /// Changes a symbol that this object added, once more is known of it. Its name stays.
     pub fn symbol_mut(&mut self, id: SymbolId) -> &mut Symbol<'a> {
         self.graph.symbol_mut(id)

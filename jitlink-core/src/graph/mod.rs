@@ -150,6 +150,19 @@ impl<'a> LinkGraph<'a> {
         &self.sections[id.index()]
     }
 
+    /// One section, to change where and how it is placed. Its object and blocks stay.
+    pub fn section_mut(&mut self, id: SectionId) -> &mut Section<'a> {
+        &mut self.sections[id.index()]
+    }
+
+    /// Aligns every block of a section to `1 << align_log2` at least.
+    pub fn align_section(&mut self, id: SectionId, align_log2: u8) {
+        let range = self.section(id).blocks.clone();
+        for block in &mut self.blocks[range.start as usize..range.end as usize] {
+            block.align_log2 = block.align_log2.max(align_log2);
+        }
+    }
+
     /// All blocks in input order, live or not.
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = (BlockId, &Block<'a>)> {
         self.blocks.iter().enumerate().map(|(index, block)| (BlockId::new(index), block))

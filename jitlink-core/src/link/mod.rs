@@ -368,7 +368,8 @@ fn run_passes(
                 graph.canonical.extend((graph.canonical.len()..graph.symbols.len()).map(SymbolId::new));
             }
             Stage::AfterPrune | Stage::AfterLayout | Stage::BeforeFixup => dangling(name, graph, &mut errors),
-            Stage::AfterFixup => {}
+            // Files may say what only the next link will find.
+            Stage::AfterFixup | Stage::BeforeWrite => {}
         }
         LinkErrors::check(std::mem::take(&mut errors))?;
     }

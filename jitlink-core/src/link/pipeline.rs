@@ -18,6 +18,8 @@ pub enum Stage {
     BeforeFixup,
     /// Working memory holds the final bytes, readable through [`PassContext::bytes`].
     AfterFixup,
+    /// Of links to one relocatable object alone: liveness is known, and the format writes the graph next.
+    BeforeWrite,
 }
 
 /// A pass: changes the graph, or fails with a reason.

@@ -19,7 +19,7 @@ use crate::registry::Registry;
 ///
 /// Names are resolved among the inputs; what they do not define stays a reference, unless [`LinkOptions::defines`] gives it an
 /// address. With [`Roots::Exported`] everything is kept; other roots keep what they need. Of the caller's passes those of
-/// [`Stage::BeforePrune`] run. The result depends on inputs and options alone, and writing it again gives the same bytes.
+/// [`Stage::BeforePrune`] and [`Stage::BeforeWrite`] run, of the architecture's the latter. The result depends on inputs and options alone, and writing it again gives the same bytes.
 ///
 /// Fails with all that is wrong with the inputs, and if the format cannot express the result.
 pub fn relocatable(registry: &Registry, inputs: &[Input], options: &LinkOptions) -> Result<Vec<u8>, LinkErrors> {
@@ -74,6 +74,9 @@ fn combine(
     let mut causes = ();
     let marked = if prunes { prune::prune } else { prune::keep_all };
     marked(&mut graph, options, &roots, &mut causes).map_err(collected)?;
+    let mut pipeline = options.pipeline.clone();
+    graph.target.arch.add_passes(&mut pipeline);
+    run_passes(&pipeline, Stage::BeforeWrite, &mut graph, &mut nothing)?;
     eh_frame::combine_to(&mut graph, &mut Synthetic::default(), Ending::Open).map_err(collected)?;
     let names = written(&graph, names.visible(&graph), prunes);
     LinkErrors::check(names.iter().filter_map(|name| alias_of_nothing(&graph, name)).collect())?;

@@ -86,6 +86,8 @@ pub struct RowTable {
     by_raw: Arc<[u16]>,
     /// The size of each row's field.
     field_bytes: Arc<[u8]>,
+    /// How many are the architecture's.
+    own: usize,
 }
 
 impl RowTable {
@@ -102,7 +104,8 @@ impl RowTable {
             by_raw[row.raw() as usize] = (arch_rows.len() + index + 1) as u16;
         }
         let field_bytes = rows.iter().map(|row| row.field().bytes() as u8).collect();
-        Ok(RowTable { rows: rows.into(), by_raw: by_raw.into(), field_bytes })
+        let own = arch_rows.len();
+        Ok(RowTable { own, rows: rows.into(), by_raw: by_raw.into(), field_bytes })
     }
 
     /// The row that an edge indexes.
@@ -134,6 +137,12 @@ impl RowTable {
                 other => self.by_raw(other),
             },
         }
+    }
+
+    /// Whether the row is one of the architecture's own, which have no number in files.
+    #[inline]
+    pub fn is_own(&self, index: u16) -> bool {
+        usize::from(index) < self.own
     }
 
     /// All rows.

@@ -4,8 +4,8 @@ use super::sections::{Output, Plan};
 use super::symbols::{MOVED, Meaning, Table};
 use super::{Head, too_large};
 use jitlink_core::format::Relocatable;
-use jitlink_core::graph::{BlockId, Edge, LinkGraph};
-use jitlink_core::reloc::Reloc;
+use jitlink_core::graph::{BlockId, Edge, LinkGraph, Value};
+use jitlink_core::reloc::{Base, Inputs, Reloc, apply, evaluate};
 use jitlink_core::{LinkError, LinkErrors};
 use object::elf::{self, RelocationType};
 use object::write::elf::Rel;
@@ -64,6 +64,9 @@ struct Place<'p> {
 impl Place<'_> {
     fn relocate(&self, made: &mut Made, plan: &Plan<'_>, symbols: &Table<'_>, edge: &Edge) -> Result<(), LinkError> {
         let row = self.graph.rows().row(edge.row);
+        if self.graph.rows().is_own(edge.row) {
+            return self.resolve(made, plan, edge, row);
+        }
         let (symbol, moved) = match symbols.meaning(self.graph, plan, edge) {
             Meaning::Symbol(symbol, moved) => (symbol, moved),
             Meaning::Nothing if self.output.flags & elf::SHF_ALLOC.0 == 0 => {
@@ -93,6 +96,29 @@ impl Place<'_> {
             r_addend: addend,
         });
         Ok(())
+    }
+
+    /// Writes a distance within the section for which files have no relocation: the assembler had resolved it.
+    fn resolve(&self, made: &mut Made, plan: &Plan<'_>, edge: &Edge, row: &Reloc) -> Result<(), LinkError> {
+        let unsupported = |what: String| {
+            let site = Box::new(self.graph.site(self.block, edge));
+            let advice = "keep both in one section".into();
+            LinkError::Unsupported { site, what, advice }
+        };
+        let here = self.start + u64::from(edge.offset);
+        let target = match self.graph.symbol(self.graph.canonical(edge.target)).value {
+            Value::Block { block, offset } => plan.place(block).map(|(section, start)| (section, start + offset)),
+            _ => None,
+        };
+        let own = plan.place(self.block).map(|(section, _)| section);
+        let (Some((_, target)), Base::Place) = (target.filter(|(section, _)| Some(*section) == own), row.base()) else {
+            return Err(unsupported("files have no relocation for it, and its target is in another section".into()));
+        };
+        let inputs = Inputs { subject: target, addend: edge.addend, place: here, ..Inputs::default() };
+        let endian = self.graph.target().endian;
+        let value = evaluate(row, &inputs);
+        apply(row, self.field(made, edge, row), value, endian)
+            .map_err(|_| unsupported(format!("the distance, {value:#x}, does not fit its field")))
     }
 
     /// Writes an addend where files without room for it in their entries have it: in the field.

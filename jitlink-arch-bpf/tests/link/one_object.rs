@@ -1,0 +1,54 @@
+//! One object of several, as `bpftool gen object` makes it.
+
+use crate::kit::{check_references, fixtures, function, inputs, link, references, registry};
+use jitlink_arch_bpf::image::BpfImage;
+use jitlink_core::link::{LinkOptions, Roots, relocatable};
+
+fn together(objects: &[(&str, Vec<u8>)], roots: Roots) -> Vec<u8> {
+    let options = LinkOptions { roots, ..LinkOptions::default() };
+    relocatable(&registry(), &inputs(objects), &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What functions refer to, by name: the same however often the objects were linked before.
+fn meaning(image: &BpfImage) -> Vec<(String, Vec<(u64, String)>)> {
+    let mut all: Vec<_> =
+        image.functions.iter().map(|function| (function.name.clone(), references(image, &function.name))).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn linking_the_object_gives_what_linking_its_parts_does() {
+    for names in [&["one"][..], &["legacy"], &["maps"], &["shared_a", "shared_b"]] {
+        let parts = fixtures(names);
+        let once = together(&parts, Roots::Exported);
+        let image = link(&[("once", once.clone())]).unwrap();
+        check_references(&image);
+        let direct = link(&parts).unwrap();
+        if names.len() == 1 {
+            assert_eq!(meaning(&image), meaning(&direct), "{names:?}");
+        }
+        assert_eq!(image.maps.len(), direct.maps.len());
+        assert_eq!(image.license, direct.license);
+        assert_eq!(image.types.functions.len(), image.functions.len() * usize::from(names != ["legacy"]));
+        assert_eq!(image.types.lines.len(), direct.types.lines.len());
+        // Equal strings at first stand in the order of the objects, then in that of sections.
+        let again = together(&[("again", once)], Roots::Exported);
+        let third = together(&[("third", again.clone())], Roots::Exported);
+        assert!(again == third, "{names:?}: linked again, the object is another one");
+    }
+}
+
+#[test]
+fn lines_and_types_follow_what_was_pruned() {
+    let parts = fixtures(&["one"]);
+    let pruned = together(&parts, Roots::Named(vec!["second".into()]));
+    let image = link(&[("pruned", pruned)]).unwrap();
+    let names: Vec<&str> = image.functions.iter().map(|function| function.name.as_str()).collect();
+    assert_eq!(names, ["other", "scaled", "second"]);
+    check_references(&image);
+    for name in names {
+        let line = image.line_at(function(&image, name).address).unwrap();
+        assert!(String::from_utf8_lossy(line.text).contains(name), "{name}: {line:?}");
+    }
+}
