@@ -127,9 +127,11 @@ impl Family for Array {
         self.layout.check_lock(flags)?;
         self.layout.check(value, by)?;
         if flags & flag::LOCK != 0 {
-            return self.layout.store_locked(&self.values, at, value, flags);
+            self.layout.store_locked(&self.values, at, value, flags)?;
+        } else {
+            self.layout.store(&self.values, at, value, by);
         }
-        self.layout.store(&self.values, at, value, by);
+        self.layout.drop_fields(&self.values, at);
         Ok(())
     }
 

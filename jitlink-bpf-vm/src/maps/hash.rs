@@ -108,6 +108,7 @@ impl Hash {
 
     /// An element is out of its chain.
     fn release(&self, slot: u32) {
+        self.layout.drop_fields(&self.values, self.value_at(slot));
         self.slots.put(slot);
         self.used.fetch_sub(1, Ordering::Relaxed);
     }
@@ -138,6 +139,7 @@ impl Hash {
         let replacement = if self.layout.in_place() { None } else { self.slots.take_replacement() };
         let Some(slot) = replacement else {
             self.layout.store(&self.values, self.value_at(old), value, by);
+            self.layout.drop_fields(&self.values, self.value_at(old));
             self.touch(old);
             return Ok(());
         };
@@ -146,6 +148,7 @@ impl Hash {
         if let Some(lru) = &self.lru {
             lru.remove(old);
         }
+        self.layout.drop_fields(&self.values, self.value_at(old));
         self.slots.replaced(old);
         Ok(())
     }

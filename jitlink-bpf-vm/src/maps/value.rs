@@ -2,7 +2,8 @@
 //!
 //! Values start at multiples of eight. A per-CPU map has one for each CPU, one behind the other, so that what the host sees
 //! (the kernel's layout: each CPU's value rounded up to eight bytes) is a single run. Locks and timers in a value are not data:
-//! copies leave them as they are, and the host sees zeros.
+//! copies leave locks as they are, and the host sees zeros. A timer ends with the value that it is in: its field becomes zero when
+//! the value is replaced or deleted, so whoever runs timers finds there that it is not the one that was started.
 
 use super::errno::{Errno, MapResult};
 use super::spec::{MapHost, MapSpec, flag};
@@ -111,6 +112,13 @@ impl Layout {
                 self.store(memory, at, value, Writer::Host);
                 Ok(())
             }
+        }
+    }
+
+    /// Ends what lives in an element beside its data, when it is replaced or deleted.
+    pub(super) fn drop_fields(&self, memory: &Memory, at: usize) {
+        if let Some(timer) = self.timer {
+            memory.fill(at + timer, 16, 0);
         }
     }
 

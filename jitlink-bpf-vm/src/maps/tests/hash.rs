@@ -116,6 +116,31 @@ fn what_a_program_may_point_to_stays_as_it_is() {
 }
 
 #[test]
+fn timers_end_with_their_element() {
+    for kind in [MapKind::Hash, MapKind::LruHash] {
+        let map = make(MapSpec { timer_offset: Some(8), ..MapSpec::new(kind, 4, 24, 1) }).unwrap();
+        let values = map.values().unwrap();
+        let start = |key: u32| {
+            map.update(&key.to_ne_bytes(), &[1; 24], 0).unwrap();
+            let at = map.find(&key.to_ne_bytes(), 0).unwrap();
+            assert_eq!(values.to_vec(at, 24), [[1; 8], [0; 8], [0; 8]].concat());
+            values.fill(at + 8, 16, 0xee);
+            at + 8
+        };
+        let _run = running();
+        let (deleted, replaced) = (start(1), start(1));
+        assert_eq!(values.to_vec(deleted, 16), [0; 16]);
+        map.delete(&1u32.to_ne_bytes()).unwrap();
+        assert_eq!(values.to_vec(replaced, 16), [0; 16]);
+        if kind == MapKind::LruHash {
+            let evicted = start(2);
+            start(3);
+            assert_eq!(values.to_vec(evicted, 16), [0; 16]);
+        }
+    }
+}
+
+#[test]
 fn batches_give_each_element_once() {
     let map = make(MapSpec::new(MapKind::Hash, 4, 4, 64)).unwrap();
     let keys: Vec<[u8; 4]> = (0..50u32).map(u32::to_ne_bytes).collect();
