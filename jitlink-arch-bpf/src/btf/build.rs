@@ -7,7 +7,8 @@ use super::{
 /// The most parts that a record can have (`BTF_MAX_VLEN`).
 const MAX_PARTS: usize = 0xffff;
 
-/// Collects strings and records. Records may refer to ones that come later; [`finish`](Self::finish) checks all of them.
+/// Collects strings and records. Records may refer to ones that come later; [`finish`](Self::finish) checks all of
+/// them.
 #[derive(Clone, Debug)]
 pub struct BtfBuilder {
     words: Vec<u32>,

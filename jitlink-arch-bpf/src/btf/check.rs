@@ -1,9 +1,9 @@
 //! What must hold of records before anything else looks at them.
 //!
-//! Records are whole already. Three passes follow: numbers, names and ids of each record; chains of types with one successor (names,
-//! qualifiers, pointers, arrays), none of which may come back to its start; and what types contain by value, which must not come back
-//! either. Both kinds of path have at most [`LONGEST_PATH`] steps, so that following them is cheap and recursion over them is safe.
-//! Linux stops at 32 and compilers do not come near.
+//! Records are whole already. Three passes follow: numbers, names and ids of each record; chains of types with one
+//! successor (names, qualifiers, pointers, arrays), none of which may come back to its start; and what types contain by
+//! value, which must not come back either. Both kinds of path have at most [`LONGEST_PATH`] steps, so that following
+//! them is cheap and recursion over them is safe. Linux stops at 32 and compilers do not come near.
 
 use super::{Btf, BtfError, Kind, Linkage, Type, TypeId, strings};
 

@@ -36,7 +36,8 @@ impl Btf {
         u32::try_from(count * u64::from(one)).map_err(|_| self.too_large(id))
     }
 
-    /// The alignment of a value in bytes, as C lays it out: that of the largest part, at least 1, and 1 for packed structs.
+    /// The alignment of a value in bytes, as C lays it out: that of the largest part, at least 1, and 1 for packed
+    /// structs.
     pub fn align_of(&self, id: TypeId) -> Result<u32, BtfError> {
         self.align_within(id, &mut 1_000_000)
     }

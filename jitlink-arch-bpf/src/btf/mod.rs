@@ -3,14 +3,14 @@
 //! # The format
 //!
 //! BTF is a header, a list of records and a heap of strings that end with zero (`Documentation/bpf/btf.rst` and
-//! `include/uapi/linux/btf.h` of Linux). A record is three words (name, kind with a count, size or type) and a few words more
-//! for each part. Types are numbered from 1 in the order of their records; 0 is `void`.
+//! `include/uapi/linux/btf.h` of Linux). A record is three words (name, kind with a count, size or type) and a few
+//! words more for each part. Types are numbered from 1 in the order of their records; 0 is `void`.
 //!
 //! # How it is held
 //!
-//! Every field of every record is a word of 32 bits, so a [`Btf`] is one vector of words in the order of this machine, the place of each
-//! record in it, and the strings as they are. The kernel's 130,000 types take two allocations, not 130,000, and writing is the same
-//! vector in either byte order.
+//! Every field of every record is a word of 32 bits, so a [`Btf`] is one vector of words in the order of this machine,
+//! the place of each record in it, and the strings as they are. The kernel's 130,000 types take two allocations, not
+//! 130,000, and writing is the same vector in either byte order.
 //!
 //! # What always holds
 //!
@@ -21,7 +21,8 @@
 //! - no type contains itself, and no chain of names, qualifiers, pointers and arrays leads back to its start;
 //! - members lie in their struct, and sizes do not overflow.
 //!
-//! So questions about a type cannot fail, and walks over types end. Only a walk through pointers to structs may come back to where it was.
+//! So questions about a type cannot fail, and walks over types end. Only a walk through pointers to structs may come
+//! back to where it was.
 //!
 //! | module | what it does |
 //! | --- | --- |
@@ -33,6 +34,7 @@
 //! | [`merge`] | one BTF of several |
 //! | [`value`] | bytes as the fields of a type |
 //! | `retain` | only what is needed |
+//! | `loadable` | what the kernel accepts |
 //! | [`ext`] | what `.BTF.ext` says about instructions |
 
 mod build;
@@ -42,6 +44,7 @@ pub mod ext;
 mod fields;
 mod kind;
 mod layout;
+mod loadable;
 pub mod merge;
 mod parts;
 mod print;
@@ -57,6 +60,7 @@ pub use build::BtfBuilder;
 pub use error::BtfError;
 pub use kind::{Kind, Linkage};
 pub use parts::{Enumerator, Member, Param};
+pub use retain::TypeMap;
 pub use scalars::{Array, Int, SectionVar};
 pub use view::Type;
 

@@ -1,9 +1,11 @@
 //! Types as C writes them.
 //!
-//! C reads a declaration from the name outwards, BTF stores it from the outside in: `int (*f)(long)` is a pointer to a prototype with
-//! result `int`. So the declarator grows around the name while the types are followed, and what is left is the type in front.
+//! C reads a declaration from the name outwards, BTF stores it from the outside in: `int (*f)(long)` is a pointer to a
+//! prototype with result `int`. So the declarator grows around the name while the types are followed, and what is left
+//! is the type in front.
 //!
-//! Types may refer to themselves through pointers to structs without a name, so what is written is bounded: `…` stands for the rest.
+//! Types may refer to themselves through pointers to structs without a name, so what is written is bounded: `…` stands
+//! for the rest.
 
 use super::{Btf, Enumerator, Kind, Linkage, Member, Type, TypeId};
 use std::fmt::Write as _;
@@ -26,8 +28,8 @@ impl Btf {
         Printer::new(self).declaration(id, &clean(name), 0)
     }
 
-    /// What a type with a name is: the members of a struct with their offsets, the values of an enumeration, what a typedef, function or
-    /// variable is declared as, the variables of a section.
+    /// What a type with a name is: the members of a struct with their offsets, the values of an enumeration, what a
+    /// typedef, function or variable is declared as, the variables of a section.
     pub fn c_definition(&self, id: TypeId) -> String {
         let Some(ty) = self.ty(id) else { return format!("(no type {id})") };
         let name = clean(ty.name());

@@ -1,7 +1,19 @@
 //! BTF without the types that nobody needs, and sections that say where their variables are.
 
-use super::merge::{Layout, TypeMap};
+use super::merge::Layout;
 use super::{Btf, BtfBuilder, BtfError, Kind, TypeId, fields, strings::Strings};
+
+/// The new numbers of types: of one object's in the merged BTF, or of those that were kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypeMap(pub(crate) Vec<TypeId>);
+
+impl TypeMap {
+    /// The new number of a type; `void` stays what it is. A type that is not there any more, or never was, is `void`
+    /// too.
+    pub fn get(&self, old: TypeId) -> TypeId {
+        self.0.get(old.0 as usize).copied().unwrap_or_default()
+    }
+}
 
 impl Btf {
     /// The types that `roots` need, in their order, with the strings that they need. Tags stay with what they are on.
@@ -58,8 +70,9 @@ impl Btf {
         Ok(())
     }
 
-    /// Says where the variables of each section are, which compilers leave to the symbol table; variables without a place are left out of
-    /// their section. Numbers of types stay what they are. The layout is asked for object 0.
+    /// Says where the variables of each section are, which compilers leave to the symbol table; variables without a
+    /// place are left out of their section. Numbers of types stay what they are, so a section that holds nothing any
+    /// more stays too, which the kernel refuses. The layout is asked for object 0.
     pub fn fixup_datasecs(&mut self, layout: &dyn Layout) -> Result<(), BtfError> {
         let mut builder = BtfBuilder::with_strings(Strings::from_bytes(self.strings.clone()));
         for ty in self.types() {

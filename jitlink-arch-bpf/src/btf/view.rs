@@ -54,14 +54,14 @@ impl<'a> Type<'a> {
         self.len() == 0
     }
 
-    /// The flag of the kind: bit-fields in a struct, signed values in an enumeration, a union that is only declared, a tag that
-    /// stands for an attribute.
+    /// The flag of the kind: bit-fields in a struct, signed values in an enumeration, a union that is only declared, a
+    /// tag that stands for an attribute.
     pub fn flag(&self) -> bool {
         self.words[1] >> 31 != 0
     }
 
-    /// The type that it refers to by its third word: what a pointer, name, qualifier, tag, function or variable is of, and the result
-    /// of a prototype.
+    /// The type that it refers to by its third word: what a pointer, name, qualifier, tag, function or variable is of,
+    /// and the result of a prototype.
     pub fn target(&self) -> Option<TypeId> {
         self.kind().refers().then_some(TypeId(self.words[2]))
     }
@@ -148,7 +148,8 @@ impl<'a> Type<'a> {
         }
     }
 
-    /// Which member or parameter a tag belongs to; `None` if it belongs to the declaration as a whole, or if this is no tag.
+    /// Which member or parameter a tag belongs to; `None` if it belongs to the declaration as a whole, or if this is no
+    /// tag.
     pub fn component(&self) -> Option<u32> {
         (self.kind() == Kind::DeclTag && self.words[3] != u32::MAX).then(|| self.words[3])
     }

@@ -1,7 +1,8 @@
 //! Which types of the target may be the one that the program means.
 //!
-//! A candidate has the same name up to `___` and what follows (the *flavour*, by which a program tells several versions of a struct apart),
-//! and the same kind. The target's names are entered in a table once, so a search takes no time that depends on the kernel's size.
+//! A candidate has the same name up to `___` and what follows (the *flavour*, by which a program tells several versions
+//! of a struct apart), and the same kind. The target's names are entered in a table once, so a search takes no time
+//! that depends on the kernel's size.
 
 use crate::btf::{Btf, Kind, Type, TypeId};
 use hashbrown::HashTable;

@@ -1,7 +1,7 @@
 //! When a type of the target can stand for one of the program.
 //!
-//! Three relations, each as libbpf defines it (its `relo_core.c` says them in comments): members of a struct, types of the same name, and
-//! the strict one that `bpf_core_type_matches` asks for. All look through qualifiers and typedefs.
+//! Three relations, each as libbpf defines it (its `relo_core.c` says them in comments): members of a struct, types of
+//! the same name, and the strict one that `bpf_core_type_matches` asks for. All look through qualifiers and typedefs.
 
 use super::CoreProblem;
 use super::candidates::{essential, kinds_agree};
@@ -34,8 +34,8 @@ impl<'a> Compare<'a> {
         Ok((self.local.resolve(local)?, self.target.resolve(target)?))
     }
 
-    /// Whether a member of type `target` can be read as one of type `local`: integers and pointers of any size, structs of any name,
-    /// enumerations and declarations of the same name, arrays by their elements.
+    /// Whether a member of type `target` can be read as one of type `local`: integers and pointers of any size, structs
+    /// of any name, enumerations and declarations of the same name, arrays by their elements.
     pub(super) fn members(&mut self, local: TypeId, target: TypeId) -> Result<bool, CoreProblem> {
         let (mut local, mut target) = self.both(local, target)?;
         while let (Some(one), Some(other)) = (local.array(), target.array()) {
@@ -95,8 +95,9 @@ impl<'a> Compare<'a> {
         }
     }
 
-    /// Whether the target's type has all that the program's has: members and values by name, integers of the same size and sign,
-    /// arrays of the same length. Behind a pointer only names and kinds count, and a declaration goes with a definition.
+    /// Whether the target's type has all that the program's has: members and values by name, integers of the same size
+    /// and sign, arrays of the same length. Behind a pointer only names and kinds count, and a declaration goes with a
+    /// definition.
     pub(super) fn matches(&mut self, local: TypeId, target: TypeId) -> Result<bool, CoreProblem> {
         self.matches_within(local, target, false, 0)
     }

@@ -8,7 +8,8 @@ use crate::btf::{Btf, TypeId};
 /// How many members one search may look at: members without names that are held twice could take for ever.
 const MOST_MEMBERS: u32 = 1_000_000;
 
-/// Follows an access through a candidate's types; `None` if it has no such member, or one that cannot stand for the program's.
+/// Follows an access through a candidate's types; `None` if it has no such member, or one that cannot stand for the
+/// program's.
 pub(super) fn find<'t>(
     local: &Spec<'_>,
     target: &'t Btf,

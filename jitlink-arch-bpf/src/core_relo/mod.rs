@@ -2,9 +2,10 @@
 //!
 //! # The problem
 //!
-//! A program reads `task->pid`, but where `pid` lies differs from kernel to kernel. So clang notes for each such instruction which type,
-//! which member and what about it (its offset, its size, whether it exists at all) the instruction's number stands for, and whoever loads
-//! the program replaces the number by that of the kernel at hand: *compile once, run everywhere*.
+//! A program reads `task->pid`, but where `pid` lies differs from kernel to kernel. So clang notes for each such
+//! instruction which type, which member and what about it (its offset, its size, whether it exists at all) the
+//! instruction's number stands for, and whoever loads the program replaces the number by that of the kernel at hand:
+//! *compile once, run everywhere*.
 //!
 //! # The idea
 //!
@@ -14,17 +15,19 @@
 //! ```
 //!
 //! 1. `spec` follows the access string through the program's own types.
-//! 2. `candidates` finds the types of the target that have the name, whatever the flavour (`task_struct___old` is a `task_struct`).
+//! 2. `candidates` finds the types of the target that have the name, whatever the flavour (`task_struct___old` is a
+//!    `task_struct`).
 //! 3. `find` follows the same *names* through each of them, `compat` says which types can stand for which.
 //! 4. `value` computes the number, here and there. If several candidates differ in it, that is an error.
 //! 5. `patch` checks that the instruction holds the number of the program's types, and stores the other one.
 //!
-//! Where the target has no such member, relocations that ask for existence give 0. For others the instruction becomes a call of a helper that
-//! does not exist ([`POISON_HELPER`]): it is an error only if it is reached, because programs test for existence first.
+//! Where the target has no such member, relocations that ask for existence give 0. For others the instruction becomes a
+//! call of a helper that does not exist ([`POISON_HELPER`]): it is an error only if it is reached, because programs
+//! test for existence first.
 //!
-//! Results are those of libbpf (`relo_core.c`), also in that a candidate which lacked a member that another one had does not count
-//! for later relocations of the same type. They differ in two points, on purpose: a number that does not fit the instruction is an error, and the
-//! values of enumerations without a sign are not extended by one.
+//! Results are those of libbpf (`relo_core.c`), also in that a candidate which lacked a member that another one had
+//! does not count for later relocations of the same type. They differ in two points, on purpose: a number that does not
+//! fit the instruction is an error, and the values of enumerations without a sign are not extended by one.
 
 mod candidates;
 mod compat;

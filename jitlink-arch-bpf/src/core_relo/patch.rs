@@ -60,7 +60,8 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Replaces the instruction by a call that the verifier refuses and the VM stops at, so that only reaching it is an error.
+    /// Replaces the instruction by a call that the verifier refuses and the VM stops at, so that only reaching it is an
+    /// error.
     pub(super) fn poison(&mut self) {
         let endian = self.endian;
         for bytes in self.bytes.chunks_exact_mut(BYTES) {

@@ -9,7 +9,8 @@ use jitlink_core::Endian;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Number {
     pub(super) value: u64,
-    /// Whether compilers cannot but come to the same number: not so where they may choose the word that holds a bit-field.
+    /// Whether compilers cannot but come to the same number: not so where they may choose the word that holds a
+    /// bit-field.
     pub(super) certain: bool,
     /// The size and the type of the member whose offset this is, if that is no bit-field.
     pub(super) access: Option<(u32, TypeId)>,
@@ -117,8 +118,8 @@ fn bit_field(offset: u64, bits: u32, size: u32) -> Result<Place, CoreProblem> {
     }
 }
 
-/// Whether a load of one size may become one of the other: pointers may, and integers without a sign, because what is read is filled up
-/// with zeros.
+/// Whether a load of one size may become one of the other: pointers may, and integers without a sign, because what is
+/// read is filled up with zeros.
 pub(super) fn may_resize(local: (&Spec<'_>, TypeId), target: (&Spec<'_>, TypeId)) -> bool {
     let kind = |(spec, id): (&Spec<'_>, TypeId)| spec.btf.ty(id).map(|ty| (ty.kind(), ty.int()));
     match (kind(local), kind(target)) {

@@ -7,7 +7,8 @@ use jitlink_arch_bpf::core_relo::{CoreKind, Outcome, Relocator, Target};
 use jitlink_core::Endian;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What libbpf did with the relocation of this section and number: the new value, or nothing if it made the instruction invalid.
+/// What libbpf did with the relocation of this section and number: the new value, or nothing if it made the instruction
+/// invalid.
 type Decisions = BTreeMap<(String, usize), Option<i64>>;
 
 /// Lets libbpf load an object (whether the kernel takes it or not) and reads from its messages what it did.
@@ -77,7 +78,8 @@ fn every_kind_of_relocation_gives_what_libbpf_gives() {
     assert_eq!(decisions, expected);
 }
 
-/// A source that reads random members of random structs of the kernel, which it declares with other members around them.
+/// A source that reads random members of random structs of the kernel, which it declares with other members around
+/// them.
 fn random_source(kernel: &Btf, random: &mut Random) -> String {
     use jitlink_arch_bpf::btf::Kind;
     let structs: Vec<_> = kernel.types().filter(|ty| ty.kind() == Kind::Struct && !ty.name().is_empty()).collect();

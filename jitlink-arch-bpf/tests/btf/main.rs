@@ -5,6 +5,7 @@ mod core_built;
 mod core_libbpf;
 mod ext;
 mod kit;
+mod loadable;
 mod merge;
 mod read;
 mod show;

@@ -1,7 +1,7 @@
 //! Merging: what becomes one and what stays apart, with maps that lead to the same types.
 
 use crate::kit::*;
-use jitlink_arch_bpf::btf::merge::{Layout, Merged, TypeMap, compatible, merge};
+use jitlink_arch_bpf::btf::merge::{Layout, Merged, compatible, merge};
 use jitlink_arch_bpf::btf::*;
 use jitlink_core::Endian;
 use std::collections::HashMap;
@@ -187,6 +187,9 @@ fn sections_are_put_together_as_the_layout_says() {
         .collect();
     let (hidden, global) = (Linkage::Static, Linkage::Global);
     assert_eq!(vars, [("hidden", 0, hidden), ("b", 4, global), ("a", 8, global), ("hidden", 12, hidden)]);
+    let Merged { builder, maps, .. } = merge(&[&one], &Places(&[])).unwrap();
+    assert_eq!(maps[0].get(TypeId(5)), TypeId::VOID);
+    assert!(builder.finish().unwrap().types().all(|ty| ty.kind() != Kind::Datasec));
     let mut alone = one.clone();
     alone.fixup_datasecs(&layout).unwrap();
     let vars: Vec<_> = alone.ty(TypeId(5)).unwrap().section_vars().map(|var| (var.ty.0, var.offset)).collect();

@@ -238,3 +238,44 @@ fn mutated_bytes_are_refused_or_consistent() {
     }
     assert!(accepted > 1000, "only {accepted} of the mutations were accepted");
 }
+
+/// The types of [`EVERY_KIND`] that GCC 12 knows.
+const FOR_GCC: &str = r#"
+#define SEC(name) __attribute__((section(name), used))
+typedef unsigned long long u64;
+struct later;
+enum small { ZERO, ONE, MINUS = -1 };
+struct inner { char text[8]; _Bool yes; };
+struct outer {
+    int number; unsigned low : 3; signed high : 29; u64 wide;
+    struct inner inner; union { int a; float b; double c; };
+    struct later *later; const volatile int *restrict pointer; enum small small; struct outer *next; int flexible[];
+};
+int global_number = 7;
+static volatile int hidden_number;
+const char constant[] = "text";
+SEC("xdp") int program(void *context) {
+    struct outer *o = context;
+    return hidden_number + global_number + constant[1] + __builtin_preserve_access_index(o->wide);
+}
+"#;
+
+#[test]
+fn objects_of_gcc_are_read_and_written() {
+    let folder = scratch();
+    let (input, output) = (folder.path().join("input.c"), folder.path().join("output.o"));
+    std::fs::write(&input, FOR_GCC).unwrap();
+    let flags = ["-gbtf", "-mco-re", "-O2", "-c"];
+    let run = tool(&["bpf-gcc", "bpf-unknown-none-gcc"], |gcc| gcc.args(flags).arg(&input).arg("-o").arg(&output));
+    let Some(result) = run else { return };
+    assert!(result.status.success(), "gcc: {}", String::from_utf8_lossy(&result.stderr));
+    let object = std::fs::read(&output).unwrap();
+    let (bytes, records) = (section(&object, ".BTF"), section(&object, ".BTF.ext"));
+    let btf = Btf::read(&bytes).unwrap();
+    assert_eq!(btf.to_bytes(Endian::Little), bytes);
+    let outer = btf.find_by_name_kind("outer", Kind::Struct).unwrap();
+    assert_eq!(outer.size(), Some(72));
+    let ext = ext::BtfExt::read(&records, &btf).unwrap();
+    let [relo] = ext.section("xdp").unwrap().relos[..] else { panic!("{ext:?}") };
+    assert_eq!((relo.ty, btf.name(relo.access)), (outer.id(), "0:3"));
+}

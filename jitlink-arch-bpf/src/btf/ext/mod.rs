@@ -1,10 +1,12 @@
 //! `.BTF.ext`: which function, source line and CO-RE relocation belongs to which instruction.
 //!
-//! The section has three lists, each grouped by the name of the code section; the names, source lines and access strings are strings
-//! of the object's `.BTF`, and the types are its types (`Documentation/bpf/btf.rst`, section ".BTF.ext section").
-//! A list says how long its records are, so that newer compilers can append fields: those are passed over.
+//! The section has three lists, each grouped by the name of the code section; the names, source lines and access
+//! strings are strings of the object's `.BTF`, and the types are its types (`Documentation/bpf/btf.rst`, section
+//! ".BTF.ext section"). A list says how long its records are, so that newer compilers can append fields: those are
+//! passed over.
 //!
-//! A [`BtfExt`] that was read refers only to types and strings that exist. Records are sorted by the offset of their instruction.
+//! A [`BtfExt`] that was read refers only to types and strings that exist. Records are sorted by the offset of their
+//! instruction.
 
 mod read;
 mod records;
@@ -104,7 +106,8 @@ impl SectionInfo {
         self.lines[..after].last()
     }
 
-    /// The records of the instructions in `range` (bytes of the section), for code that now starts at `start` and belongs to `to`.
+    /// The records of the instructions in `range` (bytes of the section), for code that now starts at `start` and
+    /// belongs to `to`.
     ///
     /// `types` says the number of each type of `from` there; strings are copied.
     pub fn moved(

@@ -1,4 +1,5 @@
-//! The three kinds of records (`struct bpf_func_info`, `bpf_line_info` and `bpf_core_relo` of `include/uapi/linux/bpf.h`).
+//! The three kinds of records (`struct bpf_func_info`, `bpf_line_info` and `bpf_core_relo` of
+//! `include/uapi/linux/bpf.h`).
 
 use crate::btf::TypeId;
 use crate::core_relo::CoreKind;

@@ -7,7 +7,8 @@ use jitlink_core::Endian;
 const HEADER_BYTES: usize = 32;
 
 impl BtfExt {
-    /// The bytes of a `.BTF.ext` section; names of sections become strings of `strings`, to which all other offsets refer already.
+    /// The bytes of a `.BTF.ext` section; names of sections become strings of `strings`, to which all other offsets
+    /// refer already.
     pub fn to_bytes(&self, endian: Endian, strings: &mut BtfBuilder) -> Result<Vec<u8>, ExtError> {
         let funcs = |info: &SectionInfo| info.funcs.iter().map(|func| [func.insn_off, func.ty.0]).collect::<Vec<_>>();
         let lines = |info: &SectionInfo| {

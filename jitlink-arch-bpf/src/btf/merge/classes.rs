@@ -1,9 +1,10 @@
 //! Which types are the same.
 //!
-//! A partition is refined until it is stable. At first a class holds the types whose records are equal except for ids. In each round the
-//! types that refer to something whose class has just changed are grouped by the classes that they refer to; the largest group keeps
-//! the number of its class, the others get new ones. Classes of one type cost nothing more, and a type is looked at again only
-//! when something that it refers to has moved to a new class, so the rounds touch fewer and fewer types.
+//! A partition is refined until it is stable. At first a class holds the types whose records are equal except for ids.
+//! In each round the types that refer to something whose class has just changed are grouped by the classes that they
+//! refer to; the largest group keeps the number of its class, the others get new ones. Classes of one type cost nothing
+//! more, and a type is looked at again only when something that it refers to has moved to a new class, so the rounds
+//! touch fewer and fewer types.
 //!
 //! Functions, variables, sections and tags are no part of this: [`symbols`](super::symbols) decides about them by name.
 
@@ -81,7 +82,8 @@ impl Partition {
         partition
     }
 
-    /// Splits the classes of `types`, which are all types whose references have changed class, and returns the ones that moved.
+    /// Splits the classes of `types`, which are all types whose references have changed class, and returns the ones
+    /// that moved.
     fn split(&mut self, flat: &Flat, types: &[u32]) -> Vec<u32> {
         let alone = |partition: &Partition, id: u32| partition.sizes[partition.class[id as usize] as usize] == 1;
         let mut groups: Vec<Group> = Vec::new();
@@ -113,8 +115,8 @@ impl Partition {
         moved
     }
 
-    /// The class that each group gets: the largest of those that make up a whole class keeps it, and where types of the class are not in
-    /// any group, those keep it.
+    /// The class that each group gets: the largest of those that make up a whole class keeps it, and where types of the
+    /// class are not in any group, those keep it.
     fn number(&mut self, groups: &[Group]) -> Vec<u32> {
         let classes: Vec<u32> = groups.iter().map(|group| self.class[group.first as usize]).collect();
         let mut by_class: Vec<usize> = (0..groups.len()).collect();

@@ -19,9 +19,9 @@ pub struct Mismatch {
 
 /// Compares two declarations, in the same BTF or in different ones.
 ///
-/// Names of typedefs and parameters, qualifiers and tags do not count. An array without a length goes with one of any, and a declared
-/// struct with its definition. Behind a pointer only the names of structs count: objects that use CO-RE declare just the members that they
-/// read. Structs that are held by value must have the same members.
+/// Names of typedefs and parameters, qualifiers and tags do not count. An array without a length goes with one of any,
+/// and a declared struct with its definition. Behind a pointer only the names of structs count: objects that use CO-RE
+/// declare just the members that they read. Structs that are held by value must have the same members.
 pub fn compatible(a: (&Btf, TypeId), b: (&Btf, TypeId)) -> Result<(), Mismatch> {
     let mut compare = Compare { a: a.0, b: b.0, open: vec![(a.1, b.1, false)], seen: HashSet::default() };
     compare.run().map_err(|reason| {

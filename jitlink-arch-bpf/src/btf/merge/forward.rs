@@ -1,7 +1,8 @@
 //! Declarations without a definition, and the definitions that they mean.
 //!
-//! `struct foo;` in one object means the `struct foo { … }` of another. Within an object its own definition counts; otherwise there
-//! must be one definition, or several that look alike. Where objects define different structs of that name, the declaration stays one.
+//! `struct foo;` in one object means the `struct foo { … }` of another. Within an object its own definition counts;
+//! otherwise there must be one definition, or several that look alike. Where objects define different structs of that
+//! name, the declaration stays one.
 
 use super::flat::Flat;
 use crate::btf::Kind;

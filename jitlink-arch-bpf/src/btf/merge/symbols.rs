@@ -1,8 +1,8 @@
 //! Functions, variables, sections and tags, and the merged records.
 
 use super::flat::Flat;
-use super::{Conflict, Layout, Merged, TypeMap, compare};
-use crate::btf::{Btf, BtfBuilder, BtfError, Kind, Linkage, SectionVar, TypeId, fields, strings::Strings};
+use super::{Conflict, Layout, Merged, compare};
+use crate::btf::{Btf, BtfBuilder, BtfError, Kind, Linkage, SectionVar, TypeId, TypeMap, fields, strings::Strings};
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
@@ -12,7 +12,8 @@ pub(super) fn emit(
     objects: &[&Btf],
     flat: &Flat,
     representatives: &[u32],
-    (strings, layout): (Strings, &dyn Layout),
+    strings: Strings,
+    layout: &dyn Layout,
 ) -> Result<Merged, BtfError> {
     let mut joined =
         Joined { objects, flat, same: representatives.to_vec(), by_name: HashMap::default(), conflicts: Vec::new() };
@@ -182,6 +183,7 @@ impl Sections {
                 }
             }
         }
+        sections.by_first.retain(|_, section| !section.vars.is_empty());
         sections
     }
 }

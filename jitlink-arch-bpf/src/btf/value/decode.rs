@@ -18,7 +18,8 @@ impl<'a> Decoder<'a> {
         Decoder { btf, endian, left: MOST_PARTS }
     }
 
-    /// A value at the start of `bytes`. What it calls for its parts is at most as deep as types are nested, which the reader limits.
+    /// A value at the start of `bytes`. What it calls for its parts is at most as deep as types are nested, which the
+    /// reader limits.
     pub(super) fn whole(&mut self, id: TypeId, bytes: &[u8]) -> Result<Value<'a>, ValueError> {
         self.left = self.left.checked_sub(1).ok_or(ValueError::TooMany { limit: MOST_PARTS })?;
         let ty = self.btf.resolve(id)?;

@@ -1,11 +1,12 @@
 //! Bytes of memory as the fields of a type: what `bpf run` shows of maps.
 //!
-//! A [`Value`] is a tree without a format of its own: a caller makes JSON of it, or text by its `Display`. Arrays of characters are text,
-//! enumerations are names, members of structs without a name belong to the struct around. Bit-fields start from the lowest bit of the
-//! struct's bytes where the lowest byte comes first, and from the highest where that comes first.
+//! A [`Value`] is a tree without a format of its own: a caller makes JSON of it, or text by its `Display`. Arrays of
+//! characters are text, enumerations are names, members of structs without a name belong to the struct around.
+//! Bit-fields start from the lowest bit of the struct's bytes where the lowest byte comes first, and from the highest
+//! where that comes first.
 //!
-//! A few types can stand for very many fields (arrays of structs without a size, structs that hold others twice), so the number of parts
-//! of a tree is limited.
+//! A few types can stand for very many fields (arrays of structs without a size, structs that hold others twice), so
+//! the number of parts of a tree is limited.
 
 mod decode;
 mod text;
