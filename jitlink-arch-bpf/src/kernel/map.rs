@@ -52,6 +52,33 @@ impl KernelMap {
         }
     }
 
+    /// Opens a map that is pinned, and compares it with what is asked for.
+    pub(super) fn pinned(definition: &MapDefinition, path: &Path) -> Result<KernelMap, KernelError> {
+        let name = definition.name.clone();
+        let path_name = super::path_name(path).map_err(|error| KernelError::call(Command::Get, &name, error))?;
+        let (raw, numbers) = RawMap::open(&path_name).map_err(|error| KernelError::call(Command::Get, &name, error))?;
+        let asked =
+            [definition.kind, definition.key_size, definition.value_size, definition.max_entries, definition.flags];
+        if numbers != asked {
+            let what = format!(
+                "the map that is pinned as {} has type, sizes, entries and flags {numbers:?}, and {asked:?} are asked for",
+                path.display()
+            );
+            return Err(KernelError::image(name, what));
+        }
+        Ok(KernelMap { name, raw })
+    }
+
+    /// The map under another name than the kernel knows.
+    pub(super) fn named(self, name: &str) -> KernelMap {
+        KernelMap { name: name.to_owned(), ..self }
+    }
+
+    /// Writes what an arena of some bytes holds from the start.
+    pub(super) fn write_arena(&self, size: u64, bytes: &[u8]) -> Result<(), KernelError> {
+        self.raw.write_arena(size, bytes).map_err(|error| KernelError::call(Command::MapUpdate, &self.name, error))
+    }
+
     /// Its name, uncut.
     pub fn name(&self) -> &str {
         &self.name
@@ -140,6 +167,12 @@ fn found(result: io::Result<()>) -> io::Result<bool> {
 pub(super) fn is_per_cpu(kind: u32) -> bool {
     // BPF_MAP_TYPE_PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE.
     matches!(kind, 5 | 6 | 10 | 21)
+}
+
+/// Whether maps of a type hold objects by descriptor (`IS_FD_MAP` in the kernel).
+pub(super) fn is_fd_array(kind: u32) -> bool {
+    // BPF_MAP_TYPE_PROG_ARRAY, PERF_EVENT_ARRAY, CGROUP_ARRAY, ARRAY_OF_MAPS; keys of HASH_OF_MAPS are the program's.
+    matches!(kind, 3 | 4 | 8 | 12)
 }
 
 /// How many CPUs the kernel may ever have, which is how many values per-CPU maps have.

@@ -11,6 +11,7 @@
 
 mod btf;
 mod error;
+mod load;
 mod map;
 mod program;
 mod run;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use btf::KernelBtf;
 pub use error::KernelError;
+pub use load::{KernelObject, LoadOptions, load};
 pub use map::{KernelMap, MapContext};
 pub use program::{KernelProgram, ProgramRequest, ProgramTypes};
 pub use run::{TestResult, TestRun};
@@ -54,6 +56,9 @@ fn info(object: BorrowedFd<'_>, len: usize) -> io::Result<Vec<u8>> {
 }
 
 fn pin(path: &Path, object: BorrowedFd<'_>) -> io::Result<()> {
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    Attr::pin(&path, object).call().map(|_| ())
+    Attr::pin(&path_name(path)?, object).call().map(|_| ())
+}
+
+fn path_name(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
 }

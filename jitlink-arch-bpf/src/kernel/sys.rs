@@ -10,7 +10,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A command (`enum bpf_cmd`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,11 @@ pub(super) enum Command {
     MapNextKey = 4,
     ProgramLoad = 5,
     Pin = 6,
+    Get = 7,
     TestRun = 10,
     Info = 15,
     BtfLoad = 18,
-    BtfFromId = 19,
     MapFreeze = 22,
-    BtfNextId = 23,
 }
 
 impl Command {
@@ -42,12 +41,11 @@ impl Command {
             Command::MapNextKey => "BPF_MAP_GET_NEXT_KEY",
             Command::ProgramLoad => "BPF_PROG_LOAD",
             Command::Pin => "BPF_OBJ_PIN",
+            Command::Get => "BPF_OBJ_GET",
             Command::TestRun => "BPF_PROG_TEST_RUN",
-            Command::BtfFromId => "BPF_BTF_GET_FD_BY_ID",
             Command::Info => "BPF_OBJ_GET_INFO_BY_FD",
             Command::BtfLoad => "BPF_BTF_LOAD",
             Command::MapFreeze => "BPF_MAP_FREEZE",
-            Command::BtfNextId => "BPF_BTF_GET_NEXT_ID",
         }
     }
 }
@@ -151,14 +149,6 @@ pub(super) mod info {
         Buffer { pointer: 8, count: Field { command: Command::Info, at: 4 }, unit: 1 };
 }
 
-/// Fields of the commands that walk over the kernel's BTF objects.
-pub(super) mod walk {
-    use super::{Command, Field};
-    pub(in crate::kernel) const START: Field = Field { command: Command::BtfNextId, at: 0 };
-    pub(in crate::kernel) const NEXT: Field = Field { command: Command::BtfNextId, at: 4 };
-    pub(in crate::kernel) const ID: Field = Field { command: Command::BtfFromId, at: 0 };
-}
-
 /// The argument of a call, which borrows what it points to.
 pub(super) struct Attr<'a> {
     command: Command,
@@ -237,6 +227,13 @@ impl<'a> Attr<'a> {
         attr
     }
 
+    /// The argument that opens the object of a path.
+    fn get(path: &'a CStr) -> Attr<'a> {
+        let mut attr = Attr::new(Command::Get);
+        attr.put(0, (path.as_ptr() as u64).to_ne_bytes());
+        attr
+    }
+
     /// Makes the call. The result is what the kernel returned, never negative.
     pub(super) fn call(&mut self) -> io::Result<i32> {
         let command = self.command as libc::c_long;
@@ -249,8 +246,8 @@ impl<'a> Attr<'a> {
 
     /// Makes a call that gives a new descriptor.
     pub(super) fn open(&mut self) -> io::Result<OwnedFd> {
-        use Command::{BtfFromId, BtfLoad, MapCreate, ProgramLoad};
-        assert!(matches!(self.command, MapCreate | ProgramLoad | BtfLoad | BtfFromId));
+        use Command::{BtfLoad, Get, MapCreate, ProgramLoad};
+        assert!(matches!(self.command, MapCreate | ProgramLoad | BtfLoad | Get));
         let fd = self.call()?;
         // SAFETY: these commands give a new descriptor (closed on exec), which nobody else has.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -281,11 +278,45 @@ impl RawMap {
         attr.set(map::KEY_SIZE, key_size);
         attr.set(map::VALUE_SIZE, value_size);
         let fd = attr.open()?;
+        RawMap::new(fd, attr.value(map::KIND), key_size, value_size)
+    }
+
+    /// Opens a pinned map. Gives its type, sizes, number of entries and flags, too.
+    pub(super) fn open(path: &CStr) -> io::Result<(RawMap, [u32; 5])> {
+        let fd = Attr::get(path).open()?;
+        let info = super::info(fd.as_fd(), 24)?;
+        // struct bpf_map_info: type, id, key, value, entries, flags. Programs have other numbers there, but no map commands.
+        let word = |index: usize| {
+            let bytes = info.get(4 * index..4 * index + 4).and_then(|bytes| bytes.try_into().ok());
+            bytes.map(u32::from_ne_bytes).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+        };
+        let numbers = [word(0)?, word(2)?, word(3)?, word(4)?, word(5)?];
+        Ok((RawMap::new(fd, numbers[0], numbers[1], numbers[2])?, numbers))
+    }
+
+    fn new(fd: OwnedFd, kind: u32, key_size: u32, value_size: u32) -> io::Result<RawMap> {
         let mut value = value_size as usize;
-        if super::map::is_per_cpu(attr.value(map::KIND)) {
+        if super::map::is_per_cpu(kind) {
             value = value.next_multiple_of(8).saturating_mul(super::map::possible_cpus()?);
         }
         Ok(RawMap { fd, key: key_size as usize, value })
+    }
+
+    /// Writes the first bytes of an arena of some bytes, through a mapping that tells the kernel where programs see it, too.
+    pub(super) fn write_arena(&self, size: u64, bytes: &[u8]) -> io::Result<()> {
+        let size = usize::try_from(size).ok().filter(|size| bytes.len() <= *size);
+        let size = size.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+        // SAFETY: the kernel chooses where the new mapping is, so it replaces none.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, self.fd.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the mapping is writable, at least as long as the bytes, and nobody else's.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast::<u8>(), bytes.len()) };
+        // SAFETY: it was mapped above, as long as this, and nothing refers to it.
+        unsafe { libc::munmap(start, size) };
+        Ok(())
     }
 
     pub(super) fn fd(&self) -> &OwnedFd {

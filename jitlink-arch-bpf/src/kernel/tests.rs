@@ -4,7 +4,7 @@ use crate::insn::{AluOp, Callee, Immediate, Op, Operand, Reg, Size, Width, encod
 use std::os::fd::{AsFd, AsRawFd};
 
 /// Whether to go on: machines where `bpf(2)` is not allowed skip these tests, in CI as well.
-fn may_load() -> bool {
+pub(super) fn may_load() -> bool {
     match allowed() {
         Ok(()) => true,
         Err(error) if error.is_not_allowed() => {
