@@ -4,7 +4,7 @@ use super::look::{Look, live};
 use super::types::{ObjectTypes, Types};
 use crate::btf::ext::SectionInfo;
 use crate::btf::merge::{self, Conflict, Layout, Merged};
-use crate::btf::{BtfBuilder, TypeId, merge::TypeMap};
+use crate::btf::{BtfBuilder, TypeId, TypeMap};
 use crate::complete::is_code;
 use crate::image::ImageTypes;
 use hashbrown::HashMap;
