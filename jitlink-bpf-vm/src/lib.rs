@@ -8,6 +8,7 @@ pub mod call;
 mod code;
 pub mod context;
 pub mod error;
+pub mod executor;
 pub mod fault;
 pub mod functions;
 mod interpret;

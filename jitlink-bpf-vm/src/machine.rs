@@ -13,13 +13,13 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 /// How deep functions may call each other, the program itself included (the kernel's `MAX_CALL_FRAMES`); anew in each callback.
-pub const MAX_FRAMES: usize = 8;
+pub(crate) const MAX_FRAMES: usize = 8;
 /// How many frames there are with those of callbacks.
-pub const ALL_FRAMES: usize = 16;
+pub(crate) const ALL_FRAMES: usize = 16;
 /// How many programs may follow each other by tail calls (the kernel's `MAX_TAIL_CALL_CNT`).
-pub const MAX_TAIL_CALLS: u32 = 33;
+pub(crate) const MAX_TAIL_CALLS: u32 = 33;
 /// How often `may_goto` instructions of a function go on before they jump (the kernel's `BPF_MAX_LOOPS`).
-pub const MAX_LOOPS: u64 = 8 << 20;
+pub(crate) const MAX_LOOPS: u64 = 8 << 20;
 
 /// Of an instruction's memory accesses: where the last one was. See [`Machine::sites`].
 #[derive(Clone, Copy)]

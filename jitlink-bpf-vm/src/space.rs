@@ -99,10 +99,6 @@ impl Snapshot {
         self.maps.get(index)
     }
 
-    pub(crate) fn maps(&self) -> &[Arc<Map>] {
-        &self.maps
-    }
-
     /// The index of a map.
     pub(crate) fn index_of(&self, map: &Arc<Map>) -> Option<usize> {
         self.maps.iter().position(|known| Arc::ptr_eq(known, map))

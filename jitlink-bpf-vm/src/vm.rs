@@ -164,10 +164,10 @@ impl VmBuilder {
         Ok(Vm { programs: vec![program], maps, shared: Arc::new(shared) })
     }
 
-    fn into_shared(self) -> (Shared, HashMap<String, Arc<Map>>) {
+    pub(crate) fn into_shared(self) -> (Shared, HashMap<String, Arc<Map>>) {
         let VmBuilder { functions, lines, extensions, budget, host: _, maps } = self;
-        let budget = budget.unwrap_or(DEFAULT_BUDGET);
-        (Shared { space: Space::default(), functions, lines, extensions, budget }, maps)
+        let shared = Shared { extensions, ..Shared::new(functions, lines, budget.unwrap_or(DEFAULT_BUDGET)) };
+        (shared, maps)
     }
 }
 
@@ -247,6 +247,10 @@ pub enum RawError {
 }
 
 impl Shared {
+    pub(crate) fn new(functions: Functions, lines: Option<Arc<dyn Lines>>, budget: u64) -> Shared {
+        Shared { space: Space::default(), functions, lines, extensions: HashMap::new(), budget }
+    }
+
     pub(crate) fn extension<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.extensions.get(&TypeId::of::<T>())?.downcast_ref()
     }

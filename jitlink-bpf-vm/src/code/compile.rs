@@ -40,6 +40,11 @@ pub(crate) fn compile(source: Source<'_>) -> Result<Unit, LoadError> {
     let mut compiler = Compiler { source: &source, index: 0, sites: [0; 8], missing: Vec::new() };
     while compiler.index < source.words.len() {
         let index = compiler.index;
+        if source.words[index] == Insn::default() {
+            // Between functions the linker leaves zeros.
+            compiler.index += 1;
+            continue;
+        }
         let op = decode(source.words, index).map_err(|error| compiler.refuse(error))?;
         insts[index] = compiler.inst(&op)?;
         compiler.index += op.words();
