@@ -1,11 +1,12 @@
-//! Arenas: sparse memory of up to 4 GiB, in pages that programs allocate and free, and that the host sees at the same addresses.
+//! Arenas: sparse memory of up to 4 GiB, in pages that programs allocate and free, and that the host sees at the same
+//! addresses.
 //!
-//! An address in an arena is its low 32 bits, which are also the offset in [`Map::values`]; the upper half tells who sees it. `map_extra`
-//! gives the host's address of the first page. Without one, the pages begin at the second, so that no pointer to them has low
-//! bits of zero, which programs take for null (an arena of all 4 GiB must begin at zero).
+//! An address in an arena is its low 32 bits, which are also the offset in [`Map::values`]; the upper half tells who
+//! sees it. `map_extra` gives the host's address of the first page. Without one, the pages begin at the second, so that
+//! no pointer to them has low bits of zero, which programs take for null (an arena of all 4 GiB must begin at zero).
 //!
-//! Pages that are not allocated read as zeros; what is written to them is lost when they are allocated. The kernel does the same,
-//! unless `BPF_F_SEGV_ON_FAULT` ends the host's process.
+//! Pages that are not allocated read as zeros; what is written to them is lost when they are allocated. The kernel does
+//! the same, unless `BPF_F_SEGV_ON_FAULT` ends the host's process.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +43,7 @@ impl Arena {
         }
         spec.check_flags(flag::MMAPABLE | flag::SEGV_ON_FAULT | flag::NO_USER_CONV)?;
         let (start, size) = (spec.extra, u64::from(spec.max_entries) * PAGE);
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return Err(Errno::INVAL.because(format!("map_extra {start:#x} is no multiple of a page")));
         }
         if size > LIMIT {
@@ -65,8 +66,8 @@ impl Arena {
         self.first as u32
     }
 
-    /// Allocates zeroed pages (`bpf_arena_alloc_pages`), at an address of which only the low half counts, or anywhere for zero.
-    /// The low half of the first page's address; none if there is no such room.
+    /// Allocates zeroed pages (`bpf_arena_alloc_pages`), at an address of which only the low half counts, or anywhere
+    /// for zero. The low half of the first page's address; none if there is no such room.
     pub fn allocate(&self, address: u64, pages: u32) -> Option<u32> {
         let mut used = self.used();
         let page = self.place(&used, address, pages)?;
@@ -76,7 +77,8 @@ impl Arena {
         Some(at)
     }
 
-    /// Frees pages (`bpf_arena_free_pages`), from the one that holds an address. Those outside or free already are passed over.
+    /// Frees pages (`bpf_arena_free_pages`), from the one that holds an address. Those outside or free already are
+    /// passed over.
     pub fn free(&self, address: u64, pages: u32) {
         let start = (address % LIMIT) / PAGE * PAGE;
         let Some(page) = start.checked_sub(self.first).map(|offset| offset / PAGE) else { return };
@@ -113,7 +115,7 @@ impl Arena {
         if address != 0 {
             let offset = (address % LIMIT).checked_sub(self.first)?;
             let page = u32::try_from(offset / PAGE).ok()?;
-            let fits = address % PAGE == 0 && page <= self.pages - pages;
+            let fits = address.is_multiple_of(PAGE) && page <= self.pages - pages;
             return (fits && (page..page + pages).all(is_free)).then_some(page);
         }
         let (mut start, mut page) = (0, 0);

@@ -17,8 +17,8 @@ pub struct Batch {
 }
 
 impl Map {
-    /// Looks up to `count` elements up (`BPF_MAP_LOOKUP_BATCH`), from the start or where an earlier batch ended. Hash tables give whole
-    /// buckets: `ENOSPC` if not even one fits.
+    /// Looks up to `count` elements up (`BPF_MAP_LOOKUP_BATCH`), from the start or where an earlier batch ended. Hash
+    /// tables give whole buckets: `ENOSPC` if not even one fits.
     pub fn lookup_batch(&self, from: Option<&[u8]>, count: usize, flags: u64) -> MapResult<Batch> {
         self.check_read()?;
         match self.family().batches() {
@@ -38,7 +38,8 @@ impl Map {
         }
     }
 
-    /// Updates elements in order (`BPF_MAP_UPDATE_BATCH`). After a failure, the number tells how many were updated before.
+    /// Updates elements in order (`BPF_MAP_UPDATE_BATCH`). After a failure, the number tells how many were updated
+    /// before.
     pub fn update_batch(&self, elements: &[(&[u8], &[u8])], flags: u64) -> Result<(), (usize, MapError)> {
         self.check_batch(flags, self.family().batches() != Batches::None).map_err(|error| (0, error))?;
         for (done, (key, value)) in elements.iter().enumerate() {
@@ -48,7 +49,8 @@ impl Map {
         Ok(())
     }
 
-    /// Removes elements in order (`BPF_MAP_DELETE_BATCH`). After a failure, the number tells how many were removed before.
+    /// Removes elements in order (`BPF_MAP_DELETE_BATCH`). After a failure, the number tells how many were removed
+    /// before.
     pub fn delete_batch(&self, keys: &[&[u8]], flags: u64) -> Result<(), (usize, MapError)> {
         let there = matches!(self.family().batches(), Batches::Elements | Batches::Buckets);
         self.check_batch(flags, there).map_err(|error| (0, error))?;

@@ -26,8 +26,8 @@ pub(super) struct Bloom {
 }
 
 impl Bloom {
-    /// Checks the definition as the kernel does and makes an empty filter. Where all entries are used, about one value of a
-    /// hundred that are not there is taken to be.
+    /// Checks the definition as the kernel does and makes an empty filter. Where all entries are used, about one value
+    /// of a hundred that are not there is taken to be.
     pub(super) fn new(spec: &MapSpec, host: &MapHost) -> MapResult<Bloom> {
         check_value_size(spec)?;
         MapSpec::check_size("key_size", spec.key_size, 0..=0)?;
@@ -60,7 +60,8 @@ impl Bloom {
 }
 
 impl Map {
-    /// Asks a bloom filter whether it may have a value: `ENOENT` if it has not (`BPF_MAP_LOOKUP_ELEM`, which takes the value there).
+    /// Asks a bloom filter whether it may have a value: `ENOENT` if it has not (`BPF_MAP_LOOKUP_ELEM`, which takes the
+    /// value there).
     pub fn contains(&self, value: &[u8]) -> MapResult {
         self.check_read()?;
         match &self.store {

@@ -1,12 +1,13 @@
 //! The chains of a hash table: which elements a bucket has, and their keys.
 //!
-//! Programs look keys up without a lock, as they do in the kernel. All of it lies in [`Memory`], whose words are atomic and take
-//! no room before they are used. A bucket is a word: the first element of its chain (plus one, so that zeros are empty) and a
-//! version that each removal raises. An element is a word (the next element, and the hash) and its key, padded with zeros.
+//! Programs look keys up without a lock, as they do in the kernel. All of it lies in [`Memory`], whose words are atomic
+//! and take no room before they are used. A bucket is a word: the first element of its chain (plus one, so that zeros
+//! are empty) and a version that each removal raises. An element is a word (the next element, and the hash) and its
+//! key, padded with zeros.
 //!
-//! A search may stand on an element that was just removed, and follow it into another bucket after it is used again. It then ends
-//! without result, sees that the version has changed, and starts again; after a few times it takes the lock. Only who holds
-//! the lock of a bucket changes its chain.
+//! A search may stand on an element that was just removed, and follow it into another bucket after it is used again. It
+//! then ends without result, sees that the version has changed, and starts again; after a few times it takes the lock.
+//! Only who holds the lock of a bucket changes its chain.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

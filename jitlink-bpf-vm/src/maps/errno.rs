@@ -1,7 +1,7 @@
 //! Why an operation on a map failed: the kernel's number, and a sentence.
 //!
-//! Programs see the number, negative, as the result of a helper; the host sees a [`MapError`]. Programs may provoke a failure
-//! a million times a second, so the usual ones allocate nothing.
+//! Programs see the number, negative, as the result of a helper; the host sees a [`MapError`]. Programs may provoke a
+//! failure a million times a second, so the usual ones allocate nothing.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! What each family of maps does: the operations that the kernel has in its `struct bpf_map_ops`.
 //!
-//! [`Map`](super::Map) checks what the kernel's system call checks for all types (access, sizes of key and value, lock flag) and
-//! leaves the rest to the family. A family says by its defaults what it does not have.
+//! [`Map`](super::Map) checks what the kernel's system call checks for all types (access, sizes of key and value, lock
+//! flag) and leaves the rest to the family. A family says by its defaults what it does not have.
 
 use std::sync::Arc;
 

@@ -1,12 +1,13 @@
 //! When an element that was deleted may be used again: when no program runs any more that may have found it before.
 //!
-//! Programs keep addresses of values without holding anything, as they do in the kernel under RCU. So whoever runs a program
-//! holds a [`Running`], and an element that leaves a map is put aside with the number of the present period. There are two
-//! counters of runs, for even and odd periods. A period ends when all runs of the one before have ended; an element that was
-//! put aside in period `n` is free in period `n + 2`, since all runs that began in `n` or earlier are over then.
+//! Programs keep addresses of values without holding anything, as they do in the kernel under RCU. So whoever runs a
+//! program holds a [`Running`], and an element that leaves a map is put aside with the number of the present period.
+//! There are two counters of runs, for even and odd periods. A period ends when all runs of the one before have ended;
+//! an element that was put aside in period `n` is free in period `n + 2`, since all runs that began in `n` or earlier
+//! are over then.
 //!
-//! This only keeps a program from seeing another element's value through an old address. Memory stays the map's own, so a
-//! mistake here, or a map that runs out of elements and takes one too early, never harms the host.
+//! This only keeps a program from seeing another element's value through an old address. Memory stays the map's own, so
+//! a mistake here, or a map that runs out of elements and takes one too early, never harms the host.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

@@ -1,9 +1,9 @@
 //! Hash tables: elements that come and go, found by their key, with one value or one a CPU; and such that drop what was
 //! used least recently when they are full.
 //!
-//! [`Chains`] finds the element of a key, [`Slots`] knows the free ones, and the values lie by element in the memory that
-//! programs see. An update puts a new element before the old one, so that who reads sees either value whole; per-CPU values and
-//! those under `BPF_F_LOCK` are changed in place, as the kernel does.
+//! [`Chains`] finds the element of a key, [`Slots`] knows the free ones, and the values lie by element in the memory
+//! that programs see. An update puts a new element before the old one, so that who reads sees either value whole;
+//! per-CPU values and those under `BPF_F_LOCK` are changed in place, as the kernel does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,8 +45,8 @@ impl Hash {
         Ok(hash)
     }
 
-    /// An empty table without the checks, for the types that are built on it. With `BPF_F_NO_PREALLOC` it may promise more elements than
-    /// there is memory for; updates then fail with `ENOMEM`.
+    /// An empty table without the checks, for the types that are built on it. With `BPF_F_NO_PREALLOC` it may promise
+    /// more elements than there is memory for; updates then fail with `ENOMEM`.
     pub(super) fn table(spec: &MapSpec, percpu: bool, host: &MapHost) -> MapResult<Hash> {
         let layout = Layout::new(spec, percpu, host);
         let entries = entries(spec, host)?;

@@ -10,8 +10,9 @@ use super::spec::flag;
 use super::value::Writer;
 
 impl Map {
-    /// A copy of the value of a key (`BPF_MAP_LOOKUP_ELEM`). Per-CPU maps give the values of all CPUs, each rounded up to eight bytes.
-    /// `ENOENT` if there is none. For queues and stacks, which have no keys, the key is empty and the value stays there.
+    /// A copy of the value of a key (`BPF_MAP_LOOKUP_ELEM`). Per-CPU maps give the values of all CPUs, each rounded up
+    /// to eight bytes. `ENOENT` if there is none. For queues and stacks, which have no keys, the key is empty and the
+    /// value stays there.
     pub fn lookup(&self, key: &[u8]) -> MapResult<Vec<u8>> {
         self.lookup_with(key, flag::ANY)
     }
@@ -25,8 +26,9 @@ impl Map {
         self.family().lookup(key, flags)
     }
 
-    /// Creates or replaces an element (`BPF_MAP_UPDATE_ELEM`), with [`flag::ANY`], [`flag::NOEXIST`] or [`flag::EXIST`], and
-    /// [`flag::LOCK`]. Per-CPU maps want the values of all CPUs. For queues and stacks, the key is empty.
+    /// Creates or replaces an element (`BPF_MAP_UPDATE_ELEM`), with [`flag::ANY`], [`flag::NOEXIST`] or
+    /// [`flag::EXIST`], and [`flag::LOCK`]. Per-CPU maps want the values of all CPUs. For queues and stacks, the key is
+    /// empty.
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> MapResult {
         self.check_write()?;
         self.check_lock(flags)?;
@@ -41,7 +43,8 @@ impl Map {
         self.family().delete(key)
     }
 
-    /// The key behind a key (`BPF_MAP_GET_NEXT_KEY`): the first one without a key, or behind one that is not there. `ENOENT` at the end.
+    /// The key behind a key (`BPF_MAP_GET_NEXT_KEY`): the first one without a key, or behind one that is not there.
+    /// `ENOENT` at the end.
     pub fn next_key(&self, key: Option<&[u8]>) -> MapResult<Vec<u8>> {
         self.check_read()?;
         if let Some(key) = key {
@@ -80,8 +83,8 @@ impl Map {
         self.frozen.load(Ordering::SeqCst)
     }
 
-    /// All elements for as long as they are there, each once: the key and the value as [`Map::lookup`] gives it. None where
-    /// the host may only write.
+    /// All elements for as long as they are there, each once: the key and the value as [`Map::lookup`] gives it. None
+    /// where the host may only write.
     pub fn entries(&self) -> Entries<'_> {
         Entries { map: self, cursor: 0, ready: Vec::new().into_iter() }
     }

@@ -1,9 +1,10 @@
-//! Longest prefix match: keys are a number of bits and then the bits; a search finds the longest key that begins the one it
-//! is given.
+//! Longest prefix match: keys are a number of bits and then the bits; a search finds the longest key that begins the
+//! one it is given.
 //!
-//! The kernel keeps a trie. Here a hash table holds the prefixes, with the bits beyond them cleared, and a search asks for each
-//! length that occurs, the longest first: without a lock, and real tables have few lengths. Beside it, a sorted index gives the
-//! order in which the kernel's trie is walked: a prefix follows all longer ones that it begins, else bits decide.
+//! The kernel keeps a trie. Here a hash table holds the prefixes, with the bits beyond them cleared, and a search asks
+//! for each length that occurs, the longest first: without a lock, and real tables have few lengths. Beside it, a
+//! sorted index gives the order in which the kernel's trie is walked: a prefix follows all longer ones that it begins,
+//! else bits decide.
 
 use std::cmp::Ordering as Order;
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
 //! Which element of a full table goes: one that was not used for long.
 //!
-//! The elements stand in a queue, the oldest in front. A use only sets a mark. Who needs room takes the first; if it has the
-//! mark, it loses it and goes to the end, and the next one is looked at. So a use costs one store and no lock, and what was just
-//! added is behind everything else. The kernel's lists approximate the same.
+//! The elements stand in a queue, the oldest in front. A use only sets a mark. Who needs room takes the first; if it
+//! has the mark, it loses it and goes to the end, and the next one is looked at. So a use costs one store and no lock,
+//! and what was just added is behind everything else. The kernel's lists approximate the same.
 //!
-//! Entries of the queue are not searched for when an element is deleted: each has the generation of the element, and those
-//! of an earlier one are dropped when they come to the front, or when there are as many of them as elements.
+//! Entries of the queue are not searched for when an element is deleted: each has the generation of the element, and
+//! those of an earlier one are dropped when they come to the front, or when there are as many of them as elements.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,7 +61,8 @@ impl Lru {
         self.word(slot).fetch_and(!(PRESENT | USED), Ordering::AcqRel);
     }
 
-    /// The element that goes, and its generation: the caller locks its bucket and asks [`Lru::forget`] whether it is there still.
+    /// The element that goes, and its generation: the caller locks its bucket and asks [`Lru::forget`] whether it is
+    /// there still.
     pub(super) fn victim(&self) -> Option<(u32, u32)> {
         let mut queue = self.queue();
         // Each turn drops an entry or takes a mark away; others may set marks again, so twice round is enough.

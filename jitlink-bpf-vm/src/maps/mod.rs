@@ -1,15 +1,15 @@
 //! Maps: what programs keep between runs, and share with each other and with the host.
 //!
-//! The host works on a [`Map`] with the operations of the kernel's `bpf(2)` system call, programs with those of its helpers
-//! ([`Map::on_cpu`]); flags and error numbers are the kernel's. All of it may be done by several threads at once. Values lie in
-//! [`Memory`], so programs read and write them in place.
+//! The host works on a [`Map`] with the operations of the kernel's `bpf(2)` system call, programs with those of its
+//! helpers ([`Map::on_cpu`]); flags and error numbers are the kernel's. All of it may be done by several threads at
+//! once. Values lie in [`Memory`], so programs read and write them in place.
 //!
-//! - A value never moves while its element is in the map, and its memory lives as long as the map. What a program may still point
-//!   to is not used for another element while the program runs ([`running`]).
+//! - A value never moves while its element is in the map, and its memory lives as long as the map. What a program may
+//!   still point to is not used for another element while the program runs ([`running`]).
 //! - The host sees whole values: an update replaces an element, except per-CPU values and those under `BPF_F_LOCK`.
 //! - Nothing that a definition says makes the host run out of memory: [`MapHost::memory`] bounds a map.
-//! - Iteration ends, whatever others do in the meantime ([`Map::entries`]); walking with [`Map::next_key`] starts again where the key
-//!   was deleted, as it does in the kernel.
+//! - Iteration ends, whatever others do in the meantime ([`Map::entries`]); walking with [`Map::next_key`] starts again
+//!   where the key was deleted, as it does in the kernel.
 
 use std::fmt;
 use std::sync::Arc;
@@ -117,7 +117,8 @@ impl Store {
 }
 
 impl Map {
-    /// Makes a map as the kernel's `BPF_MAP_CREATE` does: with its checks of the definition, in its order, and its error numbers.
+    /// Makes a map as the kernel's `BPF_MAP_CREATE` does: with its checks of the definition, in its order, and its
+    /// error numbers.
     pub fn new(spec: MapSpec, host: &MapHost) -> MapResult<Arc<Map>> {
         let kind = MapKind::from_number(spec.kind)?;
         spec.check_common(kind)?;
@@ -185,7 +186,8 @@ impl Map {
         }
     }
 
-    /// For plain arrays, what code that computes places itself needs: how many elements there are, and the bytes from one to the next.
+    /// For plain arrays, what code that computes places itself needs: how many elements there are, and the bytes from
+    /// one to the next.
     pub fn array_shape(&self) -> Option<(u32, usize)> {
         match &self.store {
             Store::Array(array) if self.kind == MapKind::Array => Some(array.shape()),

@@ -1,7 +1,7 @@
 //! Maps of maps: a number or a key leads programs to another map, which the host may exchange while they run.
 //!
-//! All inner maps look like a template, so that a program's checks hold for each. The host stores maps ([`Map::update_map`]) and, as in
-//! the kernel, reads their ids.
+//! All inner maps look like a template, so that a program's checks hold for each. The host stores maps
+//! ([`Map::update_map`]) and, as in the kernel, reads their ids.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -143,7 +143,8 @@ fn no_map() -> super::MapError {
 }
 
 impl Map {
-    /// Stores a map in a map of maps (`BPF_MAP_UPDATE_ELEM` with its descriptor). `EINVAL` if it differs from the template.
+    /// Stores a map in a map of maps (`BPF_MAP_UPDATE_ELEM` with its descriptor). `EINVAL` if it differs from the
+    /// template.
     pub fn update_map(&self, key: &[u8], map: &Arc<Map>, flags: u64) -> MapResult {
         self.check_write()?;
         self.check_lock(flags)?;

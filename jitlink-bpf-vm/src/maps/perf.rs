@@ -1,7 +1,7 @@
 //! Perf event arrays: a channel a CPU, by which programs send records to the host.
 //!
-//! In the kernel the host opens an event for each CPU and stores its descriptor. Here it opens a channel at an index, for the
-//! CPU of that number, and consumes records from it. A full channel drops what is new and counts it.
+//! In the kernel the host opens an event for each CPU and stores its descriptor. Here it opens a channel at an index,
+//! for the CPU of that number, and consumes records from it. A full channel drops what is new and counts it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,8 @@ use super::table::check_fd_array;
 use super::value::Writer;
 use super::{Map, Store};
 
-/// The index that means the CPU that the program runs on, and all bits of an index (`BPF_F_CURRENT_CPU`, `BPF_F_INDEX_MASK`).
+/// The index that means the CPU that the program runs on, and all bits of an index (`BPF_F_CURRENT_CPU`,
+/// `BPF_F_INDEX_MASK`).
 const CURRENT_CPU: u64 = 0xffff_ffff;
 
 /// The largest record: a perf record counts its size, header and all, in 16 bits.
@@ -56,9 +57,9 @@ impl Perf {
         Ok(())
     }
 
-    /// Sends a record from a program on a CPU (`bpf_perf_event_output`). The low half of the flags is the index, all ones for
-    /// the CPU's own. `EINVAL` for other flags, `E2BIG` behind the end of the array or for more than 64 KiB, `ENOENT` where no
-    /// channel is open, `EOPNOTSUPP` for another CPU's, `ENOSPC` if it is full.
+    /// Sends a record from a program on a CPU (`bpf_perf_event_output`). The low half of the flags is the index, all
+    /// ones for the CPU's own. `EINVAL` for other flags, `E2BIG` behind the end of the array or for more than 64 KiB,
+    /// `ENOENT` where no channel is open, `EOPNOTSUPP` for another CPU's, `ENOSPC` if it is full.
     pub fn output(&self, data: &[u8], flags: u64, cpu: usize) -> MapResult {
         if flags & !CURRENT_CPU != 0 {
             return Err(Errno::INVAL.because(format!("there are no flags {flags:#x} for output")));

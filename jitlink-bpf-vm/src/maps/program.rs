@@ -5,8 +5,8 @@ use super::errno::{Errno, MapResult};
 use super::family::Element;
 use super::value::Writer;
 
-/// A map as a program on a CPU sees it. Access that the map's flags forbid to programs gives `EPERM`; the kernel's verifier does not
-/// let such programs through.
+/// A map as a program on a CPU sees it. Access that the map's flags forbid to programs gives `EPERM`; the kernel's
+/// verifier does not let such programs through.
 #[derive(Clone, Copy, Debug)]
 pub struct OnCpu<'a> {
     map: &'a Map,
@@ -54,13 +54,14 @@ impl<'a> OnCpu<'a> {
         self.map.family().pop(value)
     }
 
-    /// `bpf_map_peek_elem`: looks at what [`OnCpu::pop`] would take, or asks a bloom filter whether it may have the value.
+    /// `bpf_map_peek_elem`: looks at what [`OnCpu::pop`] would take, or asks a bloom filter whether it may have the
+    /// value.
     pub fn peek(self, value: &mut [u8]) -> MapResult {
         self.map.family().peek(value)
     }
 
-    /// `bpf_for_each_map_elem`, in steps: some elements, with the place of this CPU's value. `cursor` starts at zero. None
-    /// at the end, which comes whatever others do.
+    /// `bpf_for_each_map_elem`, in steps: some elements, with the place of this CPU's value. `cursor` starts at zero.
+    /// None at the end, which comes whatever others do.
     pub fn step(self, cursor: &mut u64) -> Option<Vec<Element>> {
         let mut elements = self.map.family().step(cursor)?;
         if self.map.kind.is_percpu() {

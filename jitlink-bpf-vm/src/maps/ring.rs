@@ -1,11 +1,12 @@
-//! Ring buffers: records of any size from programs to the host, in the order in which they were reserved; and the other way
-//! round, from the host to programs.
+//! Ring buffers: records of any size from programs to the host, in the order in which they were reserved; and the other
+//! way round, from the host to programs.
 //!
-//! Positions count bytes and never go back; a record is its header of eight bytes (length and two marks, as the kernel's) and its data,
-//! rounded up to eight. The kernel maps the buffer twice in a row, so that a record at the end goes on behind it. Here
-//! the memory is twice as long and such a record simply lies across the middle: no two records that are in use overlap, since only
-//! one of them can hold the end. What a program writes into a header is never believed: the lengths that count are in a list of
-//! the records in use, of which there are at most a eighth of the size.
+//! Positions count bytes and never go back; a record is its header of eight bytes (length and two marks, as the
+//! kernel's) and its data, rounded up to eight. The kernel maps the buffer twice in a row, so that a record at the end
+//! goes on behind it. Here the memory is twice as long and such a record simply lies across the middle: no two records
+//! that are in use overlap, since only one of them can hold the end. What a program writes into a header is never
+//! believed: the lengths that count are in a list of the records in use, of which there are at most a eighth of the
+//! size.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ use super::{Map, Store};
 use crate::memory::Memory;
 
 /// Bytes before a record's data.
-pub const HEADER: usize = 8;
+const HEADER: usize = 8;
 
 /// The largest record (`RINGBUF_MAX_RECORD_SZ`).
 const RECORD_LIMIT: u64 = (u32::MAX / 4) as u64;
@@ -79,7 +80,7 @@ impl Ring {
         MapSpec::check_size("key_size", spec.key_size, 0..=0)?;
         MapSpec::check_size("value_size", spec.value_size, 0..=0)?;
         let size = spec.max_entries;
-        if !size.is_power_of_two() || size % PAGE != 0 {
+        if !size.is_power_of_two() || !size.is_multiple_of(PAGE) {
             return Err(Errno::INVAL.because(format!("max_entries is {size} and no power of two of whole pages")));
         }
         let memory = Arc::new(allocate(u128::from(size) * 2, host)?);
@@ -119,8 +120,8 @@ impl Ring {
         RingState { available: producer - consumer, size: self.size, consumer, producer }
     }
 
-    /// The data of the next record that was submitted, and frees its place; none if there is none, or if the next one is still being
-    /// written. Discarded records are skipped.
+    /// The data of the next record that was submitted, and frees its place; none if there is none, or if the next one
+    /// is still being written. Discarded records are skipped.
     pub fn next(&self) -> Option<Vec<u8>> {
         let mut state = self.state();
         let record = front(&mut state)?;
@@ -129,8 +130,8 @@ impl Ring {
         Some(data)
     }
 
-    /// Calls for each record that was submitted, in order, and tells how many there were. New ones that come meanwhile are
-    /// consumed too, up to one buffer full, so that this ends however fast programs are.
+    /// Calls for each record that was submitted, in order, and tells how many there were. New ones that come meanwhile
+    /// are consumed too, up to one buffer full, so that this ends however fast programs are.
     pub fn consume(&self, mut each: impl FnMut(&[u8])) -> usize {
         let end = self.query().consumer.saturating_add(self.size);
         let mut count = 0;
@@ -162,8 +163,8 @@ impl Ring {
         self.state().wakeups
     }
 
-    /// Where the next record that was submitted is, and its length, without freeing it (`bpf_user_ringbuf_drain` gives it to
-    /// the program so). [`Ring::release`] frees it.
+    /// Where the next record that was submitted is, and its length, without freeing it (`bpf_user_ringbuf_drain` gives
+    /// it to the program so). [`Ring::release`] frees it.
     pub fn front(&self) -> Option<(usize, u32)> {
         let mut state = self.state();
         front(&mut state).map(|record| (self.offset_of(record), record.len))
@@ -255,7 +256,8 @@ fn retire(state: &mut State) {
 }
 
 impl Map {
-    /// The ring buffer that this map is: of type `ringbuf` from programs to the host, of type `user_ringbuf` from the host to programs.
+    /// The ring buffer that this map is: of type `ringbuf` from programs to the host, of type `user_ringbuf` from the
+    /// host to programs.
     pub fn ring(&self) -> Option<&Ring> {
         match &self.store {
             Store::Ring(ring) => Some(ring),

@@ -1,9 +1,9 @@
 //! Which elements of a hash table's memory are free.
 //!
-//! Elements that were never used come last, so that memory is only touched when it is needed. Elements that were deleted are
-//! put aside until no program can hold their address ([`grace`](super::grace)). There are some more of them than the map may
-//! have entries, which is what makes room for those. Where even these run out, the oldest is taken at once, as the kernel does
-//! with preallocated elements.
+//! Elements that were never used come last, so that memory is only touched when it is needed. Elements that were
+//! deleted are put aside until no program can hold their address ([`grace`](super::grace)). There are some more of them
+//! than the map may have entries, which is what makes room for those. Where even these run out, the oldest is taken at
+//! once, as the kernel does with preallocated elements.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -41,8 +41,8 @@ pub struct MapHost {
     pub cpus: usize,
     /// How many bytes one map may have. Larger ones are refused with `ENOMEM`, as the kernel does when memory is short.
     pub memory: u64,
-    /// Where hashes start from: the order of iteration depends on it, and who does not know it cannot provoke long chains.
-    /// Maps with `BPF_F_ZERO_SEED` start from zero.
+    /// Where hashes start from: the order of iteration depends on it, and who does not know it cannot provoke long
+    /// chains. Maps with `BPF_F_ZERO_SEED` start from zero.
     pub seed: u64,
 }
 

@@ -1,14 +1,15 @@
 //! Spin locks that stand in values: `struct bpf_spin_lock`, four bytes that are zero while nobody holds it.
 //!
-//! Programs and the host lock the same word, so it is taken by compare-and-exchange on the word of [`Memory`] that holds it.
+//! Programs and the host lock the same word, so it is taken by compare-and-exchange on the word of [`Memory`] that
+//! holds it.
 
 use std::sync::atomic::Ordering;
 
 use super::errno::{Errno, MapResult};
 use crate::memory::Memory;
 
-/// How often the host lets others run before it takes the holder for dead. A program that ends without unlocking is a mistake
-/// that the machine repairs; this only keeps a host from waiting for ever.
+/// How often the host lets others run before it takes the holder for dead. A program that ends without unlocking is a
+/// mistake that the machine repairs; this only keeps a host from waiting for ever.
 const PATIENCE: u32 = 1 << 22;
 
 /// Takes the lock at an offset, a multiple of four, if nobody holds it.

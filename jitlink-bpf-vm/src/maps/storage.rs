@@ -1,7 +1,8 @@
-//! Local storage: one value for each object of the host (a socket, an inode, a task, a cgroup), made when a program first asks.
+//! Local storage: one value for each object of the host (a socket, an inode, a task, a cgroup), made when a program
+//! first asks.
 //!
-//! The kernel finds objects by pointers or descriptors. Here the host gives each a number of 64 bits, which is the key for
-//! programs and for the host, and removes the storage when the object ends.
+//! The kernel finds objects by pointers or descriptors. Here the host gives each a number of 64 bits, which is the key
+//! for programs and for the host, and removes the storage when the object ends.
 
 use std::sync::Arc;
 
@@ -49,8 +50,8 @@ impl Storage {
 }
 
 impl Map {
-    /// Where the storage of an object is, in [`Map::values`] (`bpf_sk_storage_get` and its like). With the flag 1 it is created,
-    /// from `initial` or zeros. None if there is none, or the flags are wrong, or there is no memory.
+    /// Where the storage of an object is, in [`Map::values`] (`bpf_sk_storage_get` and its like). With the flag 1 it is
+    /// created, from `initial` or zeros. None if there is none, or the flags are wrong, or there is no memory.
     pub fn storage(&self, object: u64, flags: u64, initial: Option<&[u8]>) -> Option<usize> {
         let Store::Storage(storage) = &self.store else { return None };
         if flags & !CREATE != 0 {

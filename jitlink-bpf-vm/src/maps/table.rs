@@ -1,8 +1,9 @@
-//! Tables from a number to something outside of the map: programs to tail-call, devices, CPUs and sockets to redirect to.
+//! Tables from a number to something outside of the map: programs to tail-call, devices, CPUs and sockets to redirect
+//! to.
 //!
-//! Here an entry is a number that the host gives and knows the meaning of: for `prog_array` a program of the machine, for `devmap`
-//! an interface, for `cpumap` the length of a queue, for `xskmap` a socket. [`Map::target`] is what tail calls and
-//! `bpf_redirect_map` ask. Which numbers are valid only the host knows, so all are taken.
+//! Here an entry is a number that the host gives and knows the meaning of: for `prog_array` a program of the machine,
+//! for `devmap` an interface, for `cpumap` the length of a queue, for `xskmap` a socket. [`Map::target`] is what tail
+//! calls and `bpf_redirect_map` ask. Which numbers are valid only the host knows, so all are taken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +25,8 @@ const CPU_LIMIT: u32 = 8192;
 /// The longest queue of a CPU.
 const QUEUE_LIMIT: u32 = 16384;
 
-/// A table by number: a word an entry, with the value as programs see it and, where a value of zero is possible, a mark behind it.
+/// A table by number: a word an entry, with the value as programs see it and, where a value of zero is possible, a mark
+/// behind it.
 #[derive(Debug)]
 pub(super) struct Table {
     words: Arc<Memory>,

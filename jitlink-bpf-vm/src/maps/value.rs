@@ -1,9 +1,10 @@
 //! How a value lies in the memory of its map, and how it is copied in and out.
 //!
-//! Values start at multiples of eight. A per-CPU map has one for each CPU, one behind the other, so that what the host sees
-//! (the kernel's layout: each CPU's value rounded up to eight bytes) is a single run. Locks and timers in a value are not data:
-//! copies leave locks as they are, and the host sees zeros. A timer ends with the value that it is in: its field becomes zero when
-//! the value is replaced or deleted, so whoever runs timers finds there that it is not the one that was started.
+//! Values start at multiples of eight. A per-CPU map has one for each CPU, one behind the other, so that what the host
+//! sees (the kernel's layout: each CPU's value rounded up to eight bytes) is a single run. Locks and timers in a value
+//! are not data: copies leave locks as they are, and the host sees zeros. A timer ends with the value that it is in:
+//! its field becomes zero when the value is replaced or deleted, so whoever runs timers finds there that it is not the
+//! one that was started.
 
 use super::errno::{Errno, MapResult};
 use super::spec::{MapHost, MapSpec, flag};
@@ -125,7 +126,7 @@ impl Layout {
     /// Makes a new element of what was another: what `value` does not give is zero.
     pub(super) fn create(&self, memory: &Memory, at: usize, value: &[u8], by: Writer) {
         let partial = self.percpu && by != Writer::Host;
-        if partial || self.lock.is_some() || self.timer.is_some() || self.size % 8 != 0 {
+        if partial || self.lock.is_some() || self.timer.is_some() || !self.size.is_multiple_of(8) {
             memory.fill(at, self.element(), 0);
         }
         self.store(memory, at, value, by);

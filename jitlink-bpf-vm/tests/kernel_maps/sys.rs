@@ -39,8 +39,9 @@ impl Attributes {
 
 /// One command. What the attributes point to must live as long as the call and be as large as the command says.
 pub(crate) fn bpf(command: i32, attributes: &mut Attributes) -> Result<i64, Failed> {
-    // SAFETY: the attributes are longer than any the kernel knows of these commands and outlive the call; the pointers in them are
-    // made by `Attributes::pointer` from slices that the callers below keep and size as the map's definition says.
+    // SAFETY: the attributes are longer than any the kernel knows of these commands and outlive the call; the pointers
+    // in them are made by `Attributes::pointer` from slices that the callers below keep and size as the map's
+    // definition says.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.0.as_mut_ptr(), attributes.0.len()) };
     if result >= 0 { Ok(result) } else { Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)) }
 }
@@ -147,7 +148,8 @@ impl KernelMap {
         bpf(22, &mut self.attributes()).map(|_| ())
     }
 
-    /// `BPF_MAP_LOOKUP_BATCH` (24) or `BPF_MAP_LOOKUP_AND_DELETE_BATCH` (25) from the start: the elements, and how it ended.
+    /// `BPF_MAP_LOOKUP_BATCH` (24) or `BPF_MAP_LOOKUP_AND_DELETE_BATCH` (25) from the start: the elements, and how it
+    /// ended.
     pub(crate) fn get_batch(&self, command: i32, count: u32, flags: u64) -> (Elements, Result<(), Failed>) {
         let mut out = vec![0; self.key_size.max(8)];
         let (mut keys, mut values) =
@@ -260,7 +262,8 @@ impl Shared {
                 return None;
             }
             let at = PAGE + consumed as usize % self.size;
-            // SAFETY: the data are mapped twice behind the producer's page, and a record is not longer than they are once.
+            // SAFETY: the data are mapped twice behind the producer's page, and a record is not longer than they are
+            // once.
             let head = unsafe { self.producer.add(at).cast::<u32>().read() };
             let len = (head & !(3 << 30)) as usize;
             assert!(head >> 31 == 0 && len < self.size);

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::maps::{Errno, Map, MapHost, MapKind, MapSpec, flag};
@@ -50,7 +51,7 @@ fn what_is_empty_gives_zeros() {
 
 proptest! {
     #[test]
-    fn queues_and_stacks_do_what_naive_ones_do(steps in proptest::collection::vec((0..5u8, any::<u32>()), 0..120), stack: bool) {
+    fn queues_and_stacks_do_what_naive_ones_do(steps in vec((0..5u8, any::<u32>()), 0..120), stack: bool) {
         let kind = if stack { MapKind::Stack } else { MapKind::Queue };
         let map = Map::new(MapSpec::new(kind, 0, 4, 5), &MapHost::default()).unwrap();
         let mut naive = VecDeque::new();

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::maps::{Errno, Map, MapHost, MapKind, MapSpec, flag};
@@ -85,12 +86,12 @@ fn text(length: u32, data: u16) -> String {
 
 proptest! {
     #[test]
-    fn prefixes_match_as_text_does(steps in proptest::collection::vec((0..4u8, 0..=16u32, 0..64u16, any::<u64>()), 0..150)) {
+    fn prefixes_match_as_text_does(steps in vec((0..4u8, 0..=16u32, 0..64u16, any::<u64>()), 0..150)) {
         let map = make(2, 12);
         let mut naive: BTreeMap<String, u64> = BTreeMap::new();
         for (step, length, data, value) in steps {
             // Few bits differ, at both ends.
-            let data = data << 13 | data >> 3;
+            let data = data.rotate_right(3);
             let key = [&length.to_ne_bytes()[..], &data.to_be_bytes()].concat();
             let text = text(length, data);
             match step {
@@ -104,7 +105,8 @@ proptest! {
                 }
                 2 => prop_assert_eq!(map.delete(&key).is_ok(), naive.remove(&text).is_some()),
                 _ => {
-                    let longest = naive.iter().filter(|(prefix, _)| text.starts_with(*prefix)).max_by_key(|(prefix, _)| prefix.len());
+                    let matching = naive.iter().filter(|(prefix, _)| text.starts_with(*prefix));
+                    let longest = matching.max_by_key(|(prefix, _)| prefix.len());
                     let found = map.find(&key, 0).map(|at| map.values().unwrap().to_vec(at, 8));
                     prop_assert_eq!(found, longest.map(|(_, value)| value.to_ne_bytes().to_vec()));
                 }

@@ -112,7 +112,7 @@ fn arenas_give_pages_and_take_them_back() {
     assert_eq!(arena.allocate(4096, 1), None);
     assert_eq!(arena.allocate(131 * 4096, 1), None);
     assert_eq!(arena.allocate(5 * 4096 + 8, 1), None);
-    assert_eq!(arena.allocate(7 << 32 | 100 * 4096, 31), Some(100 * 4096));
+    assert_eq!(arena.allocate((7 << 32) | (100 * 4096), 31), Some(100 * 4096));
     assert_eq!((arena.allocate(0, 131), arena.allocate(0, 0), arena.allocate(0, 97)), (None, None, None));
     assert_eq!(arena.allocate(0, 96), Some(4 * 4096));
     assert_eq!((arena.allocated(), arena.allocate(0, 1)), (130, None));

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::maps::{Errno, Map, MapHost, MapKind, MapSpec, RingState};
@@ -98,7 +99,7 @@ fn the_host_sends_to_programs_the_same_way() {
 
 proptest! {
     #[test]
-    fn records_are_what_a_naive_list_has(steps in proptest::collection::vec((0..5u8, 0..1500usize, any::<u8>()), 0..200)) {
+    fn records_are_what_a_naive_list_has(steps in vec((0..5u8, 0..1500usize, any::<u8>()), 0..200)) {
         let map = make(4096);
         let (ring, values) = (map.ring().unwrap(), map.values().unwrap());
         // Offset, bytes, and whether it was ended: None, or whether it counts.
