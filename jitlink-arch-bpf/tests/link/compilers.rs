@@ -66,9 +66,7 @@ fn pointers(image: &BpfImage) -> Vec<(String, u64)> {
             Target::Data { block, offset } => {
                 (image.data[block].section.clone(), image.data[block].address.0.wrapping_add_signed(offset))
             }
-            Target::Function(function) => {
-                (image.functions[function].name.clone(), image.functions[function].address.0)
-            }
+            Target::Function(function) => (image.functions[function].name.clone(), image.functions[function].address.0),
             other => panic!("a pointer in data means {other:?}"),
         };
         assert_eq!(held, meant, "the pointer at {} to {name}", reference.address);

@@ -79,26 +79,28 @@ impl<'i> Coder<'i> {
         Ok(())
     }
 
-    /// The array of a program: its function first, then all that it reaches, each as it is found.
+    /// The array of a program: its function first, then all that it reaches. As with libbpf, what a function calls first comes
+    /// next, with all that this one reaches, so that equal programs are equal arrays.
     pub(super) fn program(&self, entry: &'i Function) -> Result<Array<'i>, KernelError> {
-        let mut array = Array { words: Vec::new(), functions: vec![(entry, 0)] };
-        let mut starts = HashMap::from([(entry.address, 0)]);
-        let mut done = 0;
-        while let Some(&(function, _)) = array.functions.get(done) {
-            done += 1;
+        let mut array = Array { words: Vec::new(), functions: Vec::new() };
+        let mut starts = HashMap::new();
+        let mut open = vec![vec![entry].into_iter()];
+        while let Some(top) = open.last_mut() {
+            let Some(function) = top.next() else {
+                open.pop();
+                continue;
+            };
             let first = array.words.len();
-            starts.insert(function.address, first);
-            array.functions[done - 1].1 = first;
-            array.words.extend(self.words(function)?);
-            for target in self.reached(function, &array.words[first..])? {
-                if starts.try_insert(target.address, 0).is_ok() {
-                    array.functions.push((target, 0));
-                }
+            if starts.try_insert(function.address, first).is_err() {
+                continue;
             }
-            if array.functions.len() > MOST_FUNCTIONS {
+            if array.functions.len() == MOST_FUNCTIONS {
                 let what = format!("it reaches more than {MOST_FUNCTIONS} functions, the most that the kernel takes");
                 return Err(KernelError::image(&entry.name, what));
             }
+            array.functions.push((function, first));
+            array.words.extend(self.words(function)?);
+            open.push(self.reached(function, &array.words[first..])?.into_iter());
         }
         for (function, first) in &array.functions {
             let own = *first..*first + (function.size / 8) as usize;

@@ -124,7 +124,7 @@ fn load_types(image: &BpfImage, notes: &mut Vec<String>) -> Result<Option<fixed:
     if image.types.btf.is_empty() {
         return Ok(None);
     }
-    let fixed = fixed::fix(image);
+    let fixed = fixed::fix(image).map_err(|error| KernelError::image("BTF", error.to_string()))?;
     match KernelBtf::load(&fixed.bytes) {
         Ok(loaded) => Ok(Some(fixed.loaded(loaded))),
         Err(error @ KernelError::Types { .. }) if image.externs.is_empty() => {
