@@ -25,6 +25,22 @@ const OLDER_DATA: std::ops::RangeInclusive<u32> = 11..=12;
 /// Their newer numbers.
 const NEWER_DATA: std::ops::RangeInclusive<u32> = 2..=3;
 
+/// Gives data the numbers that newer tools and LLVM read, so that objects of both kinds can become one.
+pub(super) fn renumber_data(object: &mut ObjectBuilder<'_, '_>) {
+    let graph = object.graph();
+    let blocks: Vec<BlockId> = sections_of(graph, object.id())
+        .flat_map(|(id, _)| graph.blocks_of(id).map(|(block, _)| block))
+        .filter(|&block| graph.edges(block).iter().any(|edge| OLDER_DATA.contains(&graph.rows().row(edge.row).raw())))
+        .collect();
+    let rows = [(11, 3), (12, 2)].map(|(older, newer)| Some((object.row(older)?.0, object.row(newer)?.0)));
+    for block in blocks {
+        for edge in object.edges_mut(block) {
+            let newer = rows.iter().flatten().find(|(older, _)| *older == edge.row);
+            edge.row = newer.map_or(edge.row, |(_, newer)| *newer);
+        }
+    }
+}
+
 /// Takes offsets out of addends where the object's assembler has put them there.
 pub(super) fn correct_addends(object: &mut ObjectBuilder<'_, '_>, code: &[Code]) -> Result<(), LinkError> {
     let graph = object.graph();

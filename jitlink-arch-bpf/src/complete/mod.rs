@@ -33,6 +33,7 @@ pub(crate) fn complete(header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>
     }
     refuse_unclear_numbers(object, &code)?;
     gnu::correct_addends(object, &code)?;
+    gnu::renumber_data(object);
     share_texts(object);
     let split = plan(object, &code)?;
     object.split(split)

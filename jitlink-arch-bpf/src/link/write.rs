@@ -14,14 +14,11 @@ use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 use jitlink_core::graph::{BlockId, Content, LinkGraph, SymbolId, Value};
 
-/// Not zeros, which would make another kind of section of it.
-const EMPTY: Content<'static> = Content::Input(&[]);
-
 /// Unites types and texts in the graph.
 pub(crate) fn unite(graph: &mut LinkGraph<'_>) -> Result<(), String> {
     texts(graph)?;
     let comments = named(graph, b".comment");
-    comments.into_iter().for_each(|block| graph.replace_content(block, EMPTY));
+    comments.into_iter().for_each(|block| graph.discard(block));
     let types = Types::read(graph)?;
     if types.all().is_empty() {
         return Ok(());
@@ -84,7 +81,7 @@ fn texts(graph: &mut LinkGraph<'_>) -> Result<(), String> {
                 ));
             }
         }
-        others.iter().for_each(|&other| graph.replace_content(other, EMPTY));
+        others.iter().for_each(|&other| graph.discard(other));
         let others: HashSet<BlockId> = others.iter().copied().collect();
         let count = graph.symbols().len();
         for id in (0..count).map(SymbolId::new) {
@@ -120,10 +117,11 @@ fn sections(graph: &LinkGraph<'_>) -> (HashMap<BlockId, u64>, HashMap<String, u3
     (offsets, ends.into_iter().filter_map(size).collect())
 }
 
-/// Gives the first section of a name the bytes, and empties the others.
+/// Gives the first section of a name the bytes, and leaves out the others.
 fn replace(graph: &mut LinkGraph<'_>, name: &[u8], bytes: Vec<u8>) {
-    let mut content = Content::Owned(bytes.into());
-    for block in named(graph, name) {
-        graph.replace_content(block, std::mem::replace(&mut content, EMPTY));
+    let blocks = named(graph, name);
+    if let Some((&first, others)) = blocks.split_first() {
+        graph.replace_content(first, Content::Owned(bytes.into()));
+        others.iter().for_each(|&other| graph.discard(other));
     }
 }

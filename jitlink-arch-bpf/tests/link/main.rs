@@ -1,5 +1,6 @@
 //! Linking of BPF objects, to an image and to one object.
 
+mod bpftool;
 mod compilers;
 mod kit;
 mod objects;

@@ -190,6 +190,13 @@ impl<'a> LinkGraph<'a> {
         self.blocks[id.index()].content = content;
     }
 
+    /// Leaves out a block that pruning kept, because a pass has put elsewhere what it held. Nothing that is live may refer to it.
+    pub fn discard(&mut self, id: BlockId) {
+        if let Some(live) = self.live.get_mut(id.index()) {
+            *live = false;
+        }
+    }
+
     /// The edges of a block.
     pub fn edges(&self, block: BlockId) -> &[Edge] {
         &self.edges[self.block(block).edge_range()]

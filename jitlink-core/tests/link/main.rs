@@ -17,6 +17,7 @@ mod prune;
 mod relocatable;
 mod resolve;
 mod rows;
+mod split;
 mod supplied;
 mod thunks;
 mod unwind;

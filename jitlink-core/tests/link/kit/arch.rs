@@ -131,7 +131,7 @@ const fn info(name: &'static str) -> ArchInfo {
 }
 
 // Neither size is a multiple of its alignment, so that the space between stubs counts.
-static LITTLE: Toy = Toy {
+pub static LITTLE: Toy = Toy {
     info: info("toy-little"),
     plt: StubTemplate::new(
         &[0, 0, 0, JMP_SLOT, 0, 0, 0, 0, 0xee],
