@@ -23,6 +23,8 @@ impl Errno {
     pub const AGAIN: Errno = Errno(11);
     /// There is no memory for it, or the host's limit forbids it: `ENOMEM`.
     pub const NOMEM: Errno = Errno(12);
+    /// Access is forbidden: `EACCES`.
+    pub const ACCES: Errno = Errno(13);
     /// It is held by someone, or done already: `EBUSY`.
     pub const BUSY: Errno = Errno(16);
     /// There is such an element already: `EEXIST`.
@@ -58,6 +60,7 @@ impl Errno {
             Errno::BADF => "EBADF",
             Errno::AGAIN => "EAGAIN",
             Errno::NOMEM => "ENOMEM",
+            Errno::ACCES => "EACCES",
             Errno::BUSY => "EBUSY",
             Errno::EXIST => "EEXIST",
             Errno::NODEV => "ENODEV",

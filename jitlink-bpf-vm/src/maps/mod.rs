@@ -123,6 +123,7 @@ impl Map {
         let kind = MapKind::from_number(spec.kind)?;
         spec.check_common(kind)?;
         let store = Store::new(&spec, kind, host)?;
+        spec.check_fields(kind)?;
         // Ids tell maps of one process apart; the first is one, as in the kernel.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -168,6 +168,29 @@ impl MapSpec {
         self.check_field("bpf_timer", self.timer_offset, 16)
     }
 
+    /// What the kernel checks of locks and timers, after all else (`map_check_btf`).
+    pub(crate) fn check_fields(&self, kind: MapKind) -> MapResult {
+        if self.lock_offset.is_none() && self.timer_offset.is_none() {
+            return Ok(());
+        }
+        if self.flags & (flag::RDONLY_PROG | flag::WRONLY_PROG) != 0 {
+            return Err(Errno::ACCES.because("programs could not use the locks and timers in the values"));
+        }
+        let (locks, timers) = match kind {
+            MapKind::Hash | MapKind::Array => (true, true),
+            MapKind::LruHash => (false, true),
+            MapKind::SkStorage | MapKind::InodeStorage | MapKind::TaskStorage | MapKind::CgrpStorage => (true, false),
+            _ => (false, false),
+        };
+        if self.lock_offset.is_some() && !locks {
+            return Err(Errno::OPNOTSUPP.because("values of this type of map cannot have a bpf_spin_lock"));
+        }
+        if self.timer_offset.is_some() && !timers {
+            return Err(Errno::OPNOTSUPP.because("values of this type of map cannot have a bpf_timer"));
+        }
+        Ok(())
+    }
+
     /// Whether memory is to come from a particular node, which per-CPU values cannot.
     pub(crate) fn pinned_to_node(&self) -> bool {
         self.has(flag::NUMA_NODE) && self.numa_node != u32::MAX

@@ -1,5 +1,6 @@
 //! What each type of map does, against what the kernel's documents say and against naive models.
 
+mod absurd;
 mod array;
 mod hash;
 mod keyless;

@@ -34,6 +34,7 @@ const KINDS: [MapKind; 20] = [
 fn base(kind: MapKind) -> MapSpec {
     let spec = |key, value, entries| MapSpec::new(kind, key, value, entries);
     match kind {
+        MapKind::SkStorage => spec(4, 8, 0).with_flags(flag::NO_PREALLOC),
         MapKind::LpmTrie => spec(8, 8, 4).with_flags(flag::NO_PREALLOC),
         MapKind::Devmap | MapKind::DevmapHash | MapKind::Cpumap | MapKind::Xskmap => spec(4, 4, 2),
         MapKind::Queue | MapKind::Stack | MapKind::BloomFilter => spec(0, 8, 4),
@@ -113,10 +114,9 @@ fn the_largest_values_are_the_same() {
         return;
     }
     let types = types_with_lock().unwrap();
-    let storage = MapSpec::new(MapKind::SkStorage, 4, 8, 0).with_flags(flag::NO_PREALLOC);
     let large =
         [MapKind::Hash, MapKind::LpmTrie, MapKind::Queue, MapKind::BloomFilter].map(|kind| (base(kind), 4 << 20));
-    for (spec, about) in large.into_iter().chain([(storage, 1 << 16)]) {
+    for (spec, about) in large.into_iter().chain([(base(MapKind::SkStorage), 1 << 16)]) {
         for size in about - 512..about + 2 {
             let spec = MapSpec { value_size: size, max_entries: spec.max_entries.min(1), ..spec.clone() };
             let types = (spec.kind == MapKind::SkStorage.number()).then_some(&types);
@@ -126,6 +126,31 @@ fn the_largest_values_are_the_same() {
                 // The size was not too large, but is not that of the type.
                 theirs = Ok(());
             }
+            assert_eq!(ours, theirs, "ours, the kernel's: {spec:?}");
+        }
+    }
+}
+
+#[test]
+fn locks_are_in_values_of_the_same_types() {
+    if !allowed() {
+        return;
+    }
+    let types = types_with_lock().unwrap();
+    for kind in KINDS.into_iter().chain([MapKind::SkStorage]) {
+        for flags in [0, flag::RDONLY_PROG, flag::WRONLY_PROG, flag::RDONLY] {
+            let mut spec = MapSpec { lock_offset: Some(4), ..base(kind) };
+            if spec.key_size != 4
+                || spec.value_size != 8
+                    && ![MapKind::Hash, MapKind::Array, MapKind::LruHash].contains(&kind)
+                    && !kind.is_percpu()
+            {
+                // Types whose keys or values have other sizes than our BTF cannot be asked.
+                continue;
+            }
+            (spec.value_size, spec.flags) = (40, spec.flags | flags);
+            let ours = Map::new(spec.clone(), &MapHost::default()).map(|_| ()).map_err(|error| error.errno.0);
+            let theirs = KernelMap::new(&spec, Some(&types), None).map(|_| ());
             assert_eq!(ours, theirs, "ours, the kernel's: {spec:?}");
         }
     }
