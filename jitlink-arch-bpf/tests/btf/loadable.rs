@@ -4,8 +4,6 @@ use crate::kit::*;
 use crate::read::EVERY_KIND;
 use jitlink_arch_bpf::btf::merge::{Layout, merge};
 use jitlink_arch_bpf::btf::*;
-use jitlink_arch_bpf::kernel::{KernelBtf, KernelError};
-use jitlink_core::Endian;
 use std::cell::Cell;
 
 /// Puts each variable that is defined after the ones before it, at the same place for all objects.
@@ -23,14 +21,23 @@ impl Layout for OneByOne<'_> {
 }
 
 /// Whether the kernel takes the types; `None` where it may not be asked.
+#[cfg(all(feature = "kernel", target_os = "linux"))]
 fn accepted(btf: &Btf) -> Option<Result<(), String>> {
-    match KernelBtf::load(&btf.to_bytes(Endian::NATIVE)) {
+    use jitlink_arch_bpf::kernel::{KernelBtf, KernelError};
+    match KernelBtf::load(&btf.to_bytes(jitlink_core::Endian::NATIVE)) {
         Err(KernelError::NotAllowed { .. }) => {
             println!("skipped: this process may not give types to the kernel");
             None
         }
         result => Some(result.map(|_| ()).map_err(|error| format!("{error:?}"))),
     }
+}
+
+/// Without the feature there is nobody to ask.
+#[cfg(not(all(feature = "kernel", target_os = "linux")))]
+fn accepted(_btf: &Btf) -> Option<Result<(), String>> {
+    println!("skipped: built without the feature `kernel`");
+    None
 }
 
 #[test]

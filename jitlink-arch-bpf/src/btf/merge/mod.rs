@@ -33,7 +33,9 @@ mod symbols;
 
 pub use compare::{Mismatch, compatible};
 
-use super::{Btf, BtfBuilder, BtfError, TypeMap, strings::Strings};
+pub use super::TypeMap;
+
+use super::{Btf, BtfBuilder, BtfError, strings::Strings};
 use flat::Flat;
 
 /// Where the variables of the objects are in the linked sections.
