@@ -5,6 +5,7 @@
 //! which may be the target's own memory under another address, or a buffer that is sent there.
 
 use crate::addr::{Addr, AddrRange, Endian};
+use crate::arch::Target;
 use crate::error::LinkErrors;
 use crate::graph::{Initialisers, Protection, Residence};
 use std::ffi::CString;
@@ -16,6 +17,11 @@ use std::sync::Arc;
 pub trait Executor: Send + Sync {
     /// Its name, for errors.
     fn name(&self) -> &'static str;
+
+    /// Refuses a target whose code it cannot run. Links ask first of all; executors that run nothing take every target.
+    fn accept(&self, _target: &Target) -> Result<(), ExecutorError> {
+        Ok(())
+    }
 
     /// The size of a page.
     fn page_size(&self) -> u64;

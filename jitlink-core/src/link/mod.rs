@@ -127,6 +127,7 @@ impl Batch<'_> {
             None => first_member(&reader, &archives)?,
         };
         let batch = objects.target(&first)?;
+        self.executor.accept(&batch.target).map_err(LinkError::from)?;
         let mut graph = objects.empty(&batch);
         let roots = command_line(&mut graph, options);
         let read = reader.read(&mut graph, &batch, &sources);

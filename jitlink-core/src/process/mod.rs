@@ -45,7 +45,8 @@ mod unwind;
 
 pub use place::Placement;
 
-use crate::addr::{Addr, AddrRange};
+use crate::addr::{Addr, AddrRange, Endian};
+use crate::arch::Target;
 use crate::executor::{Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest};
 use crate::graph::Residence;
 use allocation::{Pieces, ProcessReservation};
@@ -210,9 +211,31 @@ impl ProcessExecutor {
     }
 }
 
+/// Whether an architecture's name means the one that this process runs on; the compiler spells some of them differently.
+fn is_host(name: &str) -> bool {
+    name.bytes().map(|byte| if byte == b'-' { b'_' } else { byte }).eq(std::env::consts::ARCH.bytes())
+}
+
 impl Executor for ProcessExecutor {
     fn name(&self) -> &'static str {
         "in-process"
+    }
+
+    fn accept(&self, target: &Target) -> Result<(), ExecutorError> {
+        let pointers = size_of::<usize>();
+        if is_host(target.arch.info().name())
+            && usize::from(target.pointer_bytes) == pointers
+            && target.endian == Endian::NATIVE
+        {
+            return Ok(());
+        }
+        let host = std::env::consts::ARCH;
+        Err(ExecutorError::with_advice(
+            format!(
+                "code for {target} does not run in this process, which is for {host} with pointers of {pointers} bytes"
+            ),
+            "link it with an executor for that target, or only link it (--no-exec)",
+        ))
     }
 
     fn page_size(&self) -> u64 {
