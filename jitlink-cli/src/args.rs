@@ -125,6 +125,9 @@ Examples:
 Exit status: 0 if the result is the one that was recorded, even if that is an error; 1 if it is not, or
 if the bundle is damaged; 2 if the command line makes no sense.")]
     Replay(Replay),
+    /// Links, runs and shows BPF programs, in a virtual machine that needs no root or in the kernel.
+    #[cfg(feature = "bpf")]
+    Bpf(crate::bpf::args::Bpf),
     /// Shows the link graph before and after a link, and says why things are as they are.
     ///
     /// Links as `jitlink link` does, and shows what there was, what is left, what was made and where it went. Nothing of the

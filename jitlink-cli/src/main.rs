@@ -4,6 +4,8 @@
 
 mod advice;
 mod args;
+#[cfg(feature = "bpf")]
+mod bpf;
 mod bundle;
 mod check;
 mod completions;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         Command::Bundle(bundle) => bundle::run(&bundle),
         Command::Replay(replay) => bundle::replay::run(&replay),
         Command::Inspect(inspect) => inspect::run(&inspect),
+        #[cfg(feature = "bpf")]
+        Command::Bpf(bpf) => bpf::run(&bpf),
         Command::Targets(targets) => targets::run(&targets),
         Command::Completions(completions) => completions::run(&completions),
         Command::Man(man) => man::run(&man),

@@ -73,6 +73,8 @@
 //! write [architectures](guide::architectures) and [formats](guide::formats).
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+#[cfg(feature = "bpf")]
+pub mod bpf;
 mod error;
 mod lazy;
 // Pages for people, in the documentation alone. Their examples are for what runs code of x86-64 in this process.

@@ -1,0 +1,127 @@
+//! `jitlink bpf run`: a program on packets or memory.
+
+use super::args::BpfRun;
+use super::error::Failure;
+use super::outcome::{Outcome, Tally};
+use super::{bytes, capture, program, raw};
+use crate::progress::Progress;
+use jitlink::bpf::catalog::programs::ProgramType;
+use jitlink::bpf::classic::{self, FilterKind};
+use jitlink::bpf::image::BpfImage;
+use jitlink::bpf::vm::context::{Context, RawMemory};
+use jitlink::bpf::vm::contexts::{Packet, PacketContext};
+use jitlink::bpf::vm::helpers::{Host, standard};
+use jitlink::bpf::vm::vm::{Program, Vm, VmBuilder};
+use jitlink::core::Endian;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(super) fn run(args: &BpfRun) -> Result<ExitCode, Failure> {
+    if let Some(path) = &args.raw {
+        return raw::run(args, path).map(|()| ExitCode::SUCCESS);
+    }
+    let inputs = inputs(args)?;
+    let outcome = match &args.classic {
+        Some(path) => classic(args, path, &inputs)?,
+        None => {
+            let image = program::link(&args.link)?;
+            match args.kernel {
+                true => super::kernel::run(args, &image, &inputs)?,
+                false => machine(args, &image, &inputs)?,
+            }
+        }
+    };
+    outcome.print(args.link.format);
+    Ok(if outcome.tally.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What the program runs on: packets or memory, one after another.
+fn inputs(args: &BpfRun) -> Result<Vec<Vec<u8>>, Failure> {
+    match (&args.pcap, &args.input) {
+        (Some(path), _) => capture::packets(path),
+        (None, Some(path)) => Ok(vec![bytes::read(path)?]),
+        (None, None) => Ok(vec![Vec::new()]),
+    }
+}
+
+/// What programs printed, to be shown after all runs.
+#[derive(Clone, Default)]
+struct Printed(Arc<Mutex<String>>);
+
+impl Printed {
+    fn host(&self) -> Host {
+        let text = Arc::clone(&self.0);
+        Host::new().on_print(move |part| text.lock().unwrap_or_else(PoisonError::into_inner).push_str(part))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lines().map(str::to_owned).collect()
+    }
+}
+
+fn builder(args: &BpfRun, printed: &Printed) -> VmBuilder {
+    let builder = VmBuilder::new().functions(standard(Arc::new(printed.host())));
+    match args.budget {
+        Some(budget) => builder.budget(budget),
+        None => builder,
+    }
+}
+
+/// Runs a linked program in the virtual machine.
+fn machine(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcome, Failure> {
+    let chosen = program::choose(image, args.program.as_deref())?;
+    let printed = Printed::default();
+    let vm = builder(args, &printed).build(image).map_err(|error| Failure::new("load", error, ""))?;
+    let entry = vm.program(&chosen.name).map_err(|error| Failure::new("program", error, ""))?.clone();
+    let kind = program::kind(chosen);
+    let tally = run_all(&vm, &entry, (kind, image.endian), inputs)?;
+    let mut outcome = Outcome::new(&chosen.name, "vm", kind, tally);
+    outcome.printed = printed.lines();
+    for definition in &image.maps {
+        if let Some(map) = vm.map(&definition.name) {
+            outcome.add_map(image, definition, map.entries(), args.entries);
+        }
+    }
+    Ok(outcome)
+}
+
+/// Runs a classic filter in the virtual machine.
+fn classic(args: &BpfRun, path: &Path, inputs: &[Vec<u8>]) -> Result<Outcome, Failure> {
+    let refuse = |error: classic::ClassicError| Failure::new("classic", format!("{}: {error}", path.display()), "give what tcpdump -ddd prints");
+    let bytes = bytes::read(path)?;
+    let filter = match std::str::from_utf8(&bytes) {
+        Ok(text) if !bytes.contains(&0) => classic::from_text(text),
+        _ => classic::from_bytes(&bytes, Endian::NATIVE),
+    };
+    let words = filter.and_then(|filter| classic::translate(&filter, FilterKind::Socket)).map_err(refuse)?;
+    let printed = Printed::default();
+    let vm = builder(args, &printed).build_raw(&words, Endian::NATIVE).map_err(|error| Failure::new("load", error, ""))?;
+    let kind = Some(ProgramType::SocketFilter);
+    let tally = run_all(&vm, &vm.programs()[0], (kind, Endian::NATIVE), inputs)?;
+    Ok(Outcome::new("filter", "vm", kind, tally))
+}
+
+/// Runs a program on every input.
+fn run_all(
+    vm: &Vm,
+    entry: &Program,
+    (kind, endian): (Option<ProgramType>, Endian),
+    inputs: &[Vec<u8>],
+) -> Result<Tally, Failure> {
+    let _progress = Progress::start(format!("running {} {} times", entry.name, inputs.len()));
+    let mut tally = Tally::default();
+    let no_memory = |error| Failure::new("memory", error, "");
+    for input in inputs {
+        let packet = kind.map(|kind| PacketContext::new(kind, Packet::ethernet(&**input), endian));
+        let result = match packet.transpose().map_err(no_memory)?.flatten() {
+            Some(mut packet) => vm.run(entry, &mut packet as &mut dyn Context),
+            None => vm.run(entry, &mut RawMemory::new(input).map_err(no_memory)?),
+        };
+        match result {
+            Ok(verdict) => tally.add(verdict as u32),
+            Err(fault) => tally.fail(fault.to_string()),
+        }
+    }
+    Ok(tally)
+}
