@@ -37,15 +37,24 @@ pub(crate) fn linking(args: &LinkArgs) -> String {
     }
 }
 
-/// Opens the inputs; reports all that cannot be opened.
+/// Opens the inputs of a link.
 pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
+    let inputs = open_all(&args.inputs)?;
+    Ok(match args.whole_archive {
+        true => inputs.into_iter().map(Input::whole_archive).collect(),
+        false => inputs,
+    })
+}
+
+/// Opens files and standard input; reports all that cannot be opened.
+pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Input>, LinkErrors> {
     let is_standard_input = |path: &&PathBuf| path.as_os_str() == "-";
-    let files: Vec<&PathBuf> = args.inputs.iter().filter(|path| !is_standard_input(path)).collect();
+    let files: Vec<&PathBuf> = paths.iter().filter(|path| !is_standard_input(path)).collect();
     let mut files = Input::open_all(&files).into_iter();
     let mut errors = Vec::new();
-    let mut inputs = Vec::with_capacity(args.inputs.len());
+    let mut inputs = Vec::with_capacity(paths.len());
     let mut standard_input = 0;
-    for path in &args.inputs {
+    for path in paths {
         let opened = if is_standard_input(&path) {
             standard_input += 1;
             if standard_input > 1 {
@@ -58,7 +67,6 @@ pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
             opened.map_err(plain)
         };
         match opened {
-            Ok(input) if args.whole_archive => inputs.push(input.whole_archive()),
             Ok(input) => inputs.push(input),
             Err(error) => errors.push(error),
         }

@@ -4,7 +4,15 @@ pub(crate) mod args;
 mod bytes;
 mod capture;
 mod error;
+mod inspect;
+mod kernel;
+mod link;
+mod outcome;
+mod program;
 mod raw;
+mod run;
+mod table;
+mod values;
 
 use args::{Bpf, BpfCommand};
 use std::process::ExitCode;

@@ -73,7 +73,7 @@ impl Outcome {
         let is_array = kind.is_some_and(|kind| kind.name.contains("array"));
         let wanted = |(_, value): &(Vec<u8>, Vec<u8>)| !is_array || value.iter().any(|byte| *byte != 0);
         let mut entries = entries.filter(wanted);
-        let cell = |id: u32, bytes: &[u8]| values::cell(image.btf.as_ref(), TypeId(id), bytes, image.endian);
+        let cell = |id: u32, bytes: &[u8]| values::cell(Some(&image.types.btf), TypeId(id), bytes, image.endian);
         let first = entries.by_ref().take(shown);
         let mut cells: Vec<(Vec<u8>, (Cell, Cell))> = first
             .map(|(key, value)| {

@@ -14,7 +14,7 @@ use jitlink::{LinkOptions, Registry};
 /// Links the objects.
 pub(super) fn link(args: &BpfLinkArgs) -> Result<BpfImage, Failure> {
     let progress = Progress::start(format!("linking {} files", args.inputs.len()));
-    let inputs = inputs::open_paths(&args.inputs)?;
+    let inputs = inputs::open_all(&args.inputs)?;
     let registry = Registry::global().map_err(jitlink::LinkErrors::from)?;
     let image = link_image(&registry, &inputs, &LinkOptions::default(), &options(args)?)?;
     drop(progress);

@@ -24,6 +24,10 @@ impl Table {
         self.rows.push(row);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Writes the table, if it has rows. Columns of numbers stand to the right.
     pub(super) fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         if self.rows.is_empty() {
