@@ -33,6 +33,7 @@ mod candidates;
 mod compat;
 mod error;
 mod find;
+mod image;
 mod kind;
 mod patch;
 mod spec;
@@ -40,6 +41,7 @@ mod value;
 
 pub use candidates::Target;
 pub use error::{CoreError, CoreProblem};
+pub use image::ImageError;
 pub use kind::CoreKind;
 pub use patch::POISON_HELPER;
 

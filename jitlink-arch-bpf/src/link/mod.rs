@@ -95,7 +95,7 @@ pub fn link_image(
 ) -> Result<BpfImage, LinkErrors> {
     let mut options = options.clone();
     let capture = Capture::add(&mut options, bpf);
-    let config = ImageConfig { base: Addr(0x1000_0000), arena_size: 1 << 33, page_size: 4096 };
+    let config = ImageConfig { base: Addr(0x10_0000_0000), arena_size: 1 << 33, page_size: 4096 };
     let executor = ImageExecutor::new(config).map_err(LinkError::from)?;
     let linked = jitlink_core::link::link(registry, &executor, inputs, &NoSymbols, &options)?;
     capture.image(&linked)

@@ -11,6 +11,7 @@ mod outcome;
 mod program;
 mod raw;
 mod run;
+mod sections;
 mod table;
 mod values;
 

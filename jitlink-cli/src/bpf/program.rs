@@ -1,42 +1,58 @@
 //! What every subcommand begins with: objects in, a linked image out, and the program that is meant.
 
 use super::args::BpfLinkArgs;
-use super::bytes;
 use super::error::Failure;
+use super::{bytes, sections};
 use crate::inputs;
 use crate::progress::Progress;
 use jitlink::bpf::btf::Btf;
 use jitlink::bpf::catalog::programs::{ProgramType, classify};
 use jitlink::bpf::image::{BpfImage, Function};
-use jitlink::bpf::link::{BpfOptions, link_image};
+use jitlink::bpf::link::{BpfOptions, Kconfig, link_image};
 use jitlink::{LinkOptions, Registry};
+use std::fmt::Display;
 
-/// Links the objects.
+/// Links the objects; what depends on a kernel's types is still open.
 pub(super) fn link(args: &BpfLinkArgs) -> Result<BpfImage, Failure> {
     let progress = Progress::start(format!("linking {} files", args.inputs.len()));
     let inputs = inputs::open_all(&args.inputs)?;
     let registry = Registry::global().map_err(jitlink::LinkErrors::from)?;
-    let image = link_image(&registry, &inputs, &LinkOptions::default(), &options(args)?)?;
+    let options = LinkOptions { keep_debug: true, ..LinkOptions::default() };
+    let image = link_image(&registry, &inputs, &options, &BpfOptions { kconfig: kconfig(args)? })?;
     drop(progress);
     Ok(image)
 }
 
-/// What the options say about types and the kernel's configuration.
-pub(super) fn options(args: &BpfLinkArgs) -> Result<BpfOptions, Failure> {
-    let mut options = BpfOptions::default();
-    if let Some(path) = &args.btf {
-        let refuse = |error: &dyn std::fmt::Display| {
-            let message = format!("{}: {error}", path.display());
-            Failure::new("btf", message, "give raw BTF such as that under /sys/kernel/btf, or an ELF file with a .BTF section")
-        };
-        let bytes = bytes::read(path)?;
-        options.target = Some(std::sync::Arc::new(Btf::from_file(&bytes).map_err(|error| refuse(&error))?));
+/// Makes a linked program fit the types of --btf, or of the running kernel.
+pub(super) fn relocate(image: &mut BpfImage, args: &BpfLinkArgs) -> Result<(), Failure> {
+    if image.types.relocations.is_empty() {
+        return Ok(());
     }
-    if let Some(path) = &args.kconfig {
-        let text = bytes::read(path)?;
-        options.kconfig = Some(String::from_utf8_lossy(&text).into_owned());
-    }
-    Ok(options)
+    let outcomes = image.relocate(&types(args)?);
+    outcomes.map(drop).map_err(|error| Failure::new("co-re", error, "give the types of the kernel that it is for: --btf FILE"))
+}
+
+/// The types that the program is for: those of --btf, or of the running kernel.
+fn types(args: &BpfLinkArgs) -> Result<Btf, Failure> {
+    let advice = "give raw BTF such as that under /sys/kernel/btf, or an ELF file with a .BTF section (--btf FILE)";
+    let Some(path) = &args.btf else {
+        return Btf::kernel().map_err(|error| {
+            Failure::new("btf", format!("the objects depend on a kernel's types, and this kernel's cannot be read: {error}"), advice)
+        });
+    };
+    let refuse = |error: &dyn Display| Failure::new("btf", format!("{}: {error}", path.display()), advice);
+    let bytes = bytes::read(path)?;
+    let section = match bytes.starts_with(b"\x7fELF") {
+        true => sections::btf(&bytes).ok_or_else(|| refuse(&"it has no .BTF section"))?,
+        false => &bytes,
+    };
+    Btf::read(section).map_err(|error| refuse(&error))
+}
+
+/// The kernel configuration that the program is for.
+fn kconfig(args: &BpfLinkArgs) -> Result<Kconfig, Failure> {
+    let Some(path) = &args.kconfig else { return Ok(Kconfig::default()) };
+    Ok(Kconfig::parse(&String::from_utf8_lossy(&bytes::read(path)?)))
 }
 
 /// The program of a name, or the only one there is.

@@ -25,10 +25,12 @@ pub(super) fn run(args: &BpfRun) -> Result<ExitCode, Failure> {
     let outcome = match &args.classic {
         Some(path) => classic(args, path, &inputs)?,
         None => {
-            let image = program::link(&args.link)?;
-            match args.kernel {
-                true => super::kernel::run(args, &image, &inputs)?,
-                false => machine(args, &image, &inputs)?,
+            let mut image = program::link(&args.link)?;
+            if args.kernel {
+                super::kernel::run(args, &image, &inputs)?
+            } else {
+                program::relocate(&mut image, &args.link)?;
+                machine(args, &image, &inputs)?
             }
         }
     };

@@ -1,0 +1,40 @@
+//! `jitlink bpf run --kernel`: the same program, in the kernel of this machine.
+
+use super::args::BpfRun;
+use super::error::Failure;
+use super::outcome::{Outcome, Tally};
+use super::program;
+use crate::progress::Progress;
+use jitlink::bpf::image::BpfImage;
+use jitlink::bpf::kernel::{KernelError, LoadOptions, TestRun, load};
+
+/// Room for what a program makes of its packet, beyond what it was.
+const ROOM: usize = 4096;
+
+pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcome, Failure> {
+    let chosen = program::choose(image, args.program.as_deref())?;
+    let _progress = Progress::start(format!("running {} in the kernel {} times", chosen.name, inputs.len()));
+    let refuse = |error: KernelError| Failure::new("kernel", error, "");
+    let programs = [chosen.name.as_str()];
+    let object = load(image, &LoadOptions { name: "jitlink", programs: &programs, ..LoadOptions::default() }).map_err(refuse)?;
+    let missing = || Failure::new("kernel", format!("{} was not loaded", chosen.name), "");
+    let loaded = object.program(&chosen.name).ok_or_else(missing)?;
+    let mut tally = Tally::default();
+    for input in inputs {
+        let run = TestRun { data: input, room: input.len() + ROOM, context: &[], repeat: 1 };
+        match loaded.test_run(&run) {
+            Ok(result) => tally.add(result.retval),
+            Err(error) => tally.fail(error.to_string()),
+        }
+    }
+    let mut outcome = Outcome::new(&chosen.name, "kernel", program::kind(chosen), tally);
+    outcome.printed = object.notes().to_vec();
+    for definition in &image.maps {
+        if let Some(map) = object.map(&definition.name) {
+            // Not every type of map can be walked; those that cannot are shown without elements.
+            let entries = map.entries(definition.max_entries as usize).unwrap_or_default();
+            outcome.add_map(image, definition, entries.into_iter(), args.entries);
+        }
+    }
+    Ok(outcome)
+}
