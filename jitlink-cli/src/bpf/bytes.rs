@@ -19,7 +19,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 pub(super) fn hex_or_file(text: &str) -> Result<Vec<u8>, Failure> {
     match text.strip_prefix('@') {
         Some(path) => read(Path::new(path)),
-        None => hex(text).map_err(|what| Failure::new("hex", format!("--memory: {what}"), "give pairs of hexadecimal digits, or @FILE")),
+        None => hex(text).map_err(|what| {
+            Failure::new("hex", format!("--memory: {what}"), "give pairs of hexadecimal digits, or @FILE")
+        }),
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) fn packets(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
     let bytes = bytes::read(path)?;
     let advice = "give what tcpdump -w or Wireshark writes";
     let refuse = |what: String| Failure::new("capture", format!("{}: {what}", path.display()), advice);
-    let mut reader = create_reader(WINDOW, &*bytes).map_err(|error| refuse(format!("this is no capture: {error:?}")))?;
+    let mut reader =
+        create_reader(WINDOW, &*bytes).map_err(|error| refuse(format!("this is no capture: {error:?}")))?;
     let (mut packets, mut window) = (Vec::new(), WINDOW);
     // The link types of the interfaces of the section at hand.
     let mut links: Vec<i32> = Vec::new();
@@ -50,8 +51,18 @@ pub(super) fn packets(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
                 if let Some((interface, mut data, len)) = packet {
                     match links.get(interface) {
                         Some(&ETHERNET) => {}
-                        Some(link) => return Err(refuse(format!("packet {} is of link type {link}, not Ethernet (1)", packets.len()))),
-                        None => return Err(refuse(format!("packet {} is of an interface that was not described", packets.len()))),
+                        Some(link) => {
+                            return Err(refuse(format!(
+                                "packet {} is of link type {link}, not Ethernet (1)",
+                                packets.len()
+                            )));
+                        }
+                        None => {
+                            return Err(refuse(format!(
+                                "packet {} is of an interface that was not described",
+                                packets.len()
+                            )));
+                        }
                     }
                     data.truncate(len as usize);
                     packets.push(data);

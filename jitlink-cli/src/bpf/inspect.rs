@@ -50,10 +50,14 @@ fn to_json(image: &BpfImage, args: &BpfInspect) -> Value {
             "value": type_name(image, map.types.1),
         })
     });
-    let data = image.data.iter().map(|data| {
-        json!({ "section": data.section, "size": data.size, "protection": data.protection.name() })
-    });
-    let externs = image.externs.iter().map(|name| json!({ "name": name.name, "kind": extern_kind(name.kind), "weak": name.weak }));
+    let data = image
+        .data
+        .iter()
+        .map(|data| json!({ "section": data.section, "size": data.size, "protection": data.protection.name() }));
+    let externs = image
+        .externs
+        .iter()
+        .map(|name| json!({ "name": name.name, "kind": extern_kind(name.kind), "weak": name.weak }));
     let types = || definitions(image).collect::<Vec<_>>();
     json!({
         "version": 1,
@@ -110,7 +114,11 @@ fn write(out: &mut impl Write, image: &BpfImage, args: &BpfInspect) -> std::io::
     let mut externs = Table::default();
     for name in &image.externs {
         let weak = if name.weak { "may be missing" } else { "" };
-        externs.row([cell("name", name.name.clone()), cell("of the kernel", extern_kind(name.kind).into()), cell("", weak.into())]);
+        externs.row([
+            cell("name", name.name.clone()),
+            cell("of the kernel", extern_kind(name.kind).into()),
+            cell("", weak.into()),
+        ]);
     }
     heading(out, "names of the kernel", &externs)?;
     if args.types {

@@ -16,7 +16,8 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
     let _progress = Progress::start(format!("running {} in the kernel {} times", chosen.name, inputs.len()));
     let refuse = |error: KernelError| Failure::new("kernel", error, "");
     let programs = [chosen.name.as_str()];
-    let object = load(image, &LoadOptions { name: "jitlink", programs: &programs, ..LoadOptions::default() }).map_err(refuse)?;
+    let object =
+        load(image, &LoadOptions { name: "jitlink", programs: &programs, ..LoadOptions::default() }).map_err(refuse)?;
     let missing = || Failure::new("kernel", format!("{} was not loaded", chosen.name), "");
     let loaded = object.program(&chosen.name).ok_or_else(missing)?;
     let mut tally = Tally::default();

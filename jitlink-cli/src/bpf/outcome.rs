@@ -101,12 +101,15 @@ impl Outcome {
     }
 
     fn to_json(&self) -> Value {
-        let verdicts = self.tally.verdicts.iter().map(|(&value, count)| {
-            json!({ "value": value, "name": verdict(self.kind, value), "count": count })
-        });
+        let verdicts = self
+            .tally
+            .verdicts
+            .iter()
+            .map(|(&value, count)| json!({ "value": value, "name": verdict(self.kind, value), "count": count }));
         let faults = self.tally.faults.iter().map(|(fault, count)| json!({ "fault": fault, "count": count }));
         let maps = self.maps.iter().map(|map| {
-            let entries = map.entries.iter().map(|(key, value)| json!({ "key": key.to_json(), "value": value.to_json() }));
+            let entries =
+                map.entries.iter().map(|(key, value)| json!({ "key": key.to_json(), "value": value.to_json() }));
             json!({
                 "name": map.name,
                 "type": map.kind,
@@ -161,8 +164,15 @@ fn verdict(kind: Option<ProgramType>, value: u32) -> Option<String> {
     let names: &[&str] = match kind? {
         ProgramType::Xdp => &["XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"],
         ProgramType::SchedCls | ProgramType::SchedAct => &[
-            "TC_ACT_OK", "TC_ACT_RECLASSIFY", "TC_ACT_SHOT", "TC_ACT_PIPE", "TC_ACT_STOLEN", "TC_ACT_QUEUED",
-            "TC_ACT_REPEAT", "TC_ACT_REDIRECT", "TC_ACT_TRAP",
+            "TC_ACT_OK",
+            "TC_ACT_RECLASSIFY",
+            "TC_ACT_SHOT",
+            "TC_ACT_PIPE",
+            "TC_ACT_STOLEN",
+            "TC_ACT_QUEUED",
+            "TC_ACT_REPEAT",
+            "TC_ACT_REDIRECT",
+            "TC_ACT_TRAP",
         ],
         ProgramType::SocketFilter => {
             return Some(match value {

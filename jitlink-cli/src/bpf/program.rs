@@ -29,7 +29,9 @@ pub(super) fn relocate(image: &mut BpfImage, args: &BpfLinkArgs) -> Result<(), F
         return Ok(());
     }
     let outcomes = image.relocate(&types(args)?);
-    outcomes.map(drop).map_err(|error| Failure::new("co-re", error, "give the types of the kernel that it is for: --btf FILE"))
+    outcomes
+        .map(drop)
+        .map_err(|error| Failure::new("co-re", error, "give the types of the kernel that it is for: --btf FILE"))
 }
 
 /// The types that the program is for: those of --btf, or of the running kernel.
@@ -37,7 +39,11 @@ fn types(args: &BpfLinkArgs) -> Result<Btf, Failure> {
     let advice = "give raw BTF such as that under /sys/kernel/btf, or an ELF file with a .BTF section (--btf FILE)";
     let Some(path) = &args.btf else {
         return Btf::kernel().map_err(|error| {
-            Failure::new("btf", format!("the objects depend on a kernel's types, and this kernel's cannot be read: {error}"), advice)
+            Failure::new(
+                "btf",
+                format!("the objects depend on a kernel's types, and this kernel's cannot be read: {error}"),
+                advice,
+            )
         });
     };
     let refuse = |error: &dyn Display| Failure::new("btf", format!("{}: {error}", path.display()), advice);
@@ -65,10 +71,16 @@ pub(super) fn choose<'i>(image: &'i BpfImage, name: Option<&str>) -> Result<&'i 
             Err(Failure::new("program", "there is no program in the objects", advice))
         }
         (None, [only]) => Ok(only),
-        (None, _) => Err(Failure::new("program", format!("there are several programs: {}", names()), "say which: --program NAME")),
+        (None, _) => Err(Failure::new(
+            "program",
+            format!("there are several programs: {}", names()),
+            "say which: --program NAME",
+        )),
         (Some(name), _) => {
             let found = programs.iter().find(|program| program.name == name);
-            found.copied().ok_or_else(|| Failure::new("program", format!("there is no program {name}; there are: {}", names()), ""))
+            found.copied().ok_or_else(|| {
+                Failure::new("program", format!("there is no program {name}; there are: {}", names()), "")
+            })
         }
     }
 }

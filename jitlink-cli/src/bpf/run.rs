@@ -90,7 +90,9 @@ fn machine(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcom
 
 /// Runs a classic filter in the virtual machine.
 fn classic(args: &BpfRun, path: &Path, inputs: &[Vec<u8>]) -> Result<Outcome, Failure> {
-    let refuse = |error: classic::ClassicError| Failure::new("classic", format!("{}: {error}", path.display()), "give what tcpdump -ddd prints");
+    let refuse = |error: classic::ClassicError| {
+        Failure::new("classic", format!("{}: {error}", path.display()), "give what tcpdump -ddd prints")
+    };
     let bytes = bytes::read(path)?;
     let filter = match std::str::from_utf8(&bytes) {
         Ok(text) if !bytes.contains(&0) => classic::from_text(text),
@@ -98,7 +100,8 @@ fn classic(args: &BpfRun, path: &Path, inputs: &[Vec<u8>]) -> Result<Outcome, Fa
     };
     let words = filter.and_then(|filter| classic::translate(&filter, FilterKind::Socket)).map_err(refuse)?;
     let printed = Printed::default();
-    let vm = builder(args, &printed).build_raw(&words, Endian::NATIVE).map_err(|error| Failure::new("load", error, ""))?;
+    let vm =
+        builder(args, &printed).build_raw(&words, Endian::NATIVE).map_err(|error| Failure::new("load", error, ""))?;
     let kind = Some(ProgramType::SocketFilter);
     let tally = run_all(&vm, &vm.programs()[0], (kind, Endian::NATIVE), inputs)?;
     Ok(Outcome::new("filter", "vm", kind, tally))

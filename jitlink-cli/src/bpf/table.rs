@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_cells() {
         let mut table = Table::default();
-        let row = |cells: &[(&str, &str)]| cells.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect::<Vec<_>>();
+        let row = |cells: &[(&str, &str)]| {
+            cells.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect::<Vec<_>>()
+        };
         table.row(row(&[("port", "80"), ("state", "open")]));
         table.row(row(&[("port", "8080"), ("state", "shut"), ("since", "-1")]));
         let mut text = Vec::new();

@@ -32,14 +32,22 @@ fn hex(bytes: &[u8]) -> Cell {
 fn from(value: &Value<'_>) -> Cell {
     match value {
         // Numbers that JSON's readers may not hold are text there.
-        Value::Signed(number) => Cell::Plain(number.to_string(), i64::try_from(*number).map_or_else(|_| json!(number.to_string()), |number| json!(number))),
-        Value::Unsigned(number) => Cell::Plain(number.to_string(), u64::try_from(*number).map_or_else(|_| json!(number.to_string()), |number| json!(number))),
+        Value::Signed(number) => Cell::Plain(
+            number.to_string(),
+            i64::try_from(*number).map_or_else(|_| json!(number.to_string()), |number| json!(number)),
+        ),
+        Value::Unsigned(number) => Cell::Plain(
+            number.to_string(),
+            u64::try_from(*number).map_or_else(|_| json!(number.to_string()), |number| json!(number)),
+        ),
         Value::Bool(truth) => Cell::Plain(truth.to_string(), json!(truth)),
         Value::Float(number) => Cell::Plain(number.to_string(), json!(number)),
         Value::Text(text) => Cell::Plain(format!("{text:?}"), json!(text)),
         Value::Pointer(address) => Cell::Plain(format!("{address:#x}"), json!(format!("{address:#x}"))),
         Value::Enumerator { name, .. } => Cell::Plain(name.to_string(), json!(name)),
-        Value::Struct(fields) => Cell::Fields(fields.iter().map(|(name, value)| (name.to_string(), from(value))).collect()),
+        Value::Struct(fields) => {
+            Cell::Fields(fields.iter().map(|(name, value)| (name.to_string(), from(value))).collect())
+        }
         Value::List(elements) => Cell::List(elements.iter().map(from).collect()),
         Value::Bytes(bytes) => hex(bytes),
     }
@@ -59,7 +67,8 @@ impl Cell {
         match self {
             Cell::Plain(text, _) => text.clone(),
             Cell::Fields(fields) => {
-                let fields: Vec<String> = fields.iter().map(|(name, cell)| format!("{name}: {}", cell.text())).collect();
+                let fields: Vec<String> =
+                    fields.iter().map(|(name, cell)| format!("{name}: {}", cell.text())).collect();
                 format!("{{{}}}", fields.join(", "))
             }
             Cell::List(cells) => format!("[{}]", cells.iter().map(Cell::text).collect::<Vec<_>>().join(", ")),
