@@ -2,7 +2,7 @@
 
 use super::bytes;
 use super::error::Failure;
-use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
+use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 use std::path::Path;
 
@@ -24,6 +24,7 @@ pub(super) fn packets(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
     // The link types of the interfaces of the section at hand.
     let mut links: Vec<i32> = Vec::new();
     loop {
+        let exhausted = reader.reader_exhausted();
         match reader.next() {
             Ok((offset, block)) => {
                 let packet = match block {
@@ -70,7 +71,7 @@ pub(super) fn packets(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
                 reader.consume(offset);
             }
             Err(PcapError::Eof) => return Ok(packets),
-            Err(PcapError::Incomplete(_)) if reader.reader_exhausted() => {
+            Err(PcapError::Incomplete(_)) if exhausted => {
                 return Err(refuse(format!("it ends within packet {}", packets.len())));
             }
             Err(PcapError::Incomplete(_)) => {

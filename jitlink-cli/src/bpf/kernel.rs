@@ -29,7 +29,7 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
         }
     }
     let mut outcome = Outcome::new(&chosen.name, "kernel", program::kind(chosen), tally);
-    outcome.printed = object.notes().to_vec();
+    object.notes().iter().for_each(|note| eprintln!("note: {note}"));
     for definition in &image.maps {
         if let Some(map) = object.map(&definition.name) {
             // Not every type of map can be walked; those that cannot are shown without elements.
