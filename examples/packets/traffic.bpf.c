@@ -1,6 +1,7 @@
+// fixture: clang-22 --target=bpf -O2 -g -fdebug-compilation-dir=. -I/usr/include/x86_64-linux-gnu -c
+//
 // Counts packets by what they carry, and drops what nobody wants: telnet, and anything that claims to be longer than it is.
 //
-//   clang --target=bpf -O2 -g -c traffic.bpf.c -o traffic.bpf.o
 //   jitlink bpf run traffic.bpf.o --pcap capture.pcap
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -1,7 +1,7 @@
 //! Rebuilds the committed objects that tests read.
 //!
 //! A plain `cargo test` needs no compiler, because small objects are committed beside their sources: for
-//! `CRATE/tests/fixtures/**/NAME.{s,c,cpp}` (and the same of `examples/PROJECT`) whose first line holds a directive, `NAME.o` is what the directive makes.
+//! `CRATE/tests/fixtures/**/NAME.{s,c,cpp}` (and the same of `examples/PROJECT`, and all of `examples/packets`) whose first line holds a directive, `NAME.o` is what the directive makes.
 //!
 //! ```text
 //! // fixture: gcc -O2 -fPIC -c
@@ -35,6 +35,10 @@ pub(crate) fn main(mut args: Args) -> Result {
 /// Every source with a directive, in order of path.
 pub(crate) fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
+    let packets = root.join("examples/packets");
+    if packets.is_dir() {
+        collect(&packets, &mut found)?;
+    }
     for parent in [root.to_path_buf(), root.join("examples")] {
         for entry in std::fs::read_dir(parent)? {
             let folder = entry?.path().join("tests/fixtures");

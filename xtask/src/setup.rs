@@ -45,6 +45,8 @@ const TOOLS: &[Tool] = &[
         packages: &["binutils-x86-64-linux-gnu"],
         needed_for: "relocations that GNU as writes",
     },
+    Tool { names: &["bpf-gcc"], packages: &["gcc-bpf"], needed_for: "BPF objects made by GCC" },
+    Tool { names: &["bpftool"], packages: &["bpftool"], needed_for: "what libbpf makes of the same BPF objects" },
     Tool { names: &["bash"], packages: &["bash"], needed_for: "completions" },
     Tool { names: &["groff"], packages: &["groff"], needed_for: "manual pages" },
     Tool { names: &["mandoc"], packages: &["mandoc"], needed_for: "manual pages" },
