@@ -47,18 +47,20 @@ fn inputs(args: &BpfRun) -> Result<Vec<Vec<u8>>, Failure> {
     }
 }
 
-/// What programs printed, to be shown after all runs.
+/// What programs printed, to be shown after all runs: a line for each message, as in the kernel's trace.
 #[derive(Clone, Default)]
-struct Printed(Arc<Mutex<String>>);
+struct Printed(Arc<Mutex<Vec<String>>>);
 
 impl Printed {
     fn host(&self) -> Host {
-        let text = Arc::clone(&self.0);
-        Host::new().on_print(move |part| text.lock().unwrap_or_else(PoisonError::into_inner).push_str(part))
+        let lines = Arc::clone(&self.0);
+        Host::new().on_print(move |text| {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(text.trim_end_matches('\n').into());
+        })
     }
 
     fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).lines().map(str::to_owned).collect()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
