@@ -150,7 +150,9 @@ impl Machine<'_> {
             };
         }
         loop {
-            let inst = &insts[pc];
+            debug_assert!(pc < insts.len(), "code ends with traps, and jumps stay inside of it");
+            // SAFETY: `code` says that the next instruction is inside, `index` is one of them, and `JumpRegister` asks the unit.
+            let inst = unsafe { insts.get_unchecked(pc) };
             macro_rules! dst {
                 () => {
                     self.registers[inst.dst]
@@ -182,9 +184,11 @@ impl Machine<'_> {
             }
             macro_rules! jump {
                 () => {{
-                    if inst.jump <= 0 {
-                        self.budget += i64::from(inst.jump) - 1;
+                    let charge = i64::from(inst.jump) - i64::from(inst.extra);
+                    if charge < 0 {
+                        self.budget += charge;
                         if self.budget < 0 {
+                            pc += usize::from(inst.extra) - 1;
                             stop!(FaultKind::Budget(0));
                         }
                     }
@@ -198,28 +202,36 @@ impl Machine<'_> {
                     if $condition {
                         jump!();
                     }
+                    pc += usize::from(inst.extra);
+                    continue;
                 }};
                 (64, I, |$a:ident, $b:ident| $condition:expr) => {{
                     let ($a, $b) = (dst!(), inst.imm as i64 as u64);
                     if $condition {
                         jump!();
                     }
+                    pc += usize::from(inst.extra);
+                    continue;
                 }};
                 (32, R, |$a:ident, $b:ident| $condition:expr) => {{
                     let ($a, $b) = (dst!() as u32, src!() as u32);
                     if $condition {
                         jump!();
                     }
+                    pc += usize::from(inst.extra);
+                    continue;
                 }};
                 (32, I, |$a:ident, $b:ident| $condition:expr) => {{
                     let ($a, $b) = (dst!() as u32, inst.imm as u32);
                     if $condition {
                         jump!();
                     }
+                    pc += usize::from(inst.extra);
+                    continue;
                 }};
             }
             macro_rules! place {
-                ($base:expr, $size:expr, $access:expr) => {{
+                ($base:expr, $size:expr, $access:expr, $later:expr) => {{
                     let address = $base.wrapping_add(inst.off as i64 as u64);
                     let site = &self.sites[usize::from(inst.site & 127)];
                     let offset = address.wrapping_sub(site.start);
@@ -228,14 +240,17 @@ impl Machine<'_> {
                     } else {
                         match self.locate(address, $size, $access, inst.site) {
                             Ok(place) => place,
-                            Err(kind) => stop!(kind),
+                            Err(kind) => {
+                                pc += $later;
+                                stop!(kind)
+                            }
                         }
                     }
                 }};
             }
             macro_rules! load {
                 ($type:ty, |$word:ident| $value:expr) => {{
-                    let place = place!(src!(), size_of::<$type>() as u64, Access::Read);
+                    let place = place!(src!(), size_of::<$type>() as u64, Access::Read, 0);
                     // SAFETY: the site or `locate` says that the bytes may be read; all access is atomic.
                     let $word = unsafe { <$type>::read(place) };
                     dst!() = $value;
@@ -243,9 +258,37 @@ impl Machine<'_> {
             }
             macro_rules! store {
                 ($type:ty, $value:expr) => {{
-                    let place = place!(dst!(), size_of::<$type>() as u64, Access::Write);
+                    let place = place!(dst!(), size_of::<$type>() as u64, Access::Write, 0);
                     // SAFETY: the site or `locate` says that the bytes may be written; all access is atomic.
                     unsafe { <$type>::write(place, $value as $type) };
+                }};
+            }
+            macro_rules! three {
+                (R, |$a:ident, $b:ident| $result:expr) => {{
+                    let ($a, $b) = (src!(), self.registers[inst.third]);
+                    dst!() = $result;
+                    pc += 1;
+                }};
+                (I, |$a:ident, $b:ident| $result:expr) => {{
+                    let ($a, $b) = (src!(), inst.imm as i64 as u64);
+                    dst!() = $result;
+                    pc += 1;
+                }};
+            }
+            macro_rules! add_branch {
+                ($kind:ident, |$a:ident, $b:ident| $condition:expr) => {{
+                    dst!() = dst!().wrapping_add(inst.off as i64 as u64);
+                    branch!(64, $kind, |$a, $b| $condition)
+                }};
+            }
+            macro_rules! index_load {
+                ($type:ty) => {{
+                    let base = src!().wrapping_add(self.registers.low(inst.imm));
+                    self.registers[inst.third] = base;
+                    let place = place!(base, size_of::<$type>() as u64, Access::Read, 2);
+                    // SAFETY: the site or `locate` says that the bytes may be read; all access is atomic.
+                    dst!() = u64::from(unsafe { <$type>::read(place) });
+                    pc += 2;
                 }};
             }
             match inst.code {
@@ -433,6 +476,30 @@ impl Machine<'_> {
                 Code::CallFar => return Stop::Call { at: pc, target: inst.wide() },
                 Code::CallRegister => return Stop::Call { at: pc, target: dst!() },
                 Code::Exit => return Stop::Return,
+                Code::AddEq64R => add_branch!(R, |a, b| a == b),
+                Code::AddEq64I => add_branch!(I, |a, b| a == b),
+                Code::AddNe64R => add_branch!(R, |a, b| a != b),
+                Code::AddNe64I => add_branch!(I, |a, b| a != b),
+                Code::AddGt64R => add_branch!(R, |a, b| a > b),
+                Code::AddGt64I => add_branch!(I, |a, b| a > b),
+                Code::AddGe64R => add_branch!(R, |a, b| a >= b),
+                Code::AddGe64I => add_branch!(I, |a, b| a >= b),
+                Code::AddLt64R => add_branch!(R, |a, b| a < b),
+                Code::AddLt64I => add_branch!(I, |a, b| a < b),
+                Code::AddLe64R => add_branch!(R, |a, b| a <= b),
+                Code::AddLe64I => add_branch!(I, |a, b| a <= b),
+                Code::Add3R => three!(R, |a, b| a.wrapping_add(b)),
+                Code::Sub3R => three!(R, |a, b| a.wrapping_sub(b)),
+                Code::Mul3R => three!(R, |a, b| a.wrapping_mul(b)),
+                Code::Xor3R => three!(R, |a, b| a ^ b),
+                Code::Add3I => three!(I, |a, b| a.wrapping_add(b)),
+                Code::And3I => three!(I, |a, b| a & b),
+                Code::Lsh3I => three!(I, |a, b| a.wrapping_shl(b as u32)),
+                Code::Rsh3I => three!(I, |a, b| a.wrapping_shr(b as u32)),
+                Code::IndexLoad8 => index_load!(u8),
+                Code::IndexLoad16 => index_load!(u16),
+                Code::IndexLoad32 => index_load!(u32),
+                Code::IndexLoad64 => index_load!(u64),
             }
             pc += 1;
         }

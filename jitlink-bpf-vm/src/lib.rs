@@ -20,4 +20,5 @@ pub mod maps;
 pub mod memory;
 mod rare;
 mod space;
+pub mod testing;
 pub mod vm;

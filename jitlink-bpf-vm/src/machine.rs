@@ -390,6 +390,14 @@ impl Area {
     }
 }
 
+impl Registers {
+    /// The register of the low four bits of a number.
+    #[inline(always)]
+    pub(crate) fn low(&self, number: i32) -> u64 {
+        self.0[(number & 15) as usize]
+    }
+}
+
 impl Index<Slot> for Registers {
     type Output = u64;
     #[inline(always)]

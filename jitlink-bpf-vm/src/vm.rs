@@ -60,6 +60,16 @@ pub struct RunOptions {
     pub cpu: usize,
 }
 
+/// Whether sequences of instructions are run as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Speed {
+    /// They are.
+    #[default]
+    Fused,
+    /// They are not: for tests, which compare.
+    Plain,
+}
+
 /// Makes a [`Vm`].
 #[derive(Default)]
 pub struct VmBuilder {
@@ -67,8 +77,10 @@ pub struct VmBuilder {
     lines: Option<Arc<dyn Lines>>,
     extensions: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
     budget: Option<u64>,
+    speed: Speed,
     host: MapHost,
-    maps: HashMap<String, Arc<Map>>,
+    /// In the order in which they were given, which is that of their addresses.
+    maps: Vec<(String, Arc<Map>)>,
 }
 
 impl VmBuilder {
@@ -101,6 +113,11 @@ impl VmBuilder {
         self
     }
 
+    pub(crate) fn speed(mut self, speed: Speed) -> VmBuilder {
+        self.speed = speed;
+        self
+    }
+
     /// What is granted to maps: how many processors, how much memory.
     pub fn map_host(mut self, host: MapHost) -> VmBuilder {
         self.host = host;
@@ -109,18 +126,19 @@ impl VmBuilder {
 
     /// A map that the program's map of this name is to be, instead of a new one.
     pub fn map(mut self, name: &str, map: Arc<Map>) -> VmBuilder {
-        self.maps.insert(name.into(), map);
+        self.maps.retain(|(known, _)| known != name);
+        self.maps.push((name.into(), map));
         self
     }
 
     /// Loads a linked program.
     pub fn build(self, image: &BpfImage) -> Result<Vm, LoadError> {
-        let host = self.host.clone();
+        let (host, speed) = (self.host.clone(), self.speed);
         let (shared, known) = self.into_shared();
         let mut maps = Vec::with_capacity(image.maps.len());
         for definition in &image.maps {
-            let map = match known.get(&definition.name) {
-                Some(map) => map.clone(),
+            let map = match known.iter().find(|(name, _)| *name == definition.name) {
+                Some((_, map)) => map.clone(),
                 None => {
                     let map = Map::new(MapSpec::from(definition), &host);
                     map.map_err(|error| LoadError::Map { name: definition.name.clone(), reason: error.to_string() })?
@@ -133,7 +151,7 @@ impl VmBuilder {
         for segment in &image.segments {
             check_segment(segment)?;
             match segment.protection {
-                Protection::ReadExecute => units.push(Arc::new(load_code(image, segment, &maps, &shared)?)),
+                Protection::ReadExecute => units.push(Arc::new(speed.of(load_code(image, segment, &maps, &shared)?))),
                 protection => areas.push(load_data(segment, protection)?),
             }
         }
@@ -151,21 +169,22 @@ impl VmBuilder {
 
     /// Loads bare instructions as a program with the name `program`.
     pub fn build_raw(self, words: &[Insn], endian: Endian) -> Result<Vm, LoadError> {
+        let speed = self.speed;
         let (shared, maps) = self.into_shared();
-        for map in maps.values() {
+        for (_, map) in &maps {
             shared.space.attach(map);
         }
         let start = address::at(CODE_REGION, 0);
         let source = Source { start, endian, words, functions: Vec::new(), links: HashMap::new(), arena: None };
-        let unit = Arc::new(compile(source)?);
+        let unit = Arc::new(speed.of(compile(source)?));
         let refuse = |address| LoadError::Segment { address, size: 0, reason: "another is there" };
         shared.space.add(Vec::new(), vec![unit]).map_err(refuse)?;
         let program = Program { name: "program".into(), section: String::new(), address: start };
-        Ok(Vm { programs: vec![program], maps, shared: Arc::new(shared) })
+        Ok(Vm { programs: vec![program], maps: maps.into_iter().collect(), shared: Arc::new(shared) })
     }
 
-    pub(crate) fn into_shared(self) -> (Shared, HashMap<String, Arc<Map>>) {
-        let VmBuilder { functions, lines, extensions, budget, host: _, maps } = self;
+    pub(crate) fn into_shared(self) -> (Shared, Vec<(String, Arc<Map>)>) {
+        let VmBuilder { functions, lines, extensions, budget, maps, .. } = self;
         let shared = Shared { extensions, ..Shared::new(functions, lines, budget.unwrap_or(DEFAULT_BUDGET)) };
         (shared, maps)
     }
@@ -244,6 +263,15 @@ pub enum RawError {
     /// They were stopped.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl Speed {
+    fn of(self, unit: Unit) -> Unit {
+        match self {
+            Speed::Fused => unit.fused(),
+            Speed::Plain => unit,
+        }
+    }
 }
 
 impl Shared {

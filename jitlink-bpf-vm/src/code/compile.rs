@@ -148,12 +148,12 @@ impl Compiler<'_> {
                 let code = if index.is_some() { Code::PacketIndirect } else { Code::PacketAbsolute };
                 Inst { code, src: index.map(slot).unwrap_or_default(), extra: size.bytes(), imm: offset, ..plain }
             }
-            Op::Jump { off, .. } => Inst { code: Code::Jump, jump: self.distance(off)?, ..plain },
+            Op::Jump { off, .. } => Inst { code: Code::Jump, jump: self.distance(off)?, extra: 1, ..plain },
             Op::JumpIf { width, condition, dst, src, off } => {
                 let (code, src, imm) = second(conditional(width, condition), src);
-                Inst { code, dst: slot(dst), src, imm, jump: self.distance(off.into())?, ..plain }
+                Inst { code, dst: slot(dst), src, imm, jump: self.distance(off.into())?, extra: 1, ..plain }
             }
-            Op::MayGoto { off } => Inst { code: Code::MayGoto, jump: self.distance(off.into())?, ..plain },
+            Op::MayGoto { off } => Inst { code: Code::MayGoto, jump: self.distance(off.into())?, extra: 1, ..plain },
             Op::JumpRegister { dst } => Inst { code: Code::JumpRegister, dst: slot(dst), ..plain },
             Op::Call(callee) => self.call(callee)?,
             Op::Exit => Inst { code: Code::Exit, ..plain },

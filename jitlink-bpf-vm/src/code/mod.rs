@@ -4,10 +4,11 @@
 //! words say, and the index of an instruction that fails is its place in the program. All that could be wrong with an instruction
 //! by itself is found here: the interpreter never meets a register that does not exist, or a jump to outside of the code.
 //!
-//! **Invariant:** after each instruction that does not end a run of instructions another one follows: [`PADDING`] traps stand at
-//! the end of the code. Jumps go to the first word of an instruction of the code.
+//! **Invariant:** an instruction goes on at most [`PADDING`] words after itself, and so many traps stand at the end of the code. Jumps
+//! go to the first word of an instruction of the code. So whatever runs, the next instruction is inside of [`Unit::insts`].
 
 mod compile;
+mod fuse;
 
 pub(crate) use compile::{Link, Source, compile};
 
@@ -74,8 +75,10 @@ pub(crate) struct Inst {
     pub(crate) off: i16,
     /// Which entry of the machine's cache of areas a memory access uses.
     pub(crate) site: u8,
-    /// What else there is to say: of atomic operations which, of loads in foreign byte order how.
+    /// What else there is to say: of atomic operations which, of loads in foreign byte order how, of jumps the length in words.
     pub(crate) extra: u8,
+    /// One more register of an instruction that does the work of several.
+    pub(crate) third: Slot,
     /// A constant; the lower half of a 64-bit one.
     pub(crate) imm: i32,
     /// How far a jump goes, from this instruction; the upper half of a 64-bit constant.
@@ -133,6 +136,13 @@ pub(crate) enum Code {
     CallFar,
     CallRegister,
     Exit,
+    // What follows does the work of several: see `fuse`.
+    /// Adds `off` to the destination, then compares.
+    AddEq64R, AddEq64I, AddNe64R, AddNe64I, AddGt64R, AddGt64I, AddGe64R, AddGe64I, AddLt64R, AddLt64I, AddLe64R, AddLe64I,
+    /// Source and third register, or source and constant, give the destination.
+    Add3R, Sub3R, Mul3R, Xor3R, Add3I, And3I, Lsh3I, Rsh3I,
+    /// Adds source and the register whose number is the constant, which gives the third register; loads from there.
+    IndexLoad8, IndexLoad16, IndexLoad32, IndexLoad64,
 }
 
 /// A run of code.
@@ -159,6 +169,14 @@ pub(crate) struct UnitFunction {
 }
 
 impl Unit {
+    /// The same code, faster.
+    pub(crate) fn fused(mut self) -> Unit {
+        let words = self.words;
+        // The padding stays as it is.
+        fuse::fuse(&mut self.insts[..words]);
+        self
+    }
+
     pub(crate) fn start(&self) -> u64 {
         self.start
     }

@@ -142,7 +142,7 @@ fn load(
     });
     let functions = functions.collect();
     let source = Source { start: address.0, endian, words: &words, functions, links: HashMap::new(), arena: None };
-    compile(source).map_err(|error| ExecutorError::new(error.to_string()))
+    Ok(compile(source).map_err(|error| ExecutorError::new(error.to_string()))?.fused())
 }
 
 /// A batch that is the machine's.
