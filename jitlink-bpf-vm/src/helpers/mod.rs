@@ -26,6 +26,7 @@ mod skb;
 mod sockets;
 mod storage;
 mod strings;
+mod tails;
 mod tasks;
 mod timers;
 mod vlan;
@@ -44,7 +45,7 @@ use crate::fault::Fault;
 use crate::functions::Functions;
 
 pub use host::{Clock, FibLookup, Host, SocketQuery, Task};
-pub use maps::program_number;
+pub use tails::{declare_elements, program_number};
 
 /// What a helper is.
 type Helper = fn(&mut Call<'_, '_>, &Host) -> Result<u64, Fault>;
@@ -111,6 +112,7 @@ static TABLES: &[Table] = &[
     sockets::HELPERS,
     storage::HELPERS,
     strings::HELPERS,
+    tails::HELPERS,
     tasks::HELPERS,
     timers::HELPERS,
     vlan::HELPERS,

@@ -318,3 +318,45 @@ fn storage_belongs_to_tasks() {
     assert_eq!(outcome.results[3..], [0, 0, 0, -2, -22]);
     assert_eq!(outcome.data[64..72], [7; 8]);
 }
+
+#[test]
+fn storage_belongs_to_sockets_and_cgroups() {
+    let storage = |kind| {
+        let mut storage = MapSpec::new(kind, 4, 8, 0);
+        storage.flags = 1;
+        spec(storage)
+    };
+    let socket = crate::contexts::Socket { cookie: 3, ..Default::default() };
+    let packet = Packet { socket: Some(socket), ..Packet::ethernet(udp4()) };
+    let mut with_socket = context(ProgramType::SchedCls, packet);
+    let address = N(with_socket.field("sk"));
+    let sockets = storage(MapKind::SkStorage);
+    let outcome = Script::new()
+        .map(sockets.clone())
+        .data(&[7; 8])
+        .call("sk_storage_get", &[Map(0), address, N(0), N(0)])
+        .call("sk_storage_get", &[Map(0), address, Data(0), N(1)])
+        .call("sk_storage_get", &[Map(0), N(0), Data(0), N(1)])
+        .call("sk_storage_delete", &[Map(0), N(0)])
+        .run_on(&mut with_socket);
+    assert!(outcome.results[0] == 0 && outcome.results[1] != 0);
+    assert_eq!(outcome.results[2..], [0, -22]);
+    assert_eq!(sockets.lookup(&3u64.to_ne_bytes()).unwrap(), [7; 8]);
+    let gone = Script::new()
+        .map(sockets)
+        .call("sk_storage_delete", &[Map(0), address])
+        .call("sk_storage_delete", &[Map(0), address])
+        .run_on(&mut with_socket);
+    assert_eq!(gone.results, [0, -2]);
+    let wrong = Script::new().map(storage(MapKind::SkStorage)).call("sk_storage_get", &[Map(0), N(8), N(0), N(1)]);
+    assert!(wrong.try_run(&mut with_socket).is_err());
+
+    let outcome = Script::new()
+        .map(storage(MapKind::CgrpStorage))
+        .call("cgrp_storage_get", &[Map(0), N(1), N(0), N(1)])
+        .call("cgrp_storage_delete", &[Map(0), N(1)])
+        .call("cgrp_storage_get", &[Map(0), N(1), N(0), N(0)])
+        .run();
+    assert!(outcome.results[0] != 0);
+    assert_eq!(outcome.results[1..], [0, 0]);
+}
