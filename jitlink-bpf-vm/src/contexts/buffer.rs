@@ -68,7 +68,7 @@ impl Buffer {
     /// Makes room for zeros at an offset of the packet: what is before moves forward.
     pub(crate) fn insert(&mut self, offset: usize, count: usize) -> Result<(), OutOfMemory> {
         if self.data < count {
-            self.grow(count - self.data, 0)?;
+            self.grow(count, 0)?;
         }
         let front = self.memory.to_vec(self.data, offset);
         self.data -= count;
@@ -88,9 +88,8 @@ impl Buffer {
 
     /// Changes the packet's length at its end; new bytes are zero.
     pub(crate) fn resize(&mut self, len: usize) -> Result<(), OutOfMemory> {
-        let end = self.data + len;
-        if end > self.memory.len() {
-            self.grow(0, end - self.memory.len())?;
+        if self.data + len > self.memory.len() {
+            self.grow(0, len)?;
         }
         let end = self.data + len;
         if end > self.end {
@@ -100,11 +99,15 @@ impl Buffer {
         Ok(())
     }
 
-    /// Moves to new memory with that much more room before and behind.
+    /// Moves to new memory with that much room before and behind, and some more. What was free on the other side is
+    /// given up, so a packet that wanders through its memory does not make it grow.
     fn grow(&mut self, before: usize, behind: usize) -> Result<(), OutOfMemory> {
-        let memory = Memory::zeroed(self.memory.len() + before + behind)?;
-        memory.write(self.meta + before, &self.memory.to_vec(self.meta, self.end - self.meta));
-        (self.meta, self.data, self.end) = (self.meta + before, self.data + before, self.end + before);
+        const MORE: usize = 256;
+        let used = self.memory.to_vec(self.meta, self.end - self.meta);
+        let (start, len) = (before + MORE, self.data - self.meta);
+        let memory = Memory::zeroed(start + used.len() + behind + MORE)?;
+        memory.write(start, &used);
+        (self.meta, self.data, self.end) = (start, start + len, start + used.len());
         self.memory = Arc::new(memory);
         Ok(())
     }

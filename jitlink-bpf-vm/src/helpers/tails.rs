@@ -18,7 +18,8 @@ use crate::vm::Vm;
 
 pub(super) static HELPERS: Table = &[("tail_call", tail_call)];
 
-/// The number that an element of a program array has for the program at an address. `None` for addresses outside of linked code.
+/// The number that an element of a program array has for the program at an address. `None` for addresses outside of
+/// linked code.
 pub fn program_number(address: u64) -> Option<u32> {
     (region(address) == CODE_REGION && address.is_multiple_of(8)).then(|| offset(address) / 8)
 }

@@ -1,6 +1,7 @@
 //! VLAN tags (IEEE 802.1Q): one beside the packet's bytes, others in them.
 
 use super::errno::ENOMEM;
+use super::room::MAX_LEN;
 use super::{Host, Table, packet};
 use crate::call::Call;
 use crate::contexts::{PacketContext, Vlan};
@@ -24,7 +25,7 @@ fn skb_vlan_push(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     let protocol = if wanted == SERVICE { SERVICE } else { CUSTOMER };
     let context = packet(call, "bpf_skb_vlan_push")?;
     if let Some(old) = context.vlan()
-        && insert(context, old).is_err()
+        && (context.buffer.len() + 4 > MAX_LEN || insert(context, old).is_err())
     {
         return Ok(ENOMEM);
     }

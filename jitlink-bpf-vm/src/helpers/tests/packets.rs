@@ -420,3 +420,30 @@ fn packets_know_their_socket() {
     assert_eq!(results, [9, 1000, 3, 1, 1, 1, 0, 0, -2]);
     assert_eq!(calls(Script::new()).run_on(&mut tc(&udp4())).results, [0, 65534, 1, 1, 0, 0, 0, 0, -2]);
 }
+
+#[test]
+fn what_is_done_again_and_again_takes_no_more_memory() {
+    let clone: (&str, &[A]) = ("clone_redirect", &[Context, N(1), N(0)]);
+    let mut context = tc(&udp4());
+    for (round, results) in [(0, 0), (1, -12)] {
+        let script = (0..200).fold(Script::new(), |script, _| script.call(clone.0, clone.1));
+        assert_eq!(script.run_on(&mut context).results[199], results, "{round}");
+    }
+    // A packet that wanders to the front of its memory.
+    let mut context = tc(&udp4());
+    for _ in 0..20 {
+        let script = (0..100).fold(Script::new(), |script, _| {
+            let script = script.call("skb_change_head", &[Context, N(20), N(0)]);
+            script.call("skb_change_tail", &[Context, N(58), N(0)])
+        });
+        let outcome = script.run_on(&mut context);
+        context.link_len = 0;
+        assert!(outcome.results.iter().all(|result| matches!(result, 0 | -22)));
+    }
+    assert!(context.buffer.memory.len() < 20_000, "{}", context.buffer.memory.len());
+    let push: (&str, &[A]) = ("skb_vlan_push", &[Context, N(0), N(1)]);
+    let mut context = tc(&udp4());
+    let script = || (0..250).fold(Script::new(), |script, _| script.call(push.0, push.1));
+    let results: Vec<i64> = (0..17).flat_map(|_| script().run_on(&mut context).results).collect();
+    assert!(results[0] == 0 && results.last() == Some(&-12));
+}
