@@ -10,6 +10,7 @@
 //! use.
 
 mod checksum;
+mod clock;
 mod dynptr;
 mod events;
 mod format;
@@ -20,6 +21,7 @@ mod locks;
 mod maps;
 mod print;
 mod probe;
+mod queries;
 mod redirect;
 mod room;
 mod skb;
@@ -44,7 +46,9 @@ use crate::contexts::PacketContext;
 use crate::fault::Fault;
 use crate::functions::Functions;
 
-pub use host::{Clock, FibLookup, Host, SocketQuery, Task};
+pub use clock::Clock;
+pub use host::{Host, Task};
+pub use queries::{FibLookup, SocketQuery};
 pub use tails::{declare_elements, program_number};
 
 /// What a helper is.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn ring(kind: MapKind) -> Arc<crate::maps::Map> {
+fn ring(kind: MapKind) -> Arc<Map> {
     map(kind, 0, 0, 4096)
 }
 

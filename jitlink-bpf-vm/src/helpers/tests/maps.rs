@@ -79,7 +79,7 @@ fn values_of_other_processors_are_found() {
 }
 
 #[test]
-fn maps_in_maps_are_found() -> std::result::Result<(), MapError> {
+fn maps_in_maps_are_found() -> Result<(), MapError> {
     let inner = map(MapKind::Array, 4, 8, 1);
     let mut outer = MapSpec::new(MapKind::ArrayOfMaps, 4, 4, 2);
     outer.inner = Some(Box::new(inner.spec().clone()));
@@ -219,7 +219,7 @@ fn pointers_are_exchanged() {
 }
 
 /// A hash table with a timer in each value and one element, and a host whose clock stands at 1000.
-fn timers() -> (Arc<crate::maps::Map>, Arc<Host>) {
+fn timers() -> (Arc<Map>, Arc<Host>) {
     let mut with_timer = MapSpec::new(MapKind::Hash, 4, 32, 4);
     with_timer.timer_offset = Some(0);
     let timers = spec(with_timer);
@@ -230,7 +230,7 @@ fn timers() -> (Arc<crate::maps::Map>, Arc<Host>) {
 }
 
 /// A script that has found the element, and whose function 0 counts in the value and keeps the key there.
-fn with_timer(map: &Arc<crate::maps::Map>, host: &Arc<Host>) -> Script {
+fn with_timer(map: &Arc<Map>, host: &Arc<Host>) -> Script {
     // *(u64 *)(r3 + 16) += 1; *(u32 *)(r3 + 24) = *(u32 *)r2
     let function = [
         insn(0x79, 4, 3, 16, 0),

@@ -131,8 +131,10 @@ fn vlan_tags_go_beside_the_bytes_first() {
     let (_, bytes, packet) = run(&twice, &[pop]);
     assert_eq!((bytes, packet.vlan, packet.protocol), (udp4(), tag(0x8100, 0x123), 0x0800));
     assert_eq!(run(&twice, &[pop, pop]).2.vlan, None);
-    // A tag that is not all there.
+    // Tags that are not all there.
     assert_eq!(run(&tagged[..17], &[pop]).0, [-12]);
+    let (results, bytes, _) = run(&twice[..20], &[pop, ("skb_load_bytes", &[Context, N(12), Data(0), N(4)])]);
+    assert_eq!((results, bytes.len()), (vec![-12, 0], 16));
 }
 
 #[test]
