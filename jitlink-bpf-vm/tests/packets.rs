@@ -113,8 +113,6 @@ fn check_tc(vm: &Vm) {
     // 0 to 9 of the loop, and 17 * 3 of the map.
     assert_eq!((verdict, packet.mark, packet.cb[..2].to_vec()), (7, 45 + 51, vec![10, 1]));
     assert_eq!(context.actions(), [Action::Redirect { ifindex: 5, ingress: true }]);
+    // What Linux 6.18 makes of the same packet.
     assert_eq!((packet.bytes[22], &packet.bytes[24..26]), (7, &[0x9f, 0xc8][..]));
-    let sum =
-        packet.bytes[14..34].as_chunks::<2>().0.iter().map(|pair| u32::from(u16::from_be_bytes(*pair))).sum::<u32>();
-    assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
 }

@@ -112,3 +112,48 @@ impl Buffer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn changes_are_those_of_a_list_of_bytes(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            steps in prop::collection::vec((0..4u8, any::<u16>(), 0..40usize), 0..60),
+        ) {
+            let mut buffer = Buffer::new(&[], &bytes, (16, 8)).unwrap();
+            let mut model = bytes;
+            for (kind, place, count) in steps {
+                let place = usize::from(place) % (model.len() + 1);
+                match kind {
+                    0 => {
+                        buffer.insert(place, count).unwrap();
+                        model.splice(place..place, std::iter::repeat_n(0, count));
+                    }
+                    1 => {
+                        let count = count.min(model.len() - place);
+                        buffer.remove(place, count);
+                        model.drain(place..place + count);
+                    }
+                    2 => {
+                        buffer.resize(place + count).unwrap();
+                        model.resize(place + count, 0);
+                    }
+                    _ => {
+                        let new = vec![0xaa; count];
+                        prop_assert_eq!(buffer.set(place as u64, &new), place + count <= model.len());
+                        if place + count <= model.len() {
+                            model[place..place + count].copy_from_slice(&new);
+                        }
+                    }
+                }
+                prop_assert_eq!(&buffer.to_vec(), &model);
+                prop_assert!(buffer.memory.len() <= model.len() + 4096);
+            }
+        }
+    }
+}
