@@ -308,7 +308,15 @@ impl Context for PacketContext {
 
     fn packet(&self) -> Option<context::Packet> {
         let Buffer { memory, meta, data, end } = self.buffer.clone();
-        let writable = self.program != ProgramType::SocketFilter && self.program != ProgramType::CgroupSkb;
+        // The others may only read packets in place.
+        let writable = matches!(
+            self.program,
+            ProgramType::Xdp
+                | ProgramType::SchedCls
+                | ProgramType::SchedAct
+                | ProgramType::LwtXmit
+                | ProgramType::SkSkb
+        );
         Some(context::Packet { memory, start: meta, data, end, writable })
     }
 

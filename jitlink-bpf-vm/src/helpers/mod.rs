@@ -9,6 +9,7 @@
 //! Everything that a program holds in its own memory (dynptrs, timers, locks) is a number that is looked up on each
 //! use.
 
+mod arena;
 mod checksum;
 mod clock;
 mod dynptr;
@@ -123,7 +124,8 @@ static TABLES: &[Table] = &[
     xdp::HELPERS,
 ];
 
-static KERNEL_FUNCTIONS: &[Table] = &[dynptr::KERNEL_FUNCTIONS, iterate::KERNEL_FUNCTIONS, kernel::KERNEL_FUNCTIONS];
+static KERNEL_FUNCTIONS: &[Table] =
+    &[arena::KERNEL_FUNCTIONS, dynptr::KERNEL_FUNCTIONS, iterate::KERNEL_FUNCTIONS, kernel::KERNEL_FUNCTIONS];
 
 /// The packet that the program was called with, if the argument is the program's context.
 fn packet<'a>(call: &'a mut Call<'_, '_>, name: &str) -> Result<&'a mut PacketContext, Fault> {

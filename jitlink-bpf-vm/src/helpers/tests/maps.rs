@@ -360,3 +360,23 @@ fn storage_belongs_to_sockets_and_cgroups() {
     assert!(outcome.results[0] != 0);
     assert_eq!(outcome.results[1..], [0, 0]);
 }
+
+#[test]
+fn pages_of_arenas_are_allocated_and_freed() {
+    let mut arena = MapSpec::new(MapKind::Arena, 0, 0, 2);
+    (arena.flags, arena.extra) = (1 << 10, 0x7_0000_0000 + 0x4000);
+    let arena = spec(arena);
+    let outcome = Script::new()
+        .map(arena.clone())
+        .map(map(MapKind::Array, 4, 4, 1))
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(1), N(u64::MAX), N(0)])
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(2), N(u64::MAX), N(0)])
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(1), N(u64::MAX), N(1)])
+        .call("bpf_arena_alloc_pages", &[Map(0), Got(0), N(1), N(u64::MAX), N(0)])
+        .call("bpf_arena_free_pages", &[Map(0), Got(0), N(1)])
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(2), N(u64::MAX), N(0)])
+        .call("bpf_arena_alloc_pages", &[Map(1), N(0), N(1), N(u64::MAX), N(0)])
+        .run();
+    assert_eq!(outcome.results, [0x7_0000_4000, 0, 0, 0, 0, 0x7_0000_4000, 0]);
+    assert_eq!(arena.arena().unwrap().allocated(), 2);
+}
