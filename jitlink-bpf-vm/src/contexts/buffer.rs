@@ -68,7 +68,7 @@ impl Buffer {
     /// Makes room for zeros at an offset of the packet: what is before moves forward.
     pub(crate) fn insert(&mut self, offset: usize, count: usize) -> Result<(), OutOfMemory> {
         if self.data < count {
-            self.grow(count - self.data, 0)?;
+            self.grow(count, 0)?;
         }
         let front = self.memory.to_vec(self.data, offset);
         self.data -= count;
@@ -88,9 +88,8 @@ impl Buffer {
 
     /// Changes the packet's length at its end; new bytes are zero.
     pub(crate) fn resize(&mut self, len: usize) -> Result<(), OutOfMemory> {
-        let end = self.data + len;
-        if end > self.memory.len() {
-            self.grow(0, end - self.memory.len())?;
+        if self.data + len > self.memory.len() {
+            self.grow(0, len)?;
         }
         let end = self.data + len;
         if end > self.end {
@@ -100,12 +99,61 @@ impl Buffer {
         Ok(())
     }
 
-    /// Moves to new memory with that much more room before and behind.
+    /// Moves to new memory with that much room before and behind, and some more. What was free on the other side is
+    /// given up, so a packet that wanders through its memory does not make it grow.
     fn grow(&mut self, before: usize, behind: usize) -> Result<(), OutOfMemory> {
-        let memory = Memory::zeroed(self.memory.len() + before + behind)?;
-        memory.write(self.meta + before, &self.memory.to_vec(self.meta, self.end - self.meta));
-        (self.meta, self.data, self.end) = (self.meta + before, self.data + before, self.end + before);
+        const MORE: usize = 256;
+        let used = self.memory.to_vec(self.meta, self.end - self.meta);
+        let (start, len) = (before + MORE, self.data - self.meta);
+        let memory = Memory::zeroed(start + used.len() + behind + MORE)?;
+        memory.write(start, &used);
+        (self.meta, self.data, self.end) = (start, start + len, start + used.len());
         self.memory = Arc::new(memory);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn changes_are_those_of_a_list_of_bytes(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            steps in prop::collection::vec((0..4u8, any::<u16>(), 0..40usize), 0..60),
+        ) {
+            let mut buffer = Buffer::new(&[], &bytes, (16, 8)).unwrap();
+            let mut model = bytes;
+            for (kind, place, count) in steps {
+                let place = usize::from(place) % (model.len() + 1);
+                match kind {
+                    0 => {
+                        buffer.insert(place, count).unwrap();
+                        model.splice(place..place, std::iter::repeat_n(0, count));
+                    }
+                    1 => {
+                        let count = count.min(model.len() - place);
+                        buffer.remove(place, count);
+                        model.drain(place..place + count);
+                    }
+                    2 => {
+                        buffer.resize(place + count).unwrap();
+                        model.resize(place + count, 0);
+                    }
+                    _ => {
+                        let new = vec![0xaa; count];
+                        prop_assert_eq!(buffer.set(place as u64, &new), place + count <= model.len());
+                        if place + count <= model.len() {
+                            model[place..place + count].copy_from_slice(&new);
+                        }
+                    }
+                }
+                prop_assert_eq!(&buffer.to_vec(), &model);
+                prop_assert!(buffer.memory.len() <= model.len() + 4096);
+            }
+        }
     }
 }

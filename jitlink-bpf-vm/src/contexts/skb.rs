@@ -24,6 +24,8 @@ pub(crate) const HEADROOM: usize = 256;
 const XDP_FRAME: usize = 4096;
 /// What the kernel keeps at the end of an XDP packet's memory (`struct skb_shared_info`).
 const XDP_TAIL: usize = 320;
+/// The longest packet with its metadata: its addresses are below 4 GiB.
+const MAX_PACKET: usize = 1 << 30;
 /// How many sockets a program may hold at once.
 const SOCKETS: usize = 16;
 /// Where sockets start behind the structure; they are this far apart.
@@ -62,6 +64,10 @@ impl PacketContext {
     /// The context of a program of a kind, whose data have a byte order. `None` if programs of that kind get no packet.
     pub fn new(program: ProgramType, packet: Packet, endian: Endian) -> Result<Option<PacketContext>, OutOfMemory> {
         let Some(description) = contexts::of(program) else { return Ok(None) };
+        let len = packet.bytes.len().saturating_add(packet.metadata.len());
+        if len > MAX_PACKET {
+            return Err(OutOfMemory(len));
+        }
         let memory = Arc::new(Memory::zeroed(SOCKETS_AT + SOCKETS * SOCKET_STRIDE)?);
         let tail = match program {
             ProgramType::Xdp => {
@@ -302,7 +308,15 @@ impl Context for PacketContext {
 
     fn packet(&self) -> Option<context::Packet> {
         let Buffer { memory, meta, data, end } = self.buffer.clone();
-        let writable = self.program != ProgramType::SocketFilter && self.program != ProgramType::CgroupSkb;
+        // The others may only read packets in place.
+        let writable = matches!(
+            self.program,
+            ProgramType::Xdp
+                | ProgramType::SchedCls
+                | ProgramType::SchedAct
+                | ProgramType::LwtXmit
+                | ProgramType::SkSkb
+        );
         Some(context::Packet { memory, start: meta, data, end, writable })
     }
 

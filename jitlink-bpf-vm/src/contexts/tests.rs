@@ -93,7 +93,13 @@ fn what_programs_write_comes_back() {
 
 #[test]
 fn only_programs_that_may_write_packets_can() {
-    for (program, writes) in [(ProgramType::SchedCls, true), (ProgramType::CgroupSkb, false)] {
+    let table = [
+        (ProgramType::SchedCls, true),
+        (ProgramType::LwtXmit, true),
+        (ProgramType::LwtIn, false),
+        (ProgramType::CgroupSkb, false),
+    ];
+    for (program, writes) in table {
         let mut context = PacketContext::new(program, packet(), Endian::NATIVE).unwrap().unwrap();
         let words = [insn(0x61, 2, 1, 76, 0), insn(0xb7, 0, 0, 0, 0), insn(0x72, 2, 0, 0, 6)];
         assert_eq!(run(&words, &mut context).is_ok(), writes, "{program}");

@@ -158,3 +158,58 @@ fn csum_level(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     };
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use jitlink_core::Endian;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The checksum of bytes as RFC 1071 defines it, in network byte order.
+    fn naive(bytes: &[u8]) -> u16 {
+        let mut sum: u64 =
+            bytes.chunks(2).map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0))).sum();
+        while sum > 0xffff {
+            sum = (sum >> 16) + (sum & 0xffff);
+        }
+        !(sum as u16)
+    }
+
+    /// Zero has two forms.
+    fn same(a: u16, b: u16) -> bool {
+        a == b || (a == 0 && b == 0xffff) || (a == 0xffff && b == 0)
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_rfc_1071(bytes in prop::collection::vec(any::<u8>(), 0..70)) {
+            for endian in [Endian::Little, Endian::Big] {
+                let mut sum = [0; 2];
+                endian.write(&mut sum, u64::from(!fold(partial(&bytes, 0, endian))));
+                prop_assert!(same(u16::from_be_bytes(sum), naive(&bytes)));
+            }
+        }
+
+        #[test]
+        fn repaired_checksums_are_those_of_the_new_bytes(
+            mut bytes in prop::collection::vec(any::<u8>(), 20..21),
+            new in any::<u32>(),
+            place in 0..4usize,
+            size in prop::sample::select(vec![2usize, 4]),
+        ) {
+            for endian in [Endian::Little, Endian::Big] {
+                let mut old_sum = [0; 2];
+                old_sum.copy_from_slice(&naive(&bytes).to_be_bytes());
+                let field = 4 * place..4 * place + size;
+                let from = endian.read(&bytes[field.clone()]);
+                endian.write(&mut bytes[field.clone()], new.into());
+                let to = endian.read(&bytes[field]);
+                let repair = Repair { offset: 0, from, to, size: size as u64 };
+                let mut sum = [0; 2];
+                endian.write(&mut sum, repair.apply(endian.read(&old_sum) as u16).unwrap().into());
+                prop_assert!(same(u16::from_be_bytes(sum), naive(&bytes)));
+            }
+        }
+    }
+}

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::clock::Clock;
+use super::queries::{FibLookup, SocketQuery};
 use super::timers::Timers;
 use crate::contexts::Socket;
 
@@ -26,11 +27,12 @@ pub struct Host {
     pub mtu: u32,
     pub(super) timers: Timers,
     random: AtomicU64,
-    print: Mutex<Box<dyn FnMut(&str) + Send>>,
+    print: Mutex<Box<PrintFunction>>,
     fib: Box<FibFunction>,
     sockets: Box<SocketFunction>,
 }
 
+type PrintFunction = dyn FnMut(&str) + Send;
 type FibFunction = dyn Fn(&mut FibLookup) -> u64 + Send + Sync;
 type SocketFunction = dyn Fn(&SocketQuery) -> Option<Socket> + Send + Sync;
 
@@ -47,81 +49,6 @@ pub struct Task {
     pub gid: u32,
     /// The command's name, of which programs see 15 bytes.
     pub comm: String,
-}
-
-/// A question to the host's routes: `struct bpf_fib_lookup`, which the answer changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FibLookup {
-    /// The structure, in the program's byte order.
-    pub params: [u8; 64],
-    /// The call's flags (`BPF_FIB_LOOKUP_*`).
-    pub flags: u32,
-}
-
-/// A question to the host's sockets. Addresses are in network byte order, of four bytes or sixteen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketQuery {
-    /// TCP rather than UDP.
-    pub tcp: bool,
-    /// The remote address.
-    pub source: Vec<u8>,
-    /// The local address.
-    pub destination: Vec<u8>,
-    /// The remote port.
-    pub source_port: u16,
-    /// The local port.
-    pub destination_port: u16,
-    /// The network namespace, or -1 for the program's own.
-    pub netns: i32,
-}
-
-/// The host's clocks: the system's, or one that stands still until it is set.
-#[derive(Debug, Default)]
-pub struct Clock {
-    /// When it stands still: one more than the nanoseconds that it shows.
-    frozen: AtomicU64,
-}
-
-impl Clock {
-    /// The system's clocks.
-    pub fn system() -> Clock {
-        Clock::default()
-    }
-
-    /// Clocks that show this many nanoseconds, all of them, until they are set.
-    pub fn frozen(nanoseconds: u64) -> Clock {
-        let clock = Clock::default();
-        clock.set(nanoseconds);
-        clock
-    }
-
-    /// Stops the clocks at this many nanoseconds.
-    pub fn set(&self, nanoseconds: u64) {
-        self.frozen.store(nanoseconds.saturating_add(1), Ordering::Relaxed);
-    }
-
-    /// Nanoseconds since the system started, or as set.
-    pub fn monotonic(&self) -> u64 {
-        self.or(|| {
-            // The first use is taken for the start of the system.
-            static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-            START.get_or_init(std::time::Instant::now).elapsed() + Duration::from_secs(1)
-        })
-    }
-
-    /// Nanoseconds since 1970 by atomic time, or as set.
-    pub fn tai(&self) -> u64 {
-        /// Seconds by which atomic time is ahead of universal time since 2017.
-        const AHEAD: Duration = Duration::from_secs(37);
-        self.or(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + AHEAD)
-    }
-
-    fn or(&self, now: impl FnOnce() -> Duration) -> u64 {
-        match self.frozen.load(Ordering::Relaxed) {
-            0 => u64::try_from(now().as_nanos()).unwrap_or(u64::MAX),
-            frozen => frozen - 1,
-        }
-    }
 }
 
 impl Default for Host {

@@ -1,10 +1,8 @@
-//! Maps: `bpf_map_*`, `bpf_for_each_map_elem`, and tail calls through maps.
+//! Maps: `bpf_map_*`.
 
 use std::sync::Arc;
 
-use super::errno::{EINVAL, ENOENT, EOPNOTSUPP};
 use super::{Host, Table};
-use crate::address::{CODE_REGION, at, offset, region};
 use crate::call::Call;
 use crate::fault::{Access, Fault};
 use crate::maps::{Map, MapKind, MapResult};
@@ -17,14 +15,7 @@ pub(super) static HELPERS: Table = &[
     ("map_push_elem", map_push_elem),
     ("map_pop_elem", |call, _| take(call, |map, value| map.pop(value))),
     ("map_peek_elem", |call, _| take(call, |map, value| map.peek(value))),
-    ("tail_call", tail_call),
 ];
-
-/// The number that an element of a program array has for the program at an address: which word of the linked code
-/// begins it. `None` for addresses outside of linked code.
-pub fn program_number(address: u64) -> Option<u32> {
-    (region(address) == CODE_REGION && address.is_multiple_of(8)).then(|| offset(address) / 8)
-}
 
 /// What a helper returns for a map operation.
 pub(super) fn result(result: MapResult) -> u64 {
@@ -104,18 +95,4 @@ fn take(call: &mut Call<'_, '_>, ask: fn(crate::maps::OnCpu<'_>, &mut [u8]) -> M
         slice.write(&value);
     }
     Ok(done)
-}
-
-/// Goes on with a program of an array. Returns only if there is none, or too many followed each other.
-fn tail_call(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
-    let map = map(call, 1)?;
-    if map.kind() != MapKind::ProgArray {
-        let reason = format!("map \"{}\" is of type {} and holds no programs", map.name(), map.kind().name());
-        return Err(call.fault("bpf_tail_call", reason));
-    }
-    let index = call.argument(2) as u32;
-    let Some(number) = map.target(index) else { return Ok(ENOENT) };
-    // The lower half of an address in the region of code.
-    let Some(start) = number.checked_mul(8) else { return Ok(EINVAL) };
-    Ok(if call.tail_call(at(CODE_REGION, start)) { 0 } else { EOPNOTSUPP })
 }

@@ -9,7 +9,9 @@
 //! Everything that a program holds in its own memory (dynptrs, timers, locks) is a number that is looked up on each
 //! use.
 
+mod arena;
 mod checksum;
+mod clock;
 mod dynptr;
 mod events;
 mod format;
@@ -20,12 +22,14 @@ mod locks;
 mod maps;
 mod print;
 mod probe;
+mod queries;
 mod redirect;
 mod room;
 mod skb;
 mod sockets;
 mod storage;
 mod strings;
+mod tails;
 mod tasks;
 mod timers;
 mod vlan;
@@ -43,8 +47,10 @@ use crate::contexts::PacketContext;
 use crate::fault::Fault;
 use crate::functions::Functions;
 
-pub use host::{Clock, FibLookup, Host, SocketQuery, Task};
-pub use maps::program_number;
+pub use clock::Clock;
+pub use host::{Host, Task};
+pub use queries::{FibLookup, SocketQuery};
+pub use tails::{declare_elements, program_number};
 
 /// What a helper is.
 type Helper = fn(&mut Call<'_, '_>, &Host) -> Result<u64, Fault>;
@@ -111,13 +117,15 @@ static TABLES: &[Table] = &[
     sockets::HELPERS,
     storage::HELPERS,
     strings::HELPERS,
+    tails::HELPERS,
     tasks::HELPERS,
     timers::HELPERS,
     vlan::HELPERS,
     xdp::HELPERS,
 ];
 
-static KERNEL_FUNCTIONS: &[Table] = &[dynptr::KERNEL_FUNCTIONS, iterate::KERNEL_FUNCTIONS, kernel::KERNEL_FUNCTIONS];
+static KERNEL_FUNCTIONS: &[Table] =
+    &[arena::KERNEL_FUNCTIONS, dynptr::KERNEL_FUNCTIONS, iterate::KERNEL_FUNCTIONS, kernel::KERNEL_FUNCTIONS];
 
 /// The packet that the program was called with, if the argument is the program's context.
 fn packet<'a>(call: &'a mut Call<'_, '_>, name: &str) -> Result<&'a mut PacketContext, Fault> {

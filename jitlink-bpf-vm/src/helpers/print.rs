@@ -67,7 +67,7 @@ fn trace(call: &mut Call<'_, '_>, host: &Host, format: &[u8], arguments: &[u64])
 /// The arguments of a format, if there are as many as there may be.
 fn read_arguments(call: &mut Call<'_, '_>, data: u64, len: u64) -> Result<Option<Vec<u64>>, Fault> {
     let len = len as u32;
-    if len % 8 != 0 || len > MAX_ARGUMENTS * 8 || (len > 0 && data == 0) {
+    if !len.is_multiple_of(8) || len > MAX_ARGUMENTS * 8 || (len > 0 && data == 0) {
         return Ok(None);
     }
     let endian = call.endian();

@@ -2,7 +2,7 @@
 
 use jitlink_arch_bpf::catalog::programs::ProgramType;
 
-use super::errno::{EAFNOSUPPORT, EINVAL};
+use super::errno::{EAFNOSUPPORT, EINVAL, ENOMEM};
 use super::{FibLookup, Host, Table, packet};
 use crate::call::Call;
 use crate::contexts::{Action, PacketContext};
@@ -19,6 +19,8 @@ pub(super) static HELPERS: Table = &[
 
 /// Take it as received there (`BPF_F_INGRESS`).
 const INGRESS: u64 = 1;
+/// How many copies of its packet a program can send: the host keeps them until it ends.
+const MOST: usize = 256;
 /// Verdicts of traffic control: `TC_ACT_SHOT`, `TC_ACT_REDIRECT`.
 const SHOT: u64 = 2;
 const REDIRECT: u64 = 7;
@@ -103,6 +105,9 @@ fn clone_redirect(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     let ifindex = ifindex as u32;
     if flags & !INGRESS != 0 || ifindex == 0 {
         return Ok(EINVAL);
+    }
+    if context.actions.len() >= MOST {
+        return Ok(ENOMEM);
     }
     let bytes = context.buffer.to_vec();
     context.actions.push(Action::Clone { ifindex, ingress: flags & INGRESS != 0, bytes });

@@ -15,7 +15,7 @@ pub(super) static HELPERS: Table = &[
 ];
 
 /// The longest packet that the kernel makes (`SKB_MAX_ALLOC` with pages of 4096 bytes).
-const MAX_LEN: usize = 16384 - 320;
+pub(super) const MAX_LEN: usize = 16384 - 320;
 
 /// Tells program and machine of new bounds.
 fn done(call: &mut Call<'_, '_>, name: &str, made: bool) -> Result<u64, Fault> {
@@ -68,7 +68,7 @@ fn skb_change_proto(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     }
     let place = context.link_len;
     let made = match (context.protocol(), wanted) {
-        (IPV4, IPV6) => context.buffer.insert(place, 20).is_ok(),
+        (IPV4, IPV6) => context.buffer.len() + 20 <= MAX_LEN && context.buffer.insert(place, 20).is_ok(),
         (IPV6, IPV4) if context.buffer.len() >= place + 20 => {
             context.buffer.remove(place, 20);
             true

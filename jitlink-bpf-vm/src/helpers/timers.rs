@@ -200,16 +200,18 @@ impl Timer {
         })
     }
 
-    fn fire(&self, vm: &Vm) -> Result<(), Fault> {
+    /// Calls its function, in a way of the host's.
+    fn fire(&self, run: &mut Run<'_>) -> Result<(), Fault> {
         let memory = Memory::zeroed(self.key.len().max(1));
         let memory = memory.map_err(|error| FaultKind::Unsupported(error.to_string()))?;
         memory.write(0, &self.key);
         let arguments = [self.handle, CONTEXT, self.value, 0, 0];
-        let mut context = Fired { memory: Arc::new(memory), arguments };
-        let program = Program { name: "timer".into(), section: String::new(), address: self.function };
-        vm.run(&program, &mut context).map(|_| ())
+        run(self.function, &mut Fired { memory: Arc::new(memory), arguments }).map(|_| ())
     }
 }
+
+/// How the host runs the function at an address with a context.
+type Run<'a> = dyn FnMut(u64, &mut dyn Context) -> Result<u64, Fault> + 'a;
 
 impl Host {
     /// Calls the functions of all timers that are due at a time, the earliest first, and gives how many there were.
@@ -219,6 +221,18 @@ impl Host {
     /// # Errors
     /// The fault of a function; timers that were due after it do not fire any more.
     pub fn run_timers(&self, vm: &Vm, now: u64) -> Result<usize, Fault> {
+        self.run_timers_with(now, &mut |address, context| {
+            let program = Program { name: "timer".into(), section: String::new(), address };
+            vm.run(&program, context)
+        })
+    }
+
+    /// As [`Host::run_timers`], for a host that runs functions in its own way: by their address, with a context.
+    pub fn run_timers_with(
+        &self,
+        now: u64,
+        run: &mut dyn FnMut(u64, &mut dyn Context) -> Result<u64, Fault>,
+    ) -> Result<usize, Fault> {
         let mut due: Vec<(u64, Timer)> = Vec::new();
         self.timers.entries().at.retain(|_, timer| {
             if let Some(time) = timer.due.filter(|time| *time <= now) {
@@ -231,7 +245,7 @@ impl Host {
         let mut count = 0;
         for (_, timer) in due {
             if timer.lives() {
-                timer.fire(vm)?;
+                timer.fire(run)?;
                 count += 1;
             }
         }

@@ -1,6 +1,7 @@
 //! VLAN tags (IEEE 802.1Q): one beside the packet's bytes, others in them.
 
 use super::errno::ENOMEM;
+use super::room::MAX_LEN;
 use super::{Host, Table, packet};
 use crate::call::Call;
 use crate::contexts::{PacketContext, Vlan};
@@ -24,7 +25,7 @@ fn skb_vlan_push(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     let protocol = if wanted == SERVICE { SERVICE } else { CUSTOMER };
     let context = packet(call, "bpf_skb_vlan_push")?;
     if let Some(old) = context.vlan()
-        && insert(context, old).is_err()
+        && (context.buffer.len() + 4 > MAX_LEN || insert(context, old).is_err())
     {
         return Ok(ENOMEM);
     }
@@ -47,22 +48,26 @@ fn insert(context: &mut PacketContext, tag: Vlan) -> Result<(), OutOfMemory> {
 /// Removes the tag beside the packet, or else the first in its bytes; then the next in the bytes goes beside them.
 fn skb_vlan_pop(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     let context = packet(call, "bpf_skb_vlan_pop")?;
-    let had = context.vlan().is_some();
-    context.set_vlan(None);
     let is_tagged = |context: &PacketContext| matches!(context.protocol(), CUSTOMER | SERVICE);
-    if (!had && !is_tagged(context)) || (!had && remove(context).is_none()) {
-        return Ok(if is_tagged(context) { ENOMEM } else { 0 });
+    if context.vlan().is_some() {
+        context.set_vlan(None);
+    } else if !is_tagged(context) {
+        return Ok(0);
+    } else if remove(context).is_none() {
+        return Ok(ENOMEM);
     }
+    let protocol = context.protocol();
+    let mut result = 0;
     if is_tagged(context) {
-        let protocol = context.protocol();
         match remove(context) {
             Some(tci) => context.set_vlan(Some(Vlan { protocol, tci })),
-            None => return Ok(ENOMEM),
+            None => result = ENOMEM,
         }
     }
+    // Also where the second tag is cut off, the first is gone.
     context.publish();
     call.packet_changed();
-    Ok(0)
+    Ok(result)
 }
 
 /// Takes the tag out of the packet's bytes; none if the packet is too short for one.

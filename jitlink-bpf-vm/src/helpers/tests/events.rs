@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn ring(kind: MapKind) -> Arc<crate::maps::Map> {
+fn ring(kind: MapKind) -> Arc<Map> {
     map(kind, 0, 0, 4096)
 }
 
@@ -221,6 +221,17 @@ fn dynptrs_of_packets_follow_them() {
     assert_eq!(outcome.results[..5], [0, 58, 0, -7, 0]);
     assert_eq!((outcome.results[6], outcome.results[7], outcome.results[8]), (0, 0, -22));
     assert_eq!((outcome.data[8], packet.packet().bytes[57]), (b'x', b'x'));
+    let mut xdp = context(ProgramType::Xdp, Packet::ethernet(udp4()));
+    let of_xdp = Script::new()
+        .call("bpf_dynptr_from_xdp", &[Context, N(0), here])
+        .call("dynptr_read", &[Data(0), N(2), here, N(56), N(0)])
+        .call("xdp_adjust_head", &[Context, N(1)])
+        .call("dynptr_read", &[Data(8), N(2), here, N(0), N(0)])
+        .call("dynptr_read", &[Data(8), N(2), here, N(57), N(0)])
+        .run_on(&mut xdp);
+    // It was made for 58 bytes, of which the packet has one less now.
+    assert_eq!(of_xdp.results, [0, 0, 0, 0, -7]);
+    assert_eq!((&of_xdp.data[..2], &of_xdp.data[8..10]), (&[14, 15][..], &[2, 3][..]));
     let mut filter = context(ProgramType::SocketFilter, Packet::ethernet(udp4()));
     let read_only = Script::new()
         .call("bpf_dynptr_from_skb", &[Context, N(0), here])

@@ -79,7 +79,7 @@ fn values_of_other_processors_are_found() {
 }
 
 #[test]
-fn maps_in_maps_are_found() -> std::result::Result<(), MapError> {
+fn maps_in_maps_are_found() -> Result<(), MapError> {
     let inner = map(MapKind::Array, 4, 8, 1);
     let mut outer = MapSpec::new(MapKind::ArrayOfMaps, 4, 4, 2);
     outer.inner = Some(Box::new(inner.spec().clone()));
@@ -219,7 +219,7 @@ fn pointers_are_exchanged() {
 }
 
 /// A hash table with a timer in each value and one element, and a host whose clock stands at 1000.
-fn timers() -> (Arc<crate::maps::Map>, Arc<Host>) {
+fn timers() -> (Arc<Map>, Arc<Host>) {
     let mut with_timer = MapSpec::new(MapKind::Hash, 4, 32, 4);
     with_timer.timer_offset = Some(0);
     let timers = spec(with_timer);
@@ -230,7 +230,7 @@ fn timers() -> (Arc<crate::maps::Map>, Arc<Host>) {
 }
 
 /// A script that has found the element, and whose function 0 counts in the value and keeps the key there.
-fn with_timer(map: &Arc<crate::maps::Map>, host: &Arc<Host>) -> Script {
+fn with_timer(map: &Arc<Map>, host: &Arc<Host>) -> Script {
     // *(u64 *)(r3 + 16) += 1; *(u32 *)(r3 + 24) = *(u32 *)r2
     let function = [
         insn(0x79, 4, 3, 16, 0),
@@ -317,4 +317,66 @@ fn storage_belongs_to_tasks() {
     assert!(outcome.results[1] == 0 && outcome.results[2] != 0);
     assert_eq!(outcome.results[3..], [0, 0, 0, -2, -22]);
     assert_eq!(outcome.data[64..72], [7; 8]);
+}
+
+#[test]
+fn storage_belongs_to_sockets_and_cgroups() {
+    let storage = |kind| {
+        let mut storage = MapSpec::new(kind, 4, 8, 0);
+        storage.flags = 1;
+        spec(storage)
+    };
+    let socket = crate::contexts::Socket { cookie: 3, ..Default::default() };
+    let packet = Packet { socket: Some(socket), ..Packet::ethernet(udp4()) };
+    let mut with_socket = context(ProgramType::SchedCls, packet);
+    let address = N(with_socket.field("sk"));
+    let sockets = storage(MapKind::SkStorage);
+    let outcome = Script::new()
+        .map(sockets.clone())
+        .data(&[7; 8])
+        .call("sk_storage_get", &[Map(0), address, N(0), N(0)])
+        .call("sk_storage_get", &[Map(0), address, Data(0), N(1)])
+        .call("sk_storage_get", &[Map(0), N(0), Data(0), N(1)])
+        .call("sk_storage_delete", &[Map(0), N(0)])
+        .run_on(&mut with_socket);
+    assert!(outcome.results[0] == 0 && outcome.results[1] != 0);
+    assert_eq!(outcome.results[2..], [0, -22]);
+    assert_eq!(sockets.lookup(&3u64.to_ne_bytes()).unwrap(), [7; 8]);
+    let gone = Script::new()
+        .map(sockets)
+        .call("sk_storage_delete", &[Map(0), address])
+        .call("sk_storage_delete", &[Map(0), address])
+        .run_on(&mut with_socket);
+    assert_eq!(gone.results, [0, -2]);
+    let wrong = Script::new().map(storage(MapKind::SkStorage)).call("sk_storage_get", &[Map(0), N(8), N(0), N(1)]);
+    assert!(wrong.try_run(&mut with_socket).is_err());
+
+    let outcome = Script::new()
+        .map(storage(MapKind::CgrpStorage))
+        .call("cgrp_storage_get", &[Map(0), N(1), N(0), N(1)])
+        .call("cgrp_storage_delete", &[Map(0), N(1)])
+        .call("cgrp_storage_get", &[Map(0), N(1), N(0), N(0)])
+        .run();
+    assert!(outcome.results[0] != 0);
+    assert_eq!(outcome.results[1..], [0, 0]);
+}
+
+#[test]
+fn pages_of_arenas_are_allocated_and_freed() {
+    let mut arena = MapSpec::new(MapKind::Arena, 0, 0, 2);
+    (arena.flags, arena.extra) = (1 << 10, 0x7_0000_0000 + 0x4000);
+    let arena = spec(arena);
+    let outcome = Script::new()
+        .map(arena.clone())
+        .map(map(MapKind::Array, 4, 4, 1))
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(1), N(u64::MAX), N(0)])
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(2), N(u64::MAX), N(0)])
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(1), N(u64::MAX), N(1)])
+        .call("bpf_arena_alloc_pages", &[Map(0), Got(0), N(1), N(u64::MAX), N(0)])
+        .call("bpf_arena_free_pages", &[Map(0), Got(0), N(1)])
+        .call("bpf_arena_alloc_pages", &[Map(0), N(0), N(2), N(u64::MAX), N(0)])
+        .call("bpf_arena_alloc_pages", &[Map(1), N(0), N(1), N(u64::MAX), N(0)])
+        .run();
+    assert_eq!(outcome.results, [0x7_0000_4000, 0, 0, 0, 0, 0x7_0000_4000, 0]);
+    assert_eq!(arena.arena().unwrap().allocated(), 2);
 }

@@ -6,6 +6,7 @@ mod events;
 mod maps;
 mod packets;
 mod refused;
+mod tails;
 mod text;
 mod xdp;
 

@@ -131,8 +131,10 @@ fn vlan_tags_go_beside_the_bytes_first() {
     let (_, bytes, packet) = run(&twice, &[pop]);
     assert_eq!((bytes, packet.vlan, packet.protocol), (udp4(), tag(0x8100, 0x123), 0x0800));
     assert_eq!(run(&twice, &[pop, pop]).2.vlan, None);
-    // A tag that is not all there.
+    // Tags that are not all there.
     assert_eq!(run(&tagged[..17], &[pop]).0, [-12]);
+    let (results, bytes, _) = run(&twice[..20], &[pop, ("skb_load_bytes", &[Context, N(12), Data(0), N(4)])]);
+    assert_eq!((results, bytes.len()), (vec![-12, 0], 16));
 }
 
 #[test]
@@ -370,6 +372,8 @@ fn sockets_are_found_by_the_host_and_given_back() {
         .data(&tuple)
         .call("sk_lookup_tcp", &lookup)
         .call("sk_lookup_udp", &lookup)
+        .call("skc_lookup_tcp", &lookup)
+        .call("sk_release", &[Got(2)])
         .call("sk_lookup_tcp", &[Context, Data(0), N(13), MINUS_1, N(0)])
         .call("sk_lookup_tcp", &[Context, Data(0), N(12), MINUS_1, N(1)])
         .call("sk_lookup_tcp", &[Context, Data(0), N(12), N(3), N(0)])
@@ -381,8 +385,9 @@ fn sockets_are_found_by_the_host_and_given_back() {
         .call("probe_read_kernel", &[Data(64), N(4), Got(0)])
         .run_on(&mut tc(&udp4()));
     let socket = outcome.results[0];
-    assert_ne!(socket, 0);
-    assert_eq!(outcome.results[1..], [0, 0, 0, 0, 0, socket, socket, 0, 0, -14]);
+    assert!(socket != 0 && outcome.results[2] > socket);
+    assert_eq!(outcome.results[3..], [0, 0, 0, 0, 0, socket, socket, 0, 0, -14]);
+    assert_eq!(outcome.results[1], 0);
     let twice = Script::new()
         .host(host())
         .data(&tuple)
@@ -416,4 +421,31 @@ fn packets_know_their_socket() {
     let results = calls(Script::new()).run_on(&mut context(ProgramType::SchedCls, packet)).results;
     assert_eq!(results, [9, 1000, 3, 1, 1, 1, 0, 0, -2]);
     assert_eq!(calls(Script::new()).run_on(&mut tc(&udp4())).results, [0, 65534, 1, 1, 0, 0, 0, 0, -2]);
+}
+
+#[test]
+fn what_is_done_again_and_again_takes_no_more_memory() {
+    let clone: (&str, &[A]) = ("clone_redirect", &[Context, N(1), N(0)]);
+    let mut context = tc(&udp4());
+    for (round, results) in [(0, 0), (1, -12)] {
+        let script = (0..200).fold(Script::new(), |script, _| script.call(clone.0, clone.1));
+        assert_eq!(script.run_on(&mut context).results[199], results, "{round}");
+    }
+    // A packet that wanders to the front of its memory.
+    let mut context = tc(&udp4());
+    for _ in 0..20 {
+        let script = (0..100).fold(Script::new(), |script, _| {
+            let script = script.call("skb_change_head", &[Context, N(20), N(0)]);
+            script.call("skb_change_tail", &[Context, N(58), N(0)])
+        });
+        let outcome = script.run_on(&mut context);
+        context.link_len = 0;
+        assert!(outcome.results.iter().all(|result| matches!(result, 0 | -22)));
+    }
+    assert!(context.buffer.memory.len() < 20_000, "{}", context.buffer.memory.len());
+    let push: (&str, &[A]) = ("skb_vlan_push", &[Context, N(0), N(1)]);
+    let mut context = tc(&udp4());
+    let script = || (0..250).fold(Script::new(), |script, _| script.call(push.0, push.1));
+    let results: Vec<i64> = (0..17).flat_map(|_| script().run_on(&mut context).results).collect();
+    assert!(results[0] == 0 && results.last() == Some(&-12));
 }

@@ -16,10 +16,14 @@ fn helpers_of_a_kernel_are_refused_by_name_and_reason() {
         let Err(fault) = Script::new().call(name, &[]).try_run(&mut NoContext) else { panic!("{name} was called") };
         assert!(fault.to_string().contains(&format!("bpf_{name}")) && fault.to_string().contains(reason), "{fault}");
     }
-    let cast = Script::new().call("bpf_cast_to_kern_ctx", &[N(0)]).try_run(&mut NoContext);
-    assert!(cast.is_err());
-    let nothing = Script::new().call("bpf_rcu_read_lock", &[]).call("bpf_rcu_read_unlock", &[]).run();
-    assert_eq!(nothing.results, [0, 0]);
+    for name in ["bpf_cast_to_kern_ctx", "bpf_rdonly_cast"] {
+        assert!(Script::new().call(name, &[N(0)]).try_run(&mut NoContext).is_err());
+    }
+    let marks = ["bpf_rcu_read_lock", "bpf_rcu_read_unlock", "bpf_preempt_disable", "bpf_preempt_enable"];
+    let script = marks.iter().fold(Script::new(), |script, name| script.call(name, &[]));
+    assert_eq!(script.run().results, [0; 4]);
+    let task = Script::new().call("get_current_task", &[]).call("get_current_task_btf", &[]).run().results;
+    assert!(task[0] != 0 && task[0] == task[1]);
 }
 
 #[test]

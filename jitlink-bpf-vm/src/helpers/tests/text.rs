@@ -259,13 +259,17 @@ fn tasks_and_clocks_are_the_hosts() {
         .call("get_numa_node_id", &[])
         .call("per_cpu_ptr", &[Data(0), N(0)])
         .call("per_cpu_ptr", &[Data(0), N(1)])
-        .call("get_ns_current_pid_tgid", &[N(1), N(2), Data(60), N(2)]);
+        .call("get_ns_current_pid_tgid", &[N(1), N(2), Data(60), N(2)])
+        .call("this_cpu_ptr", &[Data(8)])
+        .call("skb_cgroup_classid", &[N(0)])
+        .call("snprintf_btf", &[Data(100), N(4), Data(0), N(16), N(0)]);
     let outcome = script.run();
     let base = 12_345_678_901;
     assert_eq!(outcome.results[..5], [base, base, 12_344_000_000, base, 3086]);
     assert_eq!(outcome.results[5..8], [5 << 32 | 7, 100 << 32 | 1000, 300]);
     assert_eq!(outcome.results[8..16], [20, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(outcome.results[16..], [data_address(0).cast_signed(), 0, -22]);
+    let data = |offset| data_address(offset).cast_signed();
+    assert_eq!(outcome.results[16..], [data(0), 0, -22, data(8), 0, -95]);
     assert_eq!(outcome.data[..20], *b"a long command \0a l\0");
     assert_eq!(outcome.data[20..64], *b"a long command \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xee\xee");
     let random = || Script::new().host(host()).call("get_prandom_u32", &[]).call("get_prandom_u32", &[]).run().results;
