@@ -180,3 +180,31 @@ fn maps_are_what_their_types_say() {
     assert_eq!(memory(&image, arena.address, 4), [9, 0, 0, 0]);
     assert!(references(&image, "source").iter().any(|(_, target)| target == ".addr_space.1+0"));
 }
+
+#[test]
+fn what_old_assembly_says_holds() {
+    let image = link(&fixtures(&["odd", "strong"])).unwrap();
+    check_references(&image);
+    let of = |name: &str| {
+        let function = function(&image, name);
+        (function.address, function.size, function.entry)
+    };
+    // A program without a type, whose label is no function.
+    assert_eq!(of("untyped").1, 40);
+    assert!(of("untyped").2 && image.functions.iter().all(|function| function.name != "label"));
+    // Two names of one place.
+    assert_eq!(of("first_name"), of("second_name"));
+    assert_eq!(of("first_name").1, 16);
+    // Control flows over the second name, so both stay together.
+    assert_eq!((of("falls").1, of("into").1), (8, 16));
+    assert_eq!(of("into").0, of("falls").0 + 8);
+    // By name it is the strong definition, by distance it is still the one beside the call.
+    assert_eq!(references(&image, "named"), [(0, "replaced".into())]);
+    assert_eq!(function(&image, "replaced").section, ".text");
+    let beside = references(&image, "second_name");
+    assert_eq!(beside, [(0, "old+0x38".into())]);
+    assert_eq!(words(&image, function(&image, "old+0x38"))[0].imm, 7);
+    let only = link_only(&fixtures(&["odd", "strong"]), &["into"]).unwrap();
+    let names: Vec<&str> = only.functions.iter().map(|function| function.name.as_str()).collect();
+    assert_eq!(names, ["falls", "into"]);
+}
