@@ -2,7 +2,8 @@
 
 use crate::kit::{check_references, fixtures, function, link, link_only, link_with, memory, references, words};
 use jitlink_arch_bpf::btf::{Kind, TypeId};
-use jitlink_arch_bpf::image::{ExternKind, MapDefinition};
+use jitlink_arch_bpf::core_relo::Target;
+use jitlink_arch_bpf::image::{BpfImage, ExternKind, MapDefinition};
 use jitlink_arch_bpf::link::{BpfOptions, Kconfig};
 use jitlink_core::graph::Protection;
 
@@ -119,11 +120,11 @@ fn functions_and_lines_are_those_of_the_addresses() {
 
 #[test]
 fn names_of_the_kernel_need_no_definition() {
-    let mut options = BpfOptions::default();
-    options.kconfig = Kconfig::parse(
+    let kconfig = Kconfig::parse(
         "# CONFIG_COMMENT is not set\nCONFIG_HZ=250\nCONFIG_BPF=y\nCONFIG_TUN=m\nCONFIG_HOSTNAME=\"(none) and more\"\n",
     )
     .with_version(6, 12, 5);
+    let options = BpfOptions { kconfig };
     let image = link_with(&fixtures(&["kernel"]), &options).unwrap();
     check_references(&image);
     let names: Vec<(&str, ExternKind, bool)> =
@@ -207,4 +208,34 @@ fn what_old_assembly_says_holds() {
     let only = link_only(&fixtures(&["odd", "strong"]), &["into"]).unwrap();
     let names: Vec<&str> = only.functions.iter().map(|function| function.name.as_str()).collect();
     assert_eq!(names, ["falls", "into"]);
+}
+
+#[test]
+fn members_are_where_the_machine_has_them() {
+    let mut image = link(&fixtures(&["core"])).unwrap();
+    let machine = link(&fixtures(&["core_target"])).unwrap().types.btf;
+    let load = |image: &BpfImage, name: &str| {
+        let all = words(image, function(image, name));
+        all.into_iter().filter(|word| word.code & 7 == 1).map(|word| word.off).collect::<Vec<_>>()
+    };
+    assert_eq!((load(&image, "pid"), load(&image, "start")), (vec![4], vec![8]));
+    // What was pruned needs nothing.
+    assert!(image.functions.iter().all(|function| function.name != "unused"));
+    assert_eq!(image.types.relocations.len(), 3);
+    let outcomes = image.adjust_to(&Target::new(&machine)).unwrap();
+    assert_eq!(outcomes.len(), 3);
+    assert_eq!((load(&image, "pid"), load(&image, "start")), (vec![24], vec![16]));
+    assert!(image.types.relocations.is_empty());
+}
+
+#[test]
+fn code_of_rustc_links() {
+    let image = link(&fixtures(&["rust"])).unwrap();
+    check_references(&image);
+    let programs: Vec<&str> = image.programs().map(|program| program.name.as_str()).collect();
+    assert_eq!(programs, ["prog"]);
+    assert_eq!(references(&image, "prog"), [(0, ".data.COUNT+0".into())]);
+    // Sections of their own hold functions that are only called.
+    assert!(!function(&image, "helper").entry && function(&image, "helper").section == ".text.helper");
+    assert_eq!(image.license, "GPL");
 }
