@@ -7,6 +7,8 @@
 
 use crate::btf::ext::{CoreRelo, LineInfo};
 use crate::btf::{Btf, TypeId};
+use crate::core_relo::{self, CoreError, Outcome, Relocator};
+use crate::insn::WORD;
 use jitlink_core::graph::Protection;
 use jitlink_core::{Addr, Endian};
 
@@ -207,6 +209,30 @@ impl BpfImage {
         let btf = &self.types.btf;
         let text = btf.string(line.text).unwrap_or_default();
         Some(SourceLine { file: btf.name(line.file), line: line.line, column: line.column, text })
+    }
+
+    /// Adjusts instructions to the types of the machine that will run them (CO-RE). They are adjusted once: what was done is no
+    /// longer listed in [`ImageTypes::relocations`].
+    ///
+    /// Fails, with nothing changed, if a relocation cannot be decided or its number does not fit.
+    pub fn adjust_to(&mut self, target: &core_relo::Target<'_>) -> Result<Vec<(Addr, Outcome)>, CoreError> {
+        let mut relocator = Relocator::new(&self.types.btf, target);
+        let (mut segments, mut outcomes) = (self.segments.clone(), Vec::new());
+        for (address, relocation) in &self.types.relocations {
+            let holds = |segment: &&mut ImageSegment| {
+                address.0.checked_sub(segment.address.0).is_some_and(|at| at < segment.bytes.len() as u64)
+            };
+            let Some(segment) = segments.iter_mut().find(holds) else { continue };
+            let start = (address.0 - segment.address.0) as usize;
+            // Offsets count from the instruction itself; the longest has two words.
+            let end = segment.bytes.len().min(start + 2 * WORD);
+            let own = CoreRelo { insn_off: 0, ..*relocation };
+            let outcome = relocator.apply(&mut segment.bytes[start..end], self.endian, &own)?;
+            outcomes.push((*address, outcome));
+        }
+        self.segments = segments;
+        self.types.relocations.clear();
+        Ok(outcomes)
     }
 
     /// The programs: functions that can be loaded and run.

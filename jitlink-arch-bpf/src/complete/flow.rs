@@ -55,6 +55,12 @@ impl<'c> Flow<'c> {
         })
     }
 
+    /// Whether an instruction starts at an offset, or the block ends there.
+    pub(super) fn may_start(&self, offset: u32) -> bool {
+        let word = offset as usize / WORD;
+        offset.is_multiple_of(WORD as u32) && self.is_start.get(word).copied().unwrap_or(word == self.words.len())
+    }
+
     /// Those of the places, in bytes and sorted, over which control does not flow. The first byte is no cut.
     pub(super) fn separable(&self, starts: &[u32]) -> Vec<u32> {
         let ends = |place: usize| {

@@ -182,6 +182,11 @@ fn plan(object: &ObjectBuilder<'_, '_>, code: &[Code]) -> Result<Split, LinkErro
             let section = graph.section(code.section).name_lossy();
             LinkError::malformed(object.name(), section, (index * WORD) as u64, what)
         })?;
+        if let Some(&within) = starts.iter().find(|&&start| !flow.may_start(start)) {
+            let section = graph.section(code.section).name_lossy();
+            let what = "a function begins here, within an instruction";
+            return Err(LinkError::malformed(object.name(), section, within.into(), what));
+        }
         starts.extend(flow.calls.iter().map(|call| call.1));
         starts.sort_unstable();
         starts.dedup();

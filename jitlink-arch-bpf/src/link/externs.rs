@@ -98,10 +98,9 @@ fn undefined<T>(graph: &LinkGraph<'_>, declared: &HashMap<&str, T>) -> indexmap:
     let mut names: indexmap::IndexMap<String, Vec<SymbolId>> = indexmap::IndexMap::new();
     for (id, symbol) in graph.symbols().filter(|(_, symbol)| !symbol.is_defined()) {
         // The canonical symbol is a reference like the others if nothing defines the name.
-        if let Ok(name) = std::str::from_utf8(symbol.name.bytes()) {
-            if declared.contains_key(name) && !graph.symbol(graph.canonical(id)).is_defined() {
-                names.entry(name.to_owned()).or_default().push(id);
-            }
+        let Ok(name) = std::str::from_utf8(symbol.name.bytes()) else { continue };
+        if declared.contains_key(name) && !graph.symbol(graph.canonical(id)).is_defined() {
+            names.entry(name.to_owned()).or_default().push(id);
         }
     }
     names

@@ -57,7 +57,16 @@ impl ObjectPlaces {
                 let Some(ty) = object.btf.ty(var.ty) else { continue };
                 let Some(&symbol) = symbols.get(&(position, ty.name().as_bytes())) else { continue };
                 let symbol = graph.symbol(symbol);
-                let Value::Block { block, offset } = symbol.value else { continue };
+                let (block, offset) = match symbol.value {
+                    Value::Block { block, offset } => (block, offset),
+                    // Of names that stay open, only the size is known, and loaders ask for no more.
+                    Value::Undefined => {
+                        let key = (position, list.to_owned(), ty.name().to_owned());
+                        places.places.insert(key, (var.offset, var.size));
+                        continue;
+                    }
+                    _ => continue,
+                };
                 let section = graph.section(graph.block(block).section);
                 // Who defines a variable lists it too.
                 let own = types.position(section.object).is_none_or(|owner| owner == position);

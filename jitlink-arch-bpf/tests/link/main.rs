@@ -5,3 +5,4 @@ mod compilers;
 mod kit;
 mod objects;
 mod one_object;
+mod refused;

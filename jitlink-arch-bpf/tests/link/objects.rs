@@ -2,7 +2,8 @@
 
 use crate::kit::{check_references, fixtures, function, link, link_only, link_with, memory, references, words};
 use jitlink_arch_bpf::btf::{Kind, TypeId};
-use jitlink_arch_bpf::image::{ExternKind, MapDefinition};
+use jitlink_arch_bpf::core_relo::Target;
+use jitlink_arch_bpf::image::{BpfImage, ExternKind, MapDefinition};
 use jitlink_arch_bpf::link::{BpfOptions, Kconfig};
 use jitlink_core::graph::Protection;
 
@@ -119,11 +120,11 @@ fn functions_and_lines_are_those_of_the_addresses() {
 
 #[test]
 fn names_of_the_kernel_need_no_definition() {
-    let mut options = BpfOptions::default();
-    options.kconfig = Kconfig::parse(
+    let kconfig = Kconfig::parse(
         "# CONFIG_COMMENT is not set\nCONFIG_HZ=250\nCONFIG_BPF=y\nCONFIG_TUN=m\nCONFIG_HOSTNAME=\"(none) and more\"\n",
     )
     .with_version(6, 12, 5);
+    let options = BpfOptions { kconfig };
     let image = link_with(&fixtures(&["kernel"]), &options).unwrap();
     check_references(&image);
     let names: Vec<(&str, ExternKind, bool)> =
@@ -179,4 +180,62 @@ fn maps_are_what_their_types_say() {
     let arena = image.data.iter().find(|block| block.section == ".addr_space.1").unwrap();
     assert_eq!(memory(&image, arena.address, 4), [9, 0, 0, 0]);
     assert!(references(&image, "source").iter().any(|(_, target)| target == ".addr_space.1+0"));
+}
+
+#[test]
+fn what_old_assembly_says_holds() {
+    let image = link(&fixtures(&["odd", "strong"])).unwrap();
+    check_references(&image);
+    let of = |name: &str| {
+        let function = function(&image, name);
+        (function.address, function.size, function.entry)
+    };
+    // A program without a type, whose label is no function.
+    assert_eq!(of("untyped").1, 40);
+    assert!(of("untyped").2 && image.functions.iter().all(|function| function.name != "label"));
+    // Two names of one place.
+    assert_eq!(of("first_name"), of("second_name"));
+    assert_eq!(of("first_name").1, 16);
+    // Control flows over the second name, so both stay together.
+    assert_eq!((of("falls").1, of("into").1), (8, 16));
+    assert_eq!(of("into").0, of("falls").0 + 8);
+    // By name it is the strong definition, by distance it is still the one beside the call.
+    assert_eq!(references(&image, "named"), [(0, "replaced".into())]);
+    assert_eq!(function(&image, "replaced").section, ".text");
+    let beside = references(&image, "second_name");
+    assert_eq!(beside, [(0, "old+0x38".into())]);
+    assert_eq!(words(&image, function(&image, "old+0x38"))[0].imm, 7);
+    let only = link_only(&fixtures(&["odd", "strong"]), &["into"]).unwrap();
+    let names: Vec<&str> = only.functions.iter().map(|function| function.name.as_str()).collect();
+    assert_eq!(names, ["falls", "into"]);
+}
+
+#[test]
+fn members_are_where_the_machine_has_them() {
+    let mut image = link(&fixtures(&["core"])).unwrap();
+    let machine = link(&fixtures(&["core_target"])).unwrap().types.btf;
+    let load = |image: &BpfImage, name: &str| {
+        let all = words(image, function(image, name));
+        all.into_iter().filter(|word| word.code & 7 == 1).map(|word| word.off).collect::<Vec<_>>()
+    };
+    assert_eq!((load(&image, "pid"), load(&image, "start")), (vec![4], vec![8]));
+    // What was pruned needs nothing.
+    assert!(image.functions.iter().all(|function| function.name != "unused"));
+    assert_eq!(image.types.relocations.len(), 3);
+    let outcomes = image.adjust_to(&Target::new(&machine)).unwrap();
+    assert_eq!(outcomes.len(), 3);
+    assert_eq!((load(&image, "pid"), load(&image, "start")), (vec![24], vec![16]));
+    assert!(image.types.relocations.is_empty());
+}
+
+#[test]
+fn code_of_rustc_links() {
+    let image = link(&fixtures(&["rust"])).unwrap();
+    check_references(&image);
+    let programs: Vec<&str> = image.programs().map(|program| program.name.as_str()).collect();
+    assert_eq!(programs, ["prog"]);
+    assert_eq!(references(&image, "prog"), [(0, ".data.COUNT+0".into())]);
+    // Sections of their own hold functions that are only called.
+    assert!(!function(&image, "helper").entry && function(&image, "helper").section == ".text.helper");
+    assert_eq!(image.license, "GPL");
 }

@@ -1,7 +1,8 @@
 //! One object of several, as `bpftool gen object` makes it.
 
-use crate::kit::{check_references, fixtures, function, inputs, link, references, registry};
+use crate::kit::{check_references, fixtures, function, inputs, link, link_with, references, registry};
 use jitlink_arch_bpf::image::BpfImage;
+use jitlink_arch_bpf::link::{BpfOptions, Kconfig};
 use jitlink_core::link::{LinkOptions, Roots, relocatable};
 
 fn together(objects: &[(&str, Vec<u8>)], roots: Roots) -> Vec<u8> {
@@ -49,4 +50,18 @@ fn lines_and_types_follow_what_was_pruned() {
         let line = image.line_at(function(&image, name).address).unwrap();
         assert!(String::from_utf8_lossy(line.text).contains(name), "{name}: {line:?}");
     }
+}
+
+#[test]
+fn names_of_the_kernel_stay_open() {
+    let once = together(&fixtures(&["kernel"]), Roots::Exported);
+    let kconfig =
+        Kconfig::parse("CONFIG_HZ=100\nCONFIG_BPF=y\nCONFIG_TUN=n\nCONFIG_HOSTNAME=\"x\"\n").with_version(6, 1, 0);
+    let options = BpfOptions { kconfig };
+    let image = link_with(&[("once", once)], &options).unwrap();
+    check_references(&image);
+    let direct = link_with(&fixtures(&["kernel"]), &options).unwrap();
+    let names = |image: &BpfImage| image.externs.iter().map(|name| (name.name.clone(), name.kind)).collect::<Vec<_>>();
+    assert_eq!(names(&image), names(&direct));
+    assert_eq!(image.externs.len(), 10);
 }
