@@ -55,7 +55,13 @@ fn the_kernel_gives_the_known_answers() {
     let map = KernelMap::create(&definition, MapContext::default()).unwrap();
     for case in CASES {
         let instructions = program(case, map.as_fd().as_raw_fd());
-        let request = ProgramRequest { name: "known", kind: 6, instructions: &instructions, license: "GPL", ..Default::default() };
+        let request = ProgramRequest {
+            name: "known",
+            kind: 6,
+            instructions: &instructions,
+            license: "GPL",
+            ..Default::default()
+        };
         let program = KernelProgram::load(&request).unwrap_or_else(|error| panic!("{case:x?}: {error}"));
         let mut value = [0; VALUE_SIZE];
         let places = [0, BEFORE as usize, BEFORE as usize + 8, BEFORE as usize + 16];
