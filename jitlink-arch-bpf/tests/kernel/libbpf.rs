@@ -32,7 +32,8 @@ fn libbpf(object: &Path) -> Option<Result<BTreeMap<String, String>, String>> {
         let text = String::from_utf8_lossy(&shown.stdout).into_owned();
         let tag = text.split_once("\"tag\":\"").and_then(|(_, rest)| rest.split_once('"')).map(|(tag, _)| tag);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        tags.insert(name, tag.unwrap_or_else(|| panic!("{name}: no tag in {text}")).to_owned());
+        let tag = tag.unwrap_or_else(|| panic!("{name}: no tag in {text}")).to_owned();
+        tags.insert(name, tag);
     }
     Some(Ok(tags))
 }

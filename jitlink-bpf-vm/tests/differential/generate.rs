@@ -1,6 +1,8 @@
 //! Random programs.
 
-use super::program::{Access, Entry, PACKET_SIZE, Place, Program, STACK_SIZE, Statement, VALUE_SIZE, numbers, reg};
+use super::program::{
+    Access, Entry, PACKET_SIZE, Place, Program, STACK_SIZE, Statement, TableCall, VALUE_SIZE, numbers, reg,
+};
 use super::random::Random;
 use jitlink_arch_bpf::insn::{AluOp, AtomicOp, Condition, Immediate, Op, Operand, Reg, Size, Width};
 
@@ -43,8 +45,9 @@ impl Function<'_> {
 
     fn statement(&mut self) -> Statement {
         match self.random.below(100) {
-            0..45 => Statement::Op(self.arithmetic()),
-            45..75 => self.memory(),
+            0..42 => Statement::Op(self.arithmetic()),
+            42..46 => self.table(),
+            46..75 => self.memory(),
             75..80 => self.indexed(),
             80..90 if self.may_branch() => self.branch(),
             90..93 if self.loops < 2 => self.repeat(),
@@ -162,6 +165,32 @@ impl Function<'_> {
             access => access,
         };
         Statement::Indexed { access, size, index: self.number(), packet }
+    }
+
+    fn table(&mut self) -> Statement {
+        // The others are destroyed by the call, or hold the address.
+        let kept: Vec<Reg> =
+            numbers(self.entry, self.index).iter().filter(|number| **number > 5).map(|number| reg(*number)).collect();
+        let call = match self.random.below(4) {
+            0 | 1 => {
+                let size = self.size();
+                let bytes = usize::from(size.bytes());
+                let access = match self.access(size, false) {
+                    Access::Load { signed, .. } => Access::Load { signed, dst: self.random.pick(&kept) },
+                    Access::Store(Operand::Reg(_)) => Access::Store(Operand::Reg(self.random.pick(&kept))),
+                    // r0 is the address, not what memory is compared with.
+                    Access::Atomic(AtomicOp::CmpXchg, _) => Access::Atomic(AtomicOp::Xchg, self.random.pick(&kept)),
+                    Access::Atomic(op, _) => Access::Atomic(op, self.random.pick(&kept)),
+                    Access::Acquire(_) => Access::Acquire(self.random.pick(&kept)),
+                    Access::Release(_) => Access::Release(self.random.pick(&kept)),
+                    access => access,
+                };
+                TableCall::LookUp(access, size, (bytes * self.random.below(8 / bytes)) as i16)
+            }
+            2 => TableCall::Update(self.number(), self.random.pick(&[0, 0, 0, 1, 2, 3, 4])),
+            _ => TableCall::Delete,
+        };
+        Statement::Table(call, self.number())
     }
 
     fn branch(&mut self) -> Statement {

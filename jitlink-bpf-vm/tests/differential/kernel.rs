@@ -1,7 +1,7 @@
 //! The kernel as one of the machines.
 
 use super::naive::World;
-use super::program::{Entry, Program, VALUE_SIZE};
+use super::program::{Entry, Maps, Program, TABLE_ENTRIES, VALUE_SIZE};
 use jitlink_arch_bpf::image::MapDefinition;
 use jitlink_arch_bpf::insn::Immediate;
 use jitlink_arch_bpf::kernel::{KernelError, KernelMap, KernelProgram, MapContext, ProgramRequest, TestRun, allowed};
@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 /// What runs programs in the kernel.
 pub struct Kernel {
     value: KernelMap,
+    table: KernelMap,
 }
 
 impl Kernel {
@@ -23,22 +24,18 @@ impl Kernel {
             }
             Err(error) => panic!("{error}"),
         }
-        let definition = MapDefinition {
-            name: "value".into(),
-            kind: 2,
-            key_size: 4,
-            value_size: VALUE_SIZE as u32,
-            max_entries: 1,
-            ..MapDefinition::default()
-        };
-        let value = KernelMap::create(&definition, MapContext::default()).expect("one map");
-        Some(Kernel { value })
+        let [value, table] =
+            definitions().map(|definition| KernelMap::create(&definition, MapContext::default()).expect("a map"));
+        Some(Kernel { value, table })
     }
 
     /// Runs a program; an error is the verifier's.
     pub fn run(&self, program: &Program, world: &mut World) -> Result<u32, KernelError> {
-        let value = Immediate::MapValue { fd: self.value.as_fd().as_raw_fd(), offset: 0 };
-        let instructions = program.lower(program.entry, value);
+        let maps = Maps {
+            value: Immediate::MapValue { fd: self.value.as_fd().as_raw_fd(), offset: 0 },
+            table: Immediate::MapFd(self.table.as_fd().as_raw_fd()),
+        };
+        let instructions = program.lower(program.entry, maps);
         let kind = match program.entry {
             Entry::SocketBuffer => 3,
             Entry::Xdp | Entry::Memory => 6,
@@ -52,9 +49,39 @@ impl Kernel {
         };
         let loaded = KernelProgram::load(&request)?;
         self.value.update(&[0; 4], &world.value, 0)?;
+        for (key, _) in self.table.entries(2 * TABLE_ENTRIES as usize)? {
+            self.table.delete(&key)?;
+        }
+        for (key, value) in &world.table {
+            self.table.update(&key.to_ne_bytes(), value, 0)?;
+        }
         let result = loaded.test_run(&TestRun { data: &world.packet, ..TestRun::default() })?;
         world.value = self.value.lookup(&[0; 4])?.expect("an array has all elements");
         world.packet = result.data;
+        let number = |key: Vec<u8>| u32::from_ne_bytes(key.try_into().expect("a key of four bytes"));
+        let entries = self.table.entries(2 * TABLE_ENTRIES as usize)?.into_iter();
+        world.table = entries.map(|(key, value)| (number(key), value.try_into().expect("eight bytes"))).collect();
         Ok(result.retval)
     }
+}
+
+/// The array of one value, and the hash table.
+pub fn definitions() -> [MapDefinition; 2] {
+    let value = MapDefinition {
+        name: "value".into(),
+        kind: 2,
+        key_size: 4,
+        value_size: VALUE_SIZE as u32,
+        max_entries: 1,
+        ..MapDefinition::default()
+    };
+    let table = MapDefinition {
+        name: "table".into(),
+        kind: 1,
+        key_size: 4,
+        value_size: 8,
+        max_entries: TABLE_ENTRIES,
+        ..MapDefinition::default()
+    };
+    [value, table]
 }

@@ -14,7 +14,7 @@ mod shrink;
 use jitlink_arch_bpf::insn::{Immediate, Insn, decode};
 use kernel::Kernel;
 use naive::World;
-use program::{Entry, PACKET_SIZE, Program, RESULTS, VALUE_SIZE};
+use program::{Entry, Maps, PACKET_SIZE, Program, RESULTS, TABLE_ENTRIES, TABLE_KEYS, VALUE_SIZE};
 use random::Random;
 
 /// How many programs run unless the environment says otherwise.
@@ -73,7 +73,11 @@ fn case(seed: u64) -> (Program, World) {
     let (mut value, mut packet) = (vec![0; VALUE_SIZE], vec![0; len]);
     random.fill(&mut value);
     random.fill(&mut packet);
-    (program, World { value, packet, hidden: entry == Entry::SocketBuffer })
+    let mut table = std::collections::BTreeMap::new();
+    for _ in 0..random.below(TABLE_ENTRIES as usize + 1) {
+        table.insert(random.below(TABLE_KEYS as usize) as u32, random.value().to_le_bytes());
+    }
+    (program, World { value, packet, table, hidden: entry == Entry::SocketBuffer })
 }
 
 impl Machines {
@@ -81,7 +85,8 @@ impl Machines {
     fn difference(&mut self, program: &Program, world: &World) -> Option<Difference> {
         let expected = naive(program, world);
         let mut after = world.clone();
-        let found = machine::run(program, &mut after).map(|result| Outcome { result, world: after });
+        let found = machine::run(program, &mut after).map_err(|error| error.to_string());
+        let found = found.map(|result| Outcome { result, world: after });
         if found.as_ref() != Ok(&expected) {
             return Some(Difference { machine: "the virtual machine", expected, found });
         }
@@ -102,10 +107,13 @@ impl Machines {
     }
 }
 
+/// How the naive machine and what is shown name the maps.
+const MAPS: Maps = Maps { value: Immediate::Constant(naive::VALUE), table: Immediate::Constant(naive::TABLE) };
+
 /// What the naive machine says. It knows one world, so a fault there is the generator's mistake.
 fn naive(program: &Program, world: &World) -> Outcome {
     let entry = if program.entry == Entry::Xdp { Entry::Memory } else { program.entry };
-    let words = program.lower(entry, Immediate::Constant(naive::VALUE));
+    let words = program.lower(entry, MAPS);
     let mut world = world.clone();
     let arguments = [naive::PACKET, world.packet.len() as u64];
     match naive::run(&words, &mut world, arguments) {
@@ -132,24 +140,26 @@ fn listing(words: &[Insn]) -> String {
 }
 
 fn describe(seed: u64, program: &Program, world: &World, difference: &Difference) -> String {
-    let words = program.lower(program.entry, Immediate::Constant(naive::VALUE));
+    let words = program.lower(program.entry, MAPS);
     let show = |outcome: &Outcome| {
         let results: Vec<_> = outcome.world.value[RESULTS..]
             .chunks_exact(8)
             .map(|slot| format!("{:#x}", u64::from_le_bytes(slot.try_into().expect("eight bytes"))))
             .collect();
-        format!("r0 = {:#x}, results {results:?}\n  packet {:02x?}", outcome.result, outcome.world.packet)
+        let (packet, table) = (&outcome.world.packet, &outcome.world.table);
+        format!("r0 = {:#x}, results {results:?}\n  packet {packet:02x?}\n  table {table:02x?}", outcome.result)
     };
     let found = match &difference.found {
         Ok(outcome) => show(outcome),
         Err(error) => error.clone(),
     };
     format!(
-        "seed {seed}: {} differs\n{}value {:02x?}\npacket {:02x?}\nexpected: {}\n{}: {found}",
+        "seed {seed}: {} differs\n{}value {:02x?}\npacket {:02x?}\ntable {:02x?}\nexpected: {}\n{}: {found}",
         difference.machine,
         listing(&words),
         world.value,
         world.packet,
+        world.table,
         show(&difference.expected),
         difference.machine,
     )

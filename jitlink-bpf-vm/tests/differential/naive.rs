@@ -1,11 +1,17 @@
 //! A machine that is as simple as the text of RFC 9669: numbers of 128 bits, memory that is searched, no thought for speed.
 
+use super::program::TABLE_ENTRIES;
 use jitlink_arch_bpf::insn::{
     AluOp, AtomicOp, Callee, Condition, Immediate, Insn, Op, Operand, Reg, Size, Width, decode,
 };
+use std::collections::BTreeMap;
 
 /// Where the map's value is.
 pub const VALUE: u64 = 0x7000_0000;
+/// Where values of the table are, by key.
+const ELEMENTS: u64 = 0x8000_0000;
+/// What stands for the table itself.
+pub const TABLE: u64 = 0x4000_0000;
 /// Where the packet is.
 pub const PACKET: u64 = 0x6000_0000;
 /// Where the first frame is; the next ones follow, with gaps.
@@ -18,6 +24,7 @@ const MOST_STEPS: usize = 4_000_000;
 pub struct World {
     pub value: Vec<u8>,
     pub packet: Vec<u8>,
+    pub table: BTreeMap<u32, [u8; 8]>,
     /// The packet cannot be reached through pointers.
     pub hidden: bool,
 }
@@ -124,6 +131,10 @@ impl Naive<'_> {
                 self.enter(next)?;
                 return jump(distance.into()).map(Step::To);
             }
+            Op::Call(Callee::Helper(number)) => {
+                let result = self.help(number)?;
+                self.set(Reg::R0, result);
+            }
             Op::Exit => {
                 let Some(frame) = self.frames.pop() else { return Err("there is nothing to return from".into()) };
                 self.registers[6..].copy_from_slice(&frame.kept);
@@ -137,9 +148,46 @@ impl Naive<'_> {
         Ok(Step::To(next))
     }
 
+    /// What look-ups, updates and deletions in the table return.
+    fn help(&mut self, number: u32) -> Result<u64, String> {
+        let [table, key, value, flags] = [1, 2, 3, 4].map(|register| self.registers[register]);
+        if table != TABLE {
+            return Err(format!("{table:#x} is no map"));
+        }
+        let key = self.load(key, Size::W)? as u32;
+        let elements = &mut self.world.table;
+        let (there, full) = (elements.contains_key(&key), elements.len() == TABLE_ENTRIES as usize);
+        match number {
+            1 => Ok(if there { ELEMENTS + 16 * u64::from(key) } else { 0 }),
+            2 => {
+                // ENOENT is 2, E2BIG 7, EEXIST 17, EINVAL 22.
+                let error: i64 = match (flags, there) {
+                    (3.., _) => 22,
+                    (2, false) => 2,
+                    (1, true) => 17,
+                    (_, false) if full => 7,
+                    _ => 0,
+                };
+                if error == 0 {
+                    let value = self.load(value, Size::DW)?;
+                    self.world.table.insert(key, value.to_le_bytes());
+                }
+                Ok((-error) as u64)
+            }
+            3 => Ok(if elements.remove(&key).is_some() { 0 } else { -2i64 as u64 }),
+            _ => Err(format!("this machine has no helper {number}")),
+        }
+    }
+
     /// The bytes at an address.
     fn bytes(&mut self, address: u64, size: Size) -> Result<&mut [u8], String> {
         let hidden = self.world.hidden;
+        let element = address.wrapping_sub(ELEMENTS) / 16;
+        if let Some(value) = u32::try_from(element).ok().and_then(|key| self.world.table.get_mut(&key)) {
+            let start = (address % 16) as usize;
+            let bytes = value.get_mut(start..start + usize::from(size.bytes()));
+            return bytes.ok_or_else(|| format!("{address:#x} is outside of an element"));
+        }
         let places = [(VALUE, &mut self.world.value, false), (PACKET, &mut self.world.packet, hidden)];
         let frames = self.frames.iter_mut().enumerate();
         let stacks = frames.map(|(depth, frame)| (STACK + depth as u64 * FRAME_GAP, &mut frame.stack, false));

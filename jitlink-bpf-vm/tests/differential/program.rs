@@ -19,10 +19,15 @@ use jitlink_arch_bpf::insn::{
 pub const VALUE_SIZE: usize = 128;
 /// Where results are in it: the registers that hold numbers at the end.
 pub const RESULTS: usize = 64;
+/// How many elements the table has at most, and how many keys programs use: more, so that it gets full.
+pub const TABLE_ENTRIES: u32 = 8;
+pub const TABLE_KEYS: u32 = 16;
 /// Bytes of the packet that main has checked to be there.
 pub const PACKET_SIZE: usize = 96;
-/// Bytes of the stack that statements use, below the frame pointer. Counters of loops are below them.
+/// Bytes of the stack that statements use, below the frame pointer. Counters of loops are below them, then a key and a value.
 pub const STACK_SIZE: usize = 64;
+const KEY: i16 = -(STACK_SIZE as i16) - 24;
+const NEW_VALUE: i16 = KEY - 8;
 
 /// How a program is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +38,25 @@ pub enum Entry {
     SocketBuffer,
     /// The packet's address and its length, in two registers.
     Memory,
+}
+
+/// How a machine names the two maps in 64-bit loads.
+#[derive(Clone, Copy, Debug)]
+pub struct Maps {
+    /// The value of the array's one element.
+    pub value: Immediate,
+    /// The hash table itself: keys of four bytes, values of eight.
+    pub table: Immediate,
+}
+
+/// What is done to an element of the table.
+#[derive(Clone, Copy, Debug)]
+pub enum TableCall {
+    /// Finds it and accesses its value. Registers that calls destroy take no part.
+    LookUp(Access, Size, i16),
+    /// Stores a register under flags that may be wrong.
+    Update(Reg, i32),
+    Delete,
 }
 
 /// A place in memory.
@@ -73,6 +97,8 @@ pub enum Statement {
     MayGoto(Vec<Statement>),
     /// Calls a function with the first five registers.
     Call(usize),
+    /// A call of a helper on the element of the table whose key a register says.
+    Table(TableCall, Reg),
     /// A legacy load of the packet.
     LoadPacket { size: Size, index: Option<Reg>, offset: i32 },
 }
@@ -115,8 +141,8 @@ pub fn numbers(entry: Entry, function: usize) -> &'static [u8] {
 }
 
 impl Program {
-    /// The instructions, for a machine that enters main as `entry` says and puts the map's value at `value`.
-    pub fn lower(&self, entry: Entry, value: Immediate) -> Vec<Insn> {
+    /// The instructions, for a machine that enters main as `entry` says and names maps like this.
+    pub fn lower(&self, entry: Entry, maps: Maps) -> Vec<Insn> {
         let (mut words, mut starts) = (Vec::new(), vec![0; self.functions.len()]);
         let called = self.called();
         for (index, body) in self.functions.iter().enumerate() {
@@ -124,8 +150,8 @@ impl Program {
                 continue;
             }
             starts[index] = words.len();
-            self.begin(index, entry, value, &mut words);
-            block(body, &mut words);
+            self.begin(index, entry, maps.value, &mut words);
+            block(body, maps.table, &mut words);
             if index == 0 {
                 for (slot, register) in numbers(self.entry, 0).iter().enumerate() {
                     let off = (RESULTS + 8 * slot) as i16;
@@ -215,11 +241,11 @@ impl Program {
     }
 }
 
-fn block(statements: &[Statement], words: &mut Vec<Insn>) {
-    statements.iter().for_each(|statement| lower(statement, words));
+fn block(statements: &[Statement], table: Immediate, words: &mut Vec<Insn>) {
+    statements.iter().for_each(|statement| lower(statement, table, words));
 }
 
-fn lower(statement: &Statement, words: &mut Vec<Insn>) {
+fn lower(statement: &Statement, table: Immediate, words: &mut Vec<Insn>) {
     match statement {
         Statement::Op(op) => encode(op, words),
         Statement::Memory(access, size, place) => {
@@ -231,11 +257,12 @@ fn lower(statement: &Statement, words: &mut Vec<Insn>) {
             memory(*access, *size, base, off, words);
         }
         Statement::Indexed { access, size, index, packet } => indexed(*access, *size, *index, *packet, words),
-        Statement::If { test, then, other, long } => branch(*test, then, other, *long, words),
-        Statement::Loop { times, level, body } => repeat(*times, *level, body, words),
+        Statement::If { test, then, other, long } => branch(*test, [then, other], (*long, table), words),
+        Statement::Loop { times, level, body } => repeat((*times, *level), body, table, words),
+        Statement::Table(call, key) => table_call(*call, *key, table, words),
         Statement::MayGoto(body) => {
             let mut inner = Vec::new();
-            block(body, &mut inner);
+            block(body, table, &mut inner);
             encode(&Op::MayGoto { off: inner.len() as i16 }, words);
             words.append(&mut inner);
         }
@@ -251,6 +278,39 @@ fn lower(statement: &Statement, words: &mut Vec<Insn>) {
             renew(words);
         }
     }
+}
+
+/// Calls `bpf_map_lookup_elem`, `bpf_map_update_elem` or `bpf_map_delete_elem`, which are 1, 2 and 3.
+fn table_call(call: TableCall, key: Reg, table: Immediate, words: &mut Vec<Insn>) {
+    if let TableCall::Update(value, _) = call {
+        encode(&Op::Store { size: Size::DW, dst: FP, src: Operand::Reg(value), off: NEW_VALUE }, words);
+    }
+    encode(&mov(4, Operand::Reg(key)), words);
+    encode(&alu(AluOp::And, 4, Operand::Imm(TABLE_KEYS as i32 - 1)), words);
+    encode(&Op::Store { size: Size::W, dst: FP, src: number(4), off: KEY }, words);
+    encode(&Op::LoadImm { dst: reg(1), value: table }, words);
+    encode(&mov(2, Operand::Reg(FP)), words);
+    encode(&alu(AluOp::Add, 2, Operand::Imm(KEY.into())), words);
+    let number_of_helper = match call {
+        TableCall::LookUp(..) => 1,
+        TableCall::Update(_, flags) => {
+            encode(&mov(3, Operand::Reg(FP)), words);
+            encode(&alu(AluOp::Add, 3, Operand::Imm(NEW_VALUE.into())), words);
+            encode(&mov(4, Operand::Imm(flags)), words);
+            2
+        }
+        TableCall::Delete => 3,
+    };
+    encode(&Op::Call(Callee::Helper(number_of_helper)), words);
+    if let TableCall::LookUp(access, size, off) = call {
+        let mut found = Vec::new();
+        memory(access, size, Reg::R0, off, &mut found);
+        encode(&mov(0, Operand::Imm(1)), &mut found);
+        let (condition, off) = (Condition::Eq, found.len() as i16);
+        encode(&Op::JumpIf { width: Width::W64, condition, dst: Reg::R0, src: Operand::Imm(0), off }, words);
+        words.append(&mut found);
+    }
+    renew(words);
 }
 
 /// Gives the registers that a call destroyed numbers again.
@@ -302,14 +362,13 @@ fn indexed(access: Access, size: Size, index: Reg, packet: bool, words: &mut Vec
 
 fn branch(
     test: (Width, Condition, Reg, Operand),
-    then: &[Statement],
-    other: &[Statement],
-    long: bool,
+    parts: [&[Statement]; 2],
+    (long, table): (bool, Immediate),
     words: &mut Vec<Insn>,
 ) {
     let (mut first, mut second) = (Vec::new(), Vec::new());
-    block(then, &mut first);
-    block(other, &mut second);
+    block(parts[0], table, &mut first);
+    block(parts[1], table, &mut second);
     if !second.is_empty() {
         encode(&Op::Jump { off: second.len() as i32, long }, &mut first);
     }
@@ -319,10 +378,10 @@ fn branch(
     words.append(&mut second);
 }
 
-fn repeat(times: i32, level: i16, body: &[Statement], words: &mut Vec<Insn>) {
+fn repeat((times, level): (i32, i16), body: &[Statement], table: Immediate, words: &mut Vec<Insn>) {
     let off = -(STACK_SIZE as i16) - 8 * (level + 1);
     let mut inner = Vec::new();
-    block(body, &mut inner);
+    block(body, table, &mut inner);
     encode(&Op::Load { size: Size::DW, signed: false, dst: reg(5), src: FP, off }, &mut inner);
     encode(&alu(AluOp::Add, 5, Operand::Imm(-1)), &mut inner);
     encode(&Op::Store { size: Size::DW, dst: FP, src: number(5), off }, &mut inner);

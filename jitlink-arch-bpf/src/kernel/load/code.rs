@@ -238,11 +238,18 @@ impl<'i> Coder<'i> {
         var.and_then(|ty| btf.strip_modifiers(ty).ok()).is_some_and(|ty| ty.kind() != Kind::Void)
     }
 
+    /// The number that libbpf gives a name of the kernel: values of the configuration come first, the others by name.
+    fn rank(&self, name: &Extern) -> i32 {
+        let is_config = |other: &Extern| other.kind == ExternKind::Config;
+        let before = |other: &&Extern| is_config(other) || other.name < name.name;
+        self.image.externs.iter().filter(before).count() as i32
+    }
+
     fn kernel_call(&self, index: usize, word: Insn) -> Result<Insn, KernelError> {
         let name = self.extern_at(index)?;
         match self.names.find(&name.name, Kind::Func)? {
             Some(id) => Ok(Insn { src: CALL_KERNEL, off: 0, imm: id.0.cast_signed(), ..word }),
-            None if name.weak => Ok(Insn { src: 0, off: 0, imm: MISSING_FUNCTION + index as i32, ..word }),
+            None if name.weak => Ok(Insn { src: 0, off: 0, imm: MISSING_FUNCTION + self.rank(name), ..word }),
             None => Err(KernelError::image(&name.name, "this kernel has no such function")),
         }
     }

@@ -73,8 +73,9 @@ SEC("raw_tp/sys_enter") int enters(void *ctx) {
     struct task_struct___other *other = (void *)bpf_get_current_task();
     int sum = bpf_core_field_exists(other->no_such_member) ? 1 : 2;
     sum += bpf_core_type_size(struct task_struct) > 100;
+    // A call would be replaced by one that depends on libbpf's version.
     if (no_such_kernel_function)
-        sum += no_such_kernel_function(sum);
+        sum += 5;
     bpf_perf_event_output(ctx, &samples, BPF_F_CURRENT_CPU, &sum, sizeof(sum));
     return sum + (long)&_text;
 }
