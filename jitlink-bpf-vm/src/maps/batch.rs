@@ -4,7 +4,7 @@ use super::Map;
 use super::errno::{Errno, MapError, MapResult};
 use super::family::{Batches, missing};
 use super::host::check_flags;
-use super::spec::flag;
+use super::kind::MapKind;
 use super::value::Writer;
 
 /// Elements that were looked up at once.
@@ -33,6 +33,11 @@ impl Map {
         self.check_read()?;
         self.check_write()?;
         match self.family().batches() {
+            // The kernel has this for hash tables of maps, but not the operation on one element.
+            Batches::Buckets if self.kind == MapKind::HashOfMaps => self.by_bucket(from, count, flags, |key| {
+                let value = self.family().lookup(key, flags)?;
+                self.family().delete(key).map(|()| value)
+            }),
             Batches::Buckets => self.by_bucket(from, count, flags, |key| self.family().take(key, flags)),
             _ => Err(missing(Errno::NOTSUPP)),
         }
@@ -98,7 +103,7 @@ impl Map {
     where
         F: Fn(&[u8]) -> MapResult<Vec<u8>>,
     {
-        check_flags(flags & flag::LOCK | flags)?;
+        check_flags(flags)?;
         self.check_lock(flags)?;
         let mut batch = Batch::default();
         let mut cursor = match from.map(<[u8; 8]>::try_from) {

@@ -8,8 +8,9 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::array::{index, next_index, outside};
+use super::chains::hash;
 use super::errno::{Errno, MapResult};
-use super::family::{Batches, Family, check_update, missing};
+use super::family::{Batches, Element, Family, check_update, missing};
 use super::hash::check as check_hash;
 use super::kind::MapKind;
 use super::spec::{MapHost, MapSpec, flag};
@@ -19,6 +20,9 @@ use super::{Map, Store};
 
 /// What an entry takes beside its key.
 const ENTRY: u64 = 64;
+
+/// In how many parts the host walks over a hash table.
+const BUCKETS: u64 = 256;
 
 /// An array or a hash table of maps.
 #[derive(Debug)]
@@ -203,16 +207,23 @@ impl Family for Nested {
         next.map(|(key, _)| key.clone()).ok_or_else(|| Errno::NOENT.because("that was the last element"))
     }
 
-    fn step(&self, cursor: &mut u64) -> Option<Vec<super::Element>> {
-        // Programs cannot iterate over these; for the host it is the state at one time.
-        if std::mem::replace(cursor, 1) != 0 {
-            return None;
+    fn step(&self, cursor: &mut u64) -> Option<Vec<Element>> {
+        // Programs cannot iterate over these; for the host, some keys at a time, whatever comes and goes.
+        let buckets = u64::from(self.entries).next_power_of_two().min(BUCKETS);
+        while *cursor < buckets {
+            let bucket = *cursor;
+            *cursor += 1;
+            let maps = self.read();
+            let members = maps.keys().filter(|key| u64::from(hash(0, key)) % buckets == bucket);
+            let elements: Vec<Element> = members.map(|key| Element { key: key.clone(), offset: 0 }).collect();
+            if !elements.is_empty() {
+                return Some(elements);
+            }
         }
-        let elements = self.read().keys().map(|key| super::Element { key: key.clone(), offset: 0 }).collect();
-        Some(elements)
+        None
     }
 
     fn batches(&self) -> Batches {
-        Batches::Elements
+        if self.is_array() { Batches::Values } else { Batches::Buckets }
     }
 }

@@ -241,3 +241,37 @@ fn storage_of_sockets_does_the_same() {
         assert_eq!(ours, theirs, "ours, the kernel's: {what} {object} {flags} of {spec:?}");
     }
 }
+
+#[test]
+fn the_same_types_have_operations_on_many_elements() {
+    if !allowed() {
+        return;
+    }
+    let array = MapSpec::new(MapKind::Array, 4, 8, 4);
+    let inner = KernelMap::new(&array, None, None).unwrap();
+    let mut specs = inner_specs();
+    for kind in [MapKind::ArrayOfMaps, MapKind::HashOfMaps] {
+        specs.push(MapSpec { inner: Some(Box::new(array.clone())), ..MapSpec::new(kind, 4, 4, 4) });
+    }
+    for spec in specs {
+        let (ours, theirs) =
+            (Map::new(spec.clone(), &host()).unwrap(), KernelMap::new(&spec, None, Some(&inner)).unwrap());
+        let refused = |error: jitlink_bpf_vm::maps::MapError| error.errno.0;
+        for command in [24, 25] {
+            let batch =
+                if command == 24 { ours.lookup_batch(None, 8, 0) } else { ours.lookup_and_delete_batch(None, 8, 0) };
+            let result = batch.map_err(refused).and_then(|batch| batch.next.map(|_| ()).ok_or(libc::ENOENT));
+            assert_eq!(result, theirs.get_batch(command, 8, 0).1, "ours, the kernel's: batch {command} of {spec:?}");
+        }
+        let (key, value) = (vec![0; ours.key_size()], vec![0; ours.host_value_size()]);
+        let pair = vec![(key.clone(), value.clone())];
+        let deleted = ours.delete_batch(&[&key], 0).map_err(|(_, error)| refused(error));
+        assert_eq!(deleted, theirs.put_batch(27, &pair, 0).1, "ours, the kernel's: delete batch of {spec:?}");
+        // Which descriptors there are is not compared.
+        let descriptor = |result: &Result<(), Failed>| matches!(result, Err(libc::EBADF | libc::EINVAL));
+        let updated = ours.update_batch(&[(&key, &value)], 0).map_err(|(_, error)| refused(error));
+        let expected = theirs.put_batch(26, &pair, 0).1;
+        let same = updated == expected || descriptor(&updated) && descriptor(&expected);
+        assert!(same, "ours, the kernel's: {updated:?} {expected:?}, update batch of {spec:?}");
+    }
+}

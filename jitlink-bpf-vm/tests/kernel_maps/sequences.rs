@@ -1,4 +1,4 @@
-//! Random operations, one after the other.
+//! Random operations, one after the other. `JITLINK_KERNEL_MAPS` asks for so many times as many of them as usual.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -165,8 +165,9 @@ impl Pair {
 
 /// Runs many sequences on maps of one definition; tells what was seen.
 fn run(spec: &MapSpec, types: Option<&Types>, keys: &[Vec<u8>], sequences: u64) -> BTreeMap<i32, u32> {
+    let times = std::env::var("JITLINK_KERNEL_MAPS").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let mut seen = BTreeMap::new();
-    for seed in 0..sequences {
+    for seed in 0..sequences * times {
         let mut dice = Dice(seed.wrapping_mul(0x1234_5678_9abc_def1) ^ u64::from(spec.kind));
         let mut pair = Pair::new(spec, types, keys.to_vec());
         for _ in 0..dice.below(120) {

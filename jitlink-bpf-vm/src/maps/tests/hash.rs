@@ -229,3 +229,43 @@ proptest! {
         prop_assert_eq!(walked, naive.len());
     }
 }
+
+proptest! {
+    #[test]
+    fn lru_tables_hold_the_latest_and_nothing_wrong(steps in proptest::collection::vec(step(), 0..300), percpu: bool) {
+        let kind = if percpu { MapKind::LruPercpuHash } else { MapKind::LruHash };
+        let map = Map::new(MapSpec::new(kind, 1, 8, 6), &MapHost::default()).unwrap();
+        let mut naive = HashMap::new();
+        for step in &steps {
+            match *step {
+                Step::Update(key, value, flags) if map.update(&[key], &[value; 8], flags).is_ok() => {
+                    naive.insert(key, value);
+                    prop_assert_eq!(map.lookup(&[key]).map(|value| value[0]), Ok(value));
+                }
+                Step::Update(key, _, flags) => {
+                    // No update fails because the map is full.
+                    let there = map.lookup(&[key]).is_ok();
+                    prop_assert!(flags == 3 || flags == flag::NOEXIST && there || flags == flag::EXIST && !there);
+                }
+                Step::Delete(key) | Step::Take(key) => _ = map.delete(&[key]).map(|()| naive.remove(&key)),
+                Step::Lookup(key) => _ = map.find(&[key], 0),
+            }
+        }
+        let seen: HashMap<u8, u8> = map.entries().map(|(key, value)| (key[0], value[0])).collect();
+        prop_assert!(seen.len() <= 6);
+        prop_assert!(seen.iter().all(|(key, value)| naive.get(key) == Some(value)), "{:?} {:?}", seen, naive);
+    }
+}
+
+#[test]
+fn the_seed_decides_the_order_and_nothing_else_does() {
+    let order = |seed, flags| {
+        let spec = MapSpec::new(MapKind::Hash, 4, 4, 64).with_flags(flags);
+        let map = Map::new(spec, &MapHost { seed, ..MapHost::default() }).unwrap();
+        (0..64u32).for_each(|key| map.update(&key.to_ne_bytes(), &[0; 4], 0).unwrap());
+        map.entries().map(|(key, _)| key[0]).collect::<Vec<u8>>()
+    };
+    assert_eq!(order(1, 0), order(1, 0));
+    assert_ne!(order(1, 0), order(2, 0));
+    assert_eq!(order(1, flag::ZERO_SEED), order(2, flag::ZERO_SEED));
+}
