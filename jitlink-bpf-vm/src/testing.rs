@@ -106,7 +106,7 @@ fn repaired(word: Insn, count: i32, words: &mut Vec<Insn>) {
             off: 0,
             dst: 0,
             src: word.src % 2,
-            imm: if word.src % 2 == 0 { word.imm & 7 } else { near(word.imm) },
+            imm: if word.src.is_multiple_of(2) { word.imm & 7 } else { near(word.imm) },
             ..word
         },
         Insn { dst: 0, src: 0, off: 0, imm: near(word.imm), ..word },

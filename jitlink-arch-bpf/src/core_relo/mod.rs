@@ -33,7 +33,6 @@ mod candidates;
 mod compat;
 mod error;
 mod find;
-mod image;
 mod kind;
 mod patch;
 mod spec;
@@ -41,7 +40,6 @@ mod value;
 
 pub use candidates::Target;
 pub use error::{CoreError, CoreProblem};
-pub use image::ImageError;
 pub use kind::CoreKind;
 pub use patch::POISON_HELPER;
 

@@ -8,6 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 
+/// A key and its value.
+pub type Element = (Vec<u8>, Vec<u8>);
+
 /// A map in the kernel. It lives until the last program, map or process that refers to it is gone.
 #[derive(Debug)]
 pub struct KernelMap {
@@ -120,7 +123,7 @@ impl KernelMap {
     }
 
     /// All keys and values, at most `limit`: a map that others change could go on for ever.
-    pub fn entries(&self, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KernelError> {
+    pub fn entries(&self, limit: usize) -> Result<Vec<Element>, KernelError> {
         let (mut entries, mut key) = (Vec::new(), self.next_key(None)?);
         while let Some(current) = key {
             if entries.len() == limit {

@@ -7,6 +7,7 @@ use crate::inputs;
 use crate::progress::Progress;
 use jitlink::bpf::btf::Btf;
 use jitlink::bpf::catalog::programs::{ProgramType, classify};
+use jitlink::bpf::core_relo::Target;
 use jitlink::bpf::image::{BpfImage, Function};
 use jitlink::bpf::link::{BpfOptions, Kconfig, link_image};
 use jitlink::{LinkOptions, Registry};
@@ -28,7 +29,8 @@ pub(super) fn relocate(image: &mut BpfImage, args: &BpfLinkArgs) -> Result<(), F
     if image.types.relocations.is_empty() {
         return Ok(());
     }
-    let outcomes = image.relocate(&types(args)?);
+    let types = types(args)?;
+    let outcomes = image.adjust_to(&Target::new(&types));
     outcomes
         .map(drop)
         .map_err(|error| Failure::new("co-re", error, "give the types of the kernel that it is for: --btf FILE"))

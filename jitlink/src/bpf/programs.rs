@@ -3,7 +3,7 @@
 use crate::{Input, LinkError, LinkErrors, LinkOptions, Registry};
 use jitlink_arch_bpf::btf::Btf;
 use jitlink_arch_bpf::catalog::programs::{ProgramType, classify};
-use jitlink_arch_bpf::core_relo::ImageError;
+use jitlink_arch_bpf::core_relo::{CoreError, Target};
 use jitlink_arch_bpf::image::BpfImage;
 use jitlink_arch_bpf::link::{BpfOptions, link_image};
 use jitlink_bpf_vm::contexts::{Action, Packet, PacketContext};
@@ -43,7 +43,7 @@ pub enum ProgramError {
     Link(#[from] LinkErrors),
     /// The program does not fit the kernel's types.
     #[error(transparent)]
-    Relocation(#[from] ImageError),
+    Relocation(#[from] CoreError),
     /// The linked program does not load.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -79,7 +79,8 @@ impl Programs {
         let mut image = link_image(&registry, &inputs, &options, &BpfOptions::default())?;
         if !image.types.relocations.is_empty() {
             let unknown = |error| LinkError::Request(format!("the running kernel's types cannot be read: {error}"));
-            image.relocate(&Btf::kernel().map_err(|error| LinkErrors::from(unknown(error)))?)?;
+            let types = Btf::kernel().map_err(|error| LinkErrors::from(unknown(error)))?;
+            image.adjust_to(&Target::new(&types))?;
         }
         let vm = VmBuilder::new().functions(standard(Arc::new(host))).build(&image)?;
         Ok(Programs { image, vm })
