@@ -12,7 +12,7 @@ const MOST_FUNCTIONS: usize = 5;
 const MOST_BRANCHES: usize = 6;
 
 /// A random program for an entry.
-pub fn program(seed: u64, entry: Entry) -> Program {
+pub(crate) fn program(seed: u64, entry: Entry) -> Program {
     let mut random = Random::new(seed);
     // The kernel has no legacy loads in programs with functions that have no type information.
     let count = if entry == Entry::SocketBuffer || random.percent(50) { 1 } else { 1 + random.below(MOST_FUNCTIONS) };

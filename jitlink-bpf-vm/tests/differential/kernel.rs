@@ -8,14 +8,14 @@ use jitlink_arch_bpf::kernel::{KernelError, KernelMap, KernelProgram, MapContext
 use std::os::fd::{AsFd, AsRawFd};
 
 /// What runs programs in the kernel.
-pub struct Kernel {
+pub(crate) struct Kernel {
     value: KernelMap,
     table: KernelMap,
 }
 
 impl Kernel {
     /// Nothing where `bpf(2)` is not allowed, in CI as well: whether it is depends on the machine.
-    pub fn new() -> Option<Kernel> {
+    pub(crate) fn new() -> Option<Kernel> {
         match allowed() {
             Ok(()) => {}
             Err(error) if error.is_not_allowed() => {
@@ -30,7 +30,7 @@ impl Kernel {
     }
 
     /// Runs a program; an error is the verifier's.
-    pub fn run(&self, program: &Program, world: &mut World) -> Result<u32, KernelError> {
+    pub(crate) fn run(&self, program: &Program, world: &mut World) -> Result<u32, KernelError> {
         let maps = Maps {
             value: Immediate::MapValue { fd: self.value.as_fd().as_raw_fd(), offset: 0 },
             table: Immediate::MapFd(self.table.as_fd().as_raw_fd()),
@@ -66,7 +66,7 @@ impl Kernel {
 }
 
 /// The array of one value, and the hash table.
-pub fn definitions() -> [MapDefinition; 2] {
+pub(crate) fn definitions() -> [MapDefinition; 2] {
     let value = MapDefinition {
         name: "value".into(),
         kind: 2,

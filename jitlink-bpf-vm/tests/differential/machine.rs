@@ -16,7 +16,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 /// Runs a program in the virtual machine; an error is a refusal or a fault, which valid programs do not have.
-pub fn run(program: &Program, world: &mut World) -> Result<u32, Box<dyn Error>> {
+pub(crate) fn run(program: &Program, world: &mut World) -> Result<u32, Box<dyn Error>> {
     let vm = VmBuilder::new().functions(standard(Arc::new(Host::new()))).build(&image(program))?;
     let [value, table] = ["value", "table"].map(|name| vm.map(name).expect("the image has it").clone());
     value.update(&[0; 4], &world.value, 0)?;

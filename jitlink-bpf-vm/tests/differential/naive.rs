@@ -7,13 +7,13 @@ use jitlink_arch_bpf::insn::{
 use std::collections::BTreeMap;
 
 /// Where the map's value is.
-pub const VALUE: u64 = 0x7000_0000;
+pub(crate) const VALUE: u64 = 0x7000_0000;
 /// Where values of the table are, by key.
 const ELEMENTS: u64 = 0x8000_0000;
 /// What stands for the table itself.
-pub const TABLE: u64 = 0x4000_0000;
+pub(crate) const TABLE: u64 = 0x4000_0000;
 /// Where the packet is.
-pub const PACKET: u64 = 0x6000_0000;
+pub(crate) const PACKET: u64 = 0x6000_0000;
 /// Where the first frame is; the next ones follow, with gaps.
 const STACK: u64 = 0x5000_0000;
 const FRAME_GAP: u64 = 0x1000;
@@ -21,12 +21,12 @@ const MOST_STEPS: usize = 4_000_000;
 
 /// What a program sees and changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct World {
-    pub value: Vec<u8>,
-    pub packet: Vec<u8>,
-    pub table: BTreeMap<u32, [u8; 8]>,
+pub(crate) struct World {
+    pub(crate) value: Vec<u8>,
+    pub(crate) packet: Vec<u8>,
+    pub(crate) table: BTreeMap<u32, [u8; 8]>,
     /// The packet cannot be reached through pointers.
-    pub hidden: bool,
+    pub(crate) hidden: bool,
 }
 
 struct Naive<'w> {
@@ -43,7 +43,7 @@ struct Frame {
 }
 
 /// Runs a program that starts with these two arguments. An error is a fault, which valid programs do not have.
-pub fn run(words: &[Insn], world: &mut World, arguments: [u64; 2]) -> Result<u64, String> {
+pub(crate) fn run(words: &[Insn], world: &mut World, arguments: [u64; 2]) -> Result<u64, String> {
     let mut naive = Naive { world, frames: Vec::new(), registers: [0; 11] };
     naive.registers[1..3].copy_from_slice(&arguments);
     naive.enter(0)?;

@@ -16,22 +16,22 @@ use jitlink_arch_bpf::insn::{
 };
 
 /// Bytes of the map's one value; the second half takes the results.
-pub const VALUE_SIZE: usize = 128;
+pub(crate) const VALUE_SIZE: usize = 128;
 /// Where results are in it: the registers that hold numbers at the end.
-pub const RESULTS: usize = 64;
+pub(crate) const RESULTS: usize = 64;
 /// How many elements the table has at most, and how many keys programs use: more, so that it gets full.
-pub const TABLE_ENTRIES: u32 = 8;
-pub const TABLE_KEYS: u32 = 16;
+pub(crate) const TABLE_ENTRIES: u32 = 8;
+pub(crate) const TABLE_KEYS: u32 = 16;
 /// Bytes of the packet that main has checked to be there.
-pub const PACKET_SIZE: usize = 96;
+pub(crate) const PACKET_SIZE: usize = 96;
 /// Bytes of the stack that statements use, below the frame pointer. Counters of loops are below them, then a key and a value.
-pub const STACK_SIZE: usize = 64;
+pub(crate) const STACK_SIZE: usize = 64;
 const KEY: i16 = -(STACK_SIZE as i16) - 24;
 const NEW_VALUE: i16 = KEY - 8;
 
 /// How a program is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// `struct xdp_md *`: the packet through the two pointers at its start.
     Xdp,
     /// `struct __sk_buff *`: the packet through the legacy loads.
@@ -42,16 +42,16 @@ pub enum Entry {
 
 /// How a machine names the two maps in 64-bit loads.
 #[derive(Clone, Copy, Debug)]
-pub struct Maps {
+pub(crate) struct Maps {
     /// The value of the array's one element.
-    pub value: Immediate,
+    pub(crate) value: Immediate,
     /// The hash table itself: keys of four bytes, values of eight.
-    pub table: Immediate,
+    pub(crate) table: Immediate,
 }
 
 /// What is done to an element of the table.
 #[derive(Clone, Copy, Debug)]
-pub enum TableCall {
+pub(crate) enum TableCall {
     /// Finds it and accesses its value. Registers that calls destroy take no part.
     LookUp(Access, Size, i16),
     /// Stores a register under flags that may be wrong.
@@ -61,7 +61,7 @@ pub enum TableCall {
 
 /// A place in memory.
 #[derive(Clone, Copy, Debug)]
-pub enum Place {
+pub(crate) enum Place {
     /// Bytes from the frame pointer, negative.
     Stack(i16),
     /// Bytes from the start of the map's value.
@@ -72,7 +72,7 @@ pub enum Place {
 
 /// An access to memory, without its place.
 #[derive(Clone, Copy, Debug)]
-pub enum Access {
+pub(crate) enum Access {
     Load { signed: bool, dst: Reg },
     Store(Operand),
     Atomic(AtomicOp, Reg),
@@ -82,7 +82,7 @@ pub enum Access {
 
 /// A part of a program.
 #[derive(Clone, Debug)]
-pub enum Statement {
+pub(crate) enum Statement {
     /// An instruction on registers.
     Op(Op),
     /// An access to a constant place.
@@ -105,15 +105,15 @@ pub enum Statement {
 
 /// A random program.
 #[derive(Clone, Debug)]
-pub struct Program {
-    pub entry: Entry,
+pub(crate) struct Program {
+    pub(crate) entry: Entry,
     /// The first is main; each calls only later ones.
-    pub functions: Vec<Vec<Statement>>,
+    pub(crate) functions: Vec<Vec<Statement>>,
     /// What registers and stack hold at first.
-    pub constants: Vec<i32>,
+    pub(crate) constants: Vec<i32>,
 }
 
-pub fn reg(number: u8) -> Reg {
+pub(crate) fn reg(number: u8) -> Reg {
     Reg::new(number).expect("the register exists")
 }
 
@@ -132,7 +132,7 @@ fn number(register: u8) -> Operand {
 }
 
 /// The registers of main or another function that hold numbers.
-pub fn numbers(entry: Entry, function: usize) -> &'static [u8] {
+pub(crate) fn numbers(entry: Entry, function: usize) -> &'static [u8] {
     match (function, entry) {
         (0, Entry::SocketBuffer) => &[0, 1, 2, 3, 4, 5, 7, 8],
         (0, _) => &[0, 1, 2, 3, 4, 5, 6],
@@ -142,7 +142,7 @@ pub fn numbers(entry: Entry, function: usize) -> &'static [u8] {
 
 impl Program {
     /// The instructions, for a machine that enters main as `entry` says and names maps like this.
-    pub fn lower(&self, entry: Entry, maps: Maps) -> Vec<Insn> {
+    pub(crate) fn lower(&self, entry: Entry, maps: Maps) -> Vec<Insn> {
         let (mut words, mut starts) = (Vec::new(), vec![0; self.functions.len()]);
         let called = self.called();
         for (index, body) in self.functions.iter().enumerate() {

@@ -2,14 +2,14 @@
 
 /// A generator of random numbers (splitmix64).
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Random {
+    pub(crate) fn new(seed: u64) -> Random {
         Random(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,20 +18,20 @@ impl Random {
     }
 
     /// A number below `count`, which is not zero.
-    pub fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         (self.next() % count as u64) as usize
     }
 
     /// Whether something that happens so often in a hundred happens.
-    pub fn percent(&mut self, of: usize) -> bool {
+    pub(crate) fn percent(&mut self, of: usize) -> bool {
         self.below(100) < of
     }
 
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 
-    pub fn fill(&mut self, bytes: &mut [u8]) {
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         bytes.chunks_mut(8).for_each(|chunk| {
             let word = self.value().to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
@@ -39,14 +39,14 @@ impl Random {
     }
 
     /// A constant: often one at which signs, carries or widths change.
-    pub fn constant(&mut self) -> i32 {
+    pub(crate) fn constant(&mut self) -> i32 {
         const EDGES: &[i32] =
             &[0, 1, -1, 2, -2, 7, 31, 32, 63, 64, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, i32::MAX, i32::MIN];
         if self.percent(50) { self.pick(EDGES) } else { self.next() as i32 }
     }
 
     /// The same for 64 bits.
-    pub fn value(&mut self) -> u64 {
+    pub(crate) fn value(&mut self) -> u64 {
         match self.below(6) {
             0 => self.constant() as u32 as u64,
             1 => i64::from(self.constant()) as u64,

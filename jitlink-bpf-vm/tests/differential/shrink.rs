@@ -3,7 +3,7 @@
 use super::program::{Program, Statement};
 
 /// The smallest program that was found for which `shows` is still true, as it is for the given one.
-pub fn shrink(mut program: Program, mut shows: impl FnMut(&Program) -> bool) -> Program {
+pub(crate) fn shrink(mut program: Program, mut shows: impl FnMut(&Program) -> bool) -> Program {
     loop {
         let count = program.functions.iter().map(|function| size(function)).sum();
         let smaller = (0..count).rev().find_map(|index| {

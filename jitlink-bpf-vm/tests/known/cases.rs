@@ -10,7 +10,7 @@ use jitlink_arch_bpf::insn::Insn;
 
 /// A second operand.
 #[derive(Clone, Copy, Debug)]
-pub enum Second {
+pub(crate) enum Second {
     /// What `r3` holds.
     Reg(u64),
     /// The immediate.
@@ -19,7 +19,7 @@ pub enum Second {
 
 /// What an instruction does.
 #[derive(Clone, Copy, Debug)]
-pub enum Case {
+pub(crate) enum Case {
     /// Opcode, offset, destination, second operand; the destination after it (section 4.1, and 4.2 for byte orders).
     Alu(u8, i16, u64, Second, u64),
     /// Opcode, both operands; whether it jumps (section 4.3).
@@ -43,13 +43,13 @@ fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
 }
 
 /// The two words that load a constant.
-pub fn constant(dst: u8, value: u64) -> [Insn; 2] {
+pub(crate) fn constant(dst: u8, value: u64) -> [Insn; 2] {
     [insn(0x18, dst, 0, 0, value as i32), insn(0, 0, 0, 0, (value >> 32) as i32)]
 }
 
 impl Case {
     /// The instruction.
-    pub fn insn(&self) -> Insn {
+    pub(crate) fn insn(&self) -> Insn {
         match *self {
             Alu(code, off, _, Reg(_), _) => insn(code, 2, 3, off, 0),
             Alu(code, off, _, Imm(imm), _) => insn(code, 2, 0, off, imm),
@@ -64,7 +64,7 @@ impl Case {
     }
 
     /// Memory, `r0`, `r2` and `r3` before the instruction.
-    pub fn before(&self) -> [u64; 4] {
+    pub(crate) fn before(&self) -> [u64; 4] {
         let value = |second| match second {
             Reg(value) => value,
             Imm(_) => 0x3333_3333_3333_3333,
@@ -78,7 +78,7 @@ impl Case {
     }
 
     /// The same after it. A jump skips an instruction that makes `r0` one.
-    pub fn after(&self) -> [u64; 4] {
+    pub(crate) fn after(&self) -> [u64; 4] {
         let [memory, r0, r2, r3] = self.before();
         match *self {
             Alu(.., result) => [memory, r0, result, r3],
@@ -91,7 +91,7 @@ impl Case {
 
     /// A program that does it on its stack, and returns 1 if all is as it should be, else 2 for memory, 3 for `r0`, 4 for `r2` or 5
     /// for `r3`.
-    pub fn program(&self) -> Vec<Insn> {
+    pub(crate) fn program(&self) -> Vec<Insn> {
         let [memory, r0, r2, r3] = self.before();
         let mut words = vec![insn(0xbf, 1, 10, 0, 0), insn(0x07, 1, 0, 0, -8)];
         words.extend(constant(4, memory));
@@ -117,7 +117,7 @@ impl Case {
 
 /// All of them.
 #[rustfmt::skip]
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     // add
     Alu(0x07, 0, 0x123456789abcdef, Imm(7), 0x123456789abcdf6),
     Alu(0x07, 0, 0xfedcba9876543210, Imm(-3), 0xfedcba987654320d),

@@ -56,6 +56,6 @@ mod tests {
         assert_eq!(hex_or_raw(vec![0xb7, 0, 0, 0]).unwrap(), [0xb7, 0, 0, 0]);
         assert!(hex_or_raw(b"b70".to_vec()).is_err());
         assert!(matches!(hex_or_file("0g"), Err(Failure::Other { message, .. }) if message.contains("'g'")));
-        assert_eq!(hex_or_file("").unwrap(), []);
+        assert!(hex_or_file("").unwrap().is_empty());
     }
 }
