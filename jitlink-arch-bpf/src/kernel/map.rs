@@ -15,6 +15,9 @@ pub struct KernelMap {
     raw: RawMap,
 }
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// What a new map refers to: the BTF of its types, the map that shows what its elements are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MapContext<'a> {
@@ -120,7 +123,7 @@ impl KernelMap {
     }
 
     /// All keys and values, at most `limit`: a map that others change could go on for ever.
-    pub fn entries(&self, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KernelError> {
+    pub fn entries(&self, limit: usize) -> Result<Vec<Entry>, KernelError> {
         let (mut entries, mut key) = (Vec::new(), self.next_key(None)?);
         while let Some(current) = key {
             if entries.len() == limit {
