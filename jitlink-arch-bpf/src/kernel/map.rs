@@ -8,15 +8,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// A key and its value.
-pub type Element = (Vec<u8>, Vec<u8>);
-
 /// A map in the kernel. It lives until the last program, map or process that refers to it is gone.
 #[derive(Debug)]
 pub struct KernelMap {
     name: String,
     raw: RawMap,
 }
+
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
 
 /// What a new map refers to: the BTF of its types, the map that shows what its elements are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,7 +123,7 @@ impl KernelMap {
     }
 
     /// All keys and values, at most `limit`: a map that others change could go on for ever.
-    pub fn entries(&self, limit: usize) -> Result<Vec<Element>, KernelError> {
+    pub fn entries(&self, limit: usize) -> Result<Vec<Entry>, KernelError> {
         let (mut entries, mut key) = (Vec::new(), self.next_key(None)?);
         while let Some(current) = key {
             if entries.len() == limit {

@@ -23,7 +23,7 @@ mod tests;
 pub use btf::KernelBtf;
 pub use error::KernelError;
 pub use load::{KernelObject, LoadOptions, load};
-pub use map::{Element, KernelMap, MapContext};
+pub use map::{Entry, KernelMap, MapContext};
 pub use program::{KernelProgram, ProgramRequest, ProgramTypes};
 pub use run::{TestResult, TestRun};
 

@@ -1,4 +1,3 @@
-use super::map::possible_cpus;
 use super::*;
 use crate::image::MapDefinition;
 use crate::insn::{AluOp, Callee, Immediate, Op, Operand, Reg, Size, Width, encode};
@@ -124,7 +123,7 @@ fn values_of_per_cpu_maps_are_one_a_cpu() {
         ..Default::default()
     };
     let map = KernelMap::create(&definition, MapContext::default()).unwrap();
-    assert_eq!(map.value_size(), 8 * possible_cpus().unwrap());
+    assert_eq!(map.value_size(), 8 * map::possible_cpus().unwrap());
     assert_eq!(map.lookup(&[1]).unwrap(), None);
     let value: Vec<u8> = (0..map.value_size()).map(|at| if at % 8 < 3 { at as u8 } else { 0 }).collect();
     map.update(&[1], &value, 0).unwrap();
