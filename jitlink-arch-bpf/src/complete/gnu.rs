@@ -15,6 +15,7 @@
 
 use super::{Code, sections_of};
 use crate::relocs::{CALL_RAW, WIDE_LOAD};
+use hashbrown::HashSet;
 use jitlink_core::LinkError;
 use jitlink_core::graph::{BlockId, Edge, LinkGraph, ObjectBuilder, SymbolKind, Value};
 
@@ -48,11 +49,11 @@ pub(super) fn correct_addends(object: &mut ObjectBuilder<'_, '_>, code: &[Code])
         .filter(|(_, section)| section.is_loaded())
         .flat_map(|(id, _)| graph.blocks_of(id).map(|(block, _)| block))
         .collect();
-    let is_code = |block: BlockId| code.iter().any(|code| code.block == block);
+    let code: HashSet<BlockId> = code.iter().map(|code| code.block).collect();
     let mut signs = Signs::default();
     let mut affected: Vec<(BlockId, usize, i64)> = Vec::new();
     for &block in &blocks {
-        let in_code = is_code(block);
+        let in_code = code.contains(&block);
         for (index, edge) in graph.edges(block).iter().enumerate() {
             let raw = graph.rows().row(edge.row).raw();
             signs.older |= OLDER_DATA.contains(&raw);

@@ -4,12 +4,12 @@ use super::legacy;
 use super::look::Look;
 use super::maps::{self, Defined};
 use super::types::Types;
+use crate::btf::TypeId;
 use crate::complete::is_maps;
 use crate::image::MapDefinition;
 use hashbrown::HashMap;
 use jitlink_core::Addr;
 use jitlink_core::graph::{BlockId, SymbolId, Value};
-use std::collections::hash_map::Entry;
 
 /// A map, and the position of the object's types whose numbers its definition has.
 pub(super) struct Declared {
@@ -31,15 +31,16 @@ impl Declared {
 
 /// All maps, in the order of the input. Objects that declare one map must agree on it.
 pub(super) fn maps(look: &Look<'_, '_, '_>, types: &Types) -> Result<Vec<Declared>, String> {
+    let variables = variables(types);
     let mut all = Vec::new();
     for (address, block, offset, id) in look.symbols(|section| is_maps(section.name)) {
         let declared = match look.section(block).name {
-            b".maps" => by_types(look, types, (address, block, offset, id))?,
+            b".maps" => by_types(look, (types, &variables), (address, block, offset, id))?,
             _ => by_value(look, (address, block, offset, id))?,
         };
         all.push(declared);
     }
-    agree(look, types, &all)?;
+    agree(look, (types, &variables), &all)?;
     Ok(all)
 }
 
@@ -60,7 +61,11 @@ fn by_value(look: &Look<'_, '_, '_>, (address, block, offset, id): Place) -> Res
 }
 
 /// A map of section `.maps`, whose type is its definition.
-fn by_types(look: &Look<'_, '_, '_>, types: &Types, place: Place) -> Result<Declared, String> {
+fn by_types(
+    look: &Look<'_, '_, '_>,
+    (types, variables): (&Types, &Variables<'_>),
+    place: Place,
+) -> Result<Declared, String> {
     let (address, block, offset, id) = place;
     let (graph, symbol) = (look.graph, look.graph.symbol(id));
     let name = symbol.name.to_string();
@@ -69,10 +74,10 @@ fn by_types(look: &Look<'_, '_, '_>, types: &Types, place: Place) -> Result<Decl
     let position = types.position(owner).ok_or_else(|| {
         format!("{object}: map {name} is defined by its type, and the object has no BTF; compile with -g")
     })?;
-    let found = types.all()[position].listed(".maps").find(|var| var.name() == name);
-    let var = found.ok_or_else(|| format!("{object}: BTF says nothing of map {name}"))?;
-    let Defined { map, values } = maps::definition(&types.all()[position].btf, &name, var.target().unwrap_or_default())
-        .map_err(|reason| format!("{object}: {reason}"))?;
+    let ty = variables.get(&(position, name.as_str()));
+    let ty = *ty.ok_or_else(|| format!("{object}: BTF says nothing of map {name}"))?;
+    let Defined { map, values } =
+        maps::definition(&types.all()[position].btf, &name, ty).map_err(|reason| format!("{object}: {reason}"))?;
     let elements = match values {
         Some(values) => elements(look, block, (offset.saturating_add(values), offset.saturating_add(symbol.size))),
         None => Vec::new(),
@@ -95,18 +100,27 @@ fn elements(look: &Look<'_, '_, '_>, block: BlockId, (start, end): (u64, u64)) -
     elements
 }
 
-/// Compares each declaration of a map with the definition that counts.
-fn agree(look: &Look<'_, '_, '_>, types: &Types, all: &[Declared]) -> Result<(), String> {
-    let graph = look.graph;
-    let at: HashMap<Addr, &Declared> = all.iter().map(|declared| (declared.definition.address, declared)).collect();
-    let mut vars: std::collections::HashMap<(usize, &str), crate::btf::TypeId> = std::collections::HashMap::new();
+/// The types of variables in `.maps`, by the position of the object's types and name.
+type Variables<'t> = HashMap<(usize, &'t str), TypeId>;
+
+fn variables(types: &Types) -> Variables<'_> {
+    let mut variables = HashMap::new();
     for (position, object) in types.all().iter().enumerate() {
         for var in object.listed(".maps") {
-            if let Entry::Vacant(entry) = vars.entry((position, var.name())) {
-                entry.insert(var.target().unwrap_or_default());
-            }
+            variables.entry((position, var.name())).or_insert(var.target().unwrap_or_default());
         }
     }
+    variables
+}
+
+/// Compares each declaration of a map with the definition that counts.
+fn agree(
+    look: &Look<'_, '_, '_>,
+    (types, variables): (&Types, &Variables<'_>),
+    all: &[Declared],
+) -> Result<(), String> {
+    let graph = look.graph;
+    let at: HashMap<Addr, &Declared> = all.iter().map(|declared| (declared.definition.address, declared)).collect();
     for (_, symbol) in graph.symbols() {
         let Value::Block { block, offset } = symbol.value else { continue };
         if symbol.name.is_empty() || !graph.is_live(block) || look.section(block).name != b".maps" {
@@ -117,7 +131,7 @@ fn agree(look: &Look<'_, '_, '_>, types: &Types, all: &[Declared]) -> Result<(),
             continue;
         };
         let name = symbol.name.to_string();
-        let Some(&ty) = vars.get(&(position, name.as_str())).filter(|_| counts.types != Some(position)) else {
+        let Some(&ty) = variables.get(&(position, name.as_str())).filter(|_| counts.types != Some(position)) else {
             continue;
         };
         let other = maps::definition(&types.all()[position].btf, &name, ty)

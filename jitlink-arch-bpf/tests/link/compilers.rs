@@ -103,27 +103,40 @@ fn both(tool: &str, arguments: &[&str]) -> Option<[(&'static str, Vec<u8>); 2]> 
     Some([("left", left), ("right", compile(tool, arguments, "c", RIGHT)?)])
 }
 
+/// Every instruction set, at two levels at least, with types and without.
+const VARIANTS: [(&str, &str, bool); 12] = [
+    ("v1", "-O2", true),
+    ("v1", "-O1", false),
+    ("v2", "-O2", false),
+    ("v2", "-O3", true),
+    ("v3", "-O1", true),
+    ("v3", "-O2", true),
+    ("v3", "-O2", false),
+    ("v3", "-O3", true),
+    ("v4", "-O1", false),
+    ("v4", "-O2", true),
+    ("v4", "-O3", false),
+    ("v4", "-O3", true),
+];
+
 #[test]
 fn every_variant_of_clang_links() {
-    for target in ["bpfel", "bpfeb"] {
-        for processor in ["v1", "v2", "v3", "v4"] {
-            for level in ["-O1", "-O2", "-O3"] {
-                for debug in [&["-g"][..], &[]] {
-                    let (target, cpu) = (format!("--target={target}"), format!("-mcpu={processor}"));
-                    let mut arguments = vec![target.as_str(), cpu.as_str(), level];
-                    arguments.extend(debug);
-                    let Some(objects) = both("clang-22", &arguments) else { return };
-                    let image = link(&objects).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
-                    assert_eq!(image.endian == Endian::Big, target.ends_with("eb"));
-                    check(&image, &format!("{arguments:?}"));
-                    let options = LinkOptions { roots: Roots::Exported, ..LinkOptions::default() };
-                    let once = relocatable(&registry(), &inputs(&objects), &options)
-                        .unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
-                    let image = link(&[("once", once)]).unwrap_or_else(|error| panic!("{arguments:?} again: {error}"));
-                    check(&image, &format!("{arguments:?} again"));
-                }
-            }
-        }
+    for (target, (processor, level, has_types)) in
+        ["bpfel", "bpfeb"].into_iter().flat_map(|target| VARIANTS.map(|variant| (target, variant)))
+    {
+        let (machine, cpu) = (format!("--target={target}"), format!("-mcpu={processor}"));
+        let mut arguments = vec![machine.as_str(), cpu.as_str(), level];
+        arguments.extend(has_types.then_some("-g"));
+        let Some(objects) = both("clang-22", &arguments) else { return };
+        let image = link(&objects).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+        assert_eq!(image.endian == Endian::Big, target == "bpfeb");
+        assert_eq!(image.types.functions.is_empty(), !has_types);
+        check(&image, &format!("{arguments:?}"));
+        let options = LinkOptions { roots: Roots::Exported, ..LinkOptions::default() };
+        let once = relocatable(&registry(), &inputs(&objects), &options)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+        let image = link(&[("once", once)]).unwrap_or_else(|error| panic!("{arguments:?} again: {error}"));
+        check(&image, &format!("{arguments:?} again"));
     }
 }
 
