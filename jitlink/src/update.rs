@@ -44,6 +44,9 @@ impl Module {
     /// new. Addresses of functions that other objects see stay valid and mean the new code from then on. Variables keep their
     /// places and values; new ones get their first values. Nothing of the new objects runs, new initialisers included.
     ///
+    /// What the new objects need of other modules keeps those linked as long as this one. Modules that come to need each other so
+    /// cannot be removed; they go with their session.
+    ///
     /// The cost is that of the objects given, not that of the module. Replaced code stays in memory until
     /// [`Module::reclaim`].
     ///

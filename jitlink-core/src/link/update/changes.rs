@@ -2,7 +2,7 @@
 
 use super::diff::{Fate, Origin, Tracker, is_pointer};
 use super::identity::Class;
-use super::{Baseline, BlockRecord, NameRecord, ObjectRecord, groups, identity};
+use super::{Baseline, BlockRecord, NameRecord, ObjectRecord, groups, identity, runs};
 use crate::addr::Addr;
 use crate::graph::{BlockId, LinkGraph, ObjectId, Scope, SymbolId, Value};
 use crate::link::entries::Entry;
@@ -10,6 +10,7 @@ use crate::link::layout::Addresses;
 use hashbrown::hash_map::Entry as MapEntry;
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 /// What an update changes in its module.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ pub struct Changes {
     names: Vec<(Box<[u8]>, NewName)>,
     removed_names: Vec<Box<[u8]>>,
     boundaries: Vec<(Box<[u8]>, Addr)>,
-    gathered: Vec<Box<[u8]>>,
+    walked: Vec<Box<[u8]>>,
     /// How many parts live in the update's allocation.
     live: usize,
     /// How many parts of each older allocation are not in use any more.
@@ -83,7 +84,8 @@ impl Tracker<'_> {
             groups: HashMap::default(),
             uses: HashMap::default(),
             boundaries: HashMap::default(),
-            gathered: HashSet::new(),
+            walked: HashSet::new(),
+            gathered: HashMap::default(),
             live: Vec::new(),
         };
         for (_, object) in placed.graph.objects().filter(|(_, object)| !object.path.is_empty()) {
@@ -102,14 +104,7 @@ impl Tracker<'_> {
         recorder.objects(&mut changes);
         recorder.names(&mut changes);
         recorder.entries(&mut changes);
-        for (_, section) in placed.graph.sections().filter(|(_, section)| section.gathered) {
-            changes.gathered.push(section.name.into());
-        }
-        for (index, symbol) in placed.graph.symbols.iter().enumerate() {
-            if let Value::Boundary { .. } = symbol.value {
-                changes.boundaries.push((symbol.name.bytes().into(), Addr(placed.addresses.symbols[index])));
-            }
-        }
+        recorder.runs(&mut changes);
         changes
     }
 }
@@ -143,12 +138,26 @@ impl<'b> Recorder<'_, 'b, '_> {
         retire(&parts, changes);
     }
 
+    /// The runs that the program walks over, and where their ends are.
+    fn runs(&self, changes: &mut Changes) {
+        let graph = self.graph();
+        for (index, symbol) in graph.symbols.iter().enumerate() {
+            let Value::Boundary { run, .. } = symbol.value else { continue };
+            let sections = &graph.runs[run as usize];
+            // Nothing that is linked refers to the ends of one that is pruned.
+            if sections.iter().any(|&section| graph.blocks_of(section).any(|(block, _)| graph.is_live(block))) {
+                changes.boundaries.push((symbol.name.bytes().into(), Addr(self.placed.addresses.symbols[index])));
+                changes.walked.extend(sections.first().map(|&section| graph.section(section).name.into()));
+            }
+        }
+    }
+
     /// The record of an object; the parts of its old one, and whether each stays, are added to `parts`.
     fn object(&self, id: ObjectId, parts: &mut Vec<Part<'b>>, changes: &mut Changes) -> ObjectRecord {
         let graph = self.graph();
         let object = graph.object(id);
         let old = self.tracker.old(graph, id).map_or(&[][..], |old| &old.blocks);
-        let mut record = ObjectRecord::default();
+        let mut record = ObjectRecord { gathered: runs::of(graph, id), ..ObjectRecord::default() };
         let mut kept = vec![false; old.len()];
         for section in object.sections.clone() {
             for block in graph.sections[section as usize].blocks.clone().map(BlockId) {
@@ -355,14 +364,8 @@ impl Baseline {
         for &place in &places {
             let old = std::mem::take(&mut self.objects[place]);
             self.give_up_groups(place as u32, &old);
-            for name in old.uses {
-                if let MapEntry::Occupied(mut uses) = self.uses.entry(name) {
-                    *uses.get_mut() -= 1;
-                    if *uses.get() == 0 {
-                        uses.remove();
-                    }
-                }
-            }
+            old.uses.into_iter().for_each(|name| count_down(&mut self.uses, name));
+            old.gathered.into_iter().for_each(|name| count_down(&mut self.gathered, name));
         }
         for (name, new) in changes.names {
             let owner = new.owner.map(|position| places[position] as u32);
@@ -375,15 +378,27 @@ impl Baseline {
             for name in &record.uses {
                 *self.uses.entry_ref(name).or_insert(0) += 1;
             }
+            for name in &record.gathered {
+                *self.gathered.entry_ref(name).or_insert(0) += 1;
+            }
             self.take_groups(place as u32, &record);
             self.objects[place] = record;
         }
         self.boundaries.extend(changes.boundaries);
-        self.gathered.extend(changes.gathered);
+        self.walked.extend(changes.walked);
     }
 }
 
-fn place_of(objects: &mut IndexMap<String, ObjectRecord, rustc_hash::FxBuildHasher>, name: &str) -> usize {
+fn count_down(counts: &mut HashMap<Box<[u8]>, usize, FxBuildHasher>, name: Box<[u8]>) {
+    if let MapEntry::Occupied(mut count) = counts.entry(name) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
+    }
+}
+
+fn place_of(objects: &mut IndexMap<String, ObjectRecord, FxBuildHasher>, name: &str) -> usize {
     match objects.get_index_of(name) {
         Some(index) => index,
         None => objects.insert_full(name.to_string(), ObjectRecord::default()).0,

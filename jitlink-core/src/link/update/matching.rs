@@ -195,12 +195,12 @@ impl<'m, 'a> Matching<'m, 'a> {
         let mut changed: HashSet<&[u8]> = HashSet::new();
         for (block, _) in self.blocks(Class::Text).chain(self.blocks(Class::Data)) {
             let section = self.graph.section(self.graph.block(block).section);
-            if section.gathered && !self.is_kept(block) && base.gathered.contains(section.name) {
+            if section.gathered && !self.is_kept(block) && base.walked.contains(section.name) {
                 changed.insert(section.name);
             }
         }
         let gone = self.old.blocks.iter().zip(&self.taken).filter(|(record, taken)| record.gathered && !**taken);
-        changed.extend(gone.map(|(record, _)| &*record.section));
+        changed.extend(gone.map(|(record, _)| &*record.section).filter(|name| base.walked.contains(*name)));
         let mut changed: Vec<&[u8]> = changed.into_iter().collect();
         changed.sort_unstable();
         for section in changed {

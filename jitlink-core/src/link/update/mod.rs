@@ -18,6 +18,7 @@ mod groups;
 mod identity;
 mod matching;
 mod names;
+mod runs;
 mod spread;
 
 pub(super) use changes::Placed;
@@ -89,7 +90,9 @@ pub struct Baseline {
     /// The ends of runs of gathered sections that the program walks over.
     boundaries: HashMap<Box<[u8]>, Addr, FxBuildHasher>,
     /// The names of those sections.
-    gathered: HashSet<Box<[u8]>>,
+    walked: HashSet<Box<[u8]>>,
+    /// How many objects have gathered sections of a name, whether or not the program walks over them.
+    gathered: HashMap<Box<[u8]>, usize, FxBuildHasher>,
     /// How many parts of the module live in each allocation: that of the first link, then those of updates. `None` where the
     /// number is free.
     live: Vec<Option<usize>>,
@@ -107,6 +110,8 @@ struct ObjectRecord {
     outside: Vec<Box<[u8]>>,
     /// The COMDAT groups of which its copy counts.
     groups: Vec<Box<[u8]>>,
+    /// The names of its gathered sections.
+    gathered: Vec<Box<[u8]>>,
 }
 
 /// Where a block is.
@@ -122,7 +127,7 @@ struct BlockRecord {
     address: Addr,
     size: u64,
     allocation: u32,
-    /// The program walks over it.
+    /// The program may walk over it.
     gathered: bool,
     /// For data: the pointers that the linker stored there, by offset.
     pointers: Vec<(u32, u64)>,

@@ -123,3 +123,22 @@ fn a_variable_of_each_thread_does_not_become_one_of_all() {
         program.update(&[("a.o", first)]);
     }
 }
+
+#[test]
+fn sections_that_nothing_walks_over_come_and_go_until_something_does() {
+    let item = |byte: &str| format!("section list rw gathered\nhex {byte}\n");
+    let walk = || function("walk", "lea start_list\nlea stop_list") + "undef start_list\nundef stop_list\n";
+    let a = object(&[function("f", "tag 1"), item("01")]);
+    let mut program = Program::new(&[("a.o", &a), ("b.o", &object(&[item("02")]))]);
+    program.update(&[("a.o", &a)]);
+    let a = object(&[function("f", "tag 2"), item("03 04")]);
+    program.update(&[("a.o", &a)]);
+    let walking = object(&[function("f", "tag 2"), item("03 04"), walk()]);
+    let errors = program.try_update(&[("a.o", &walking)]).expect_err("b.o has a part of it").to_string();
+    assert!(errors.contains("list of the module do not lie together"), "{errors}");
+    program.update(&[("a.o", &walking), ("b.o", &object(&[item("02")]))]);
+    let [Loaded(start), Loaded(end)] = program.run("walk")[..] else { panic!("two addresses are loaded") };
+    assert_eq!(program.read(start, (end - start) as usize), [3, 4, 2]);
+    let errors = program.try_update(&[("b.o", &object(&[item("05")]))]).expect_err("it is walked over").to_string();
+    assert!(errors.contains("section list changed"), "{errors}");
+}

@@ -1,0 +1,49 @@
+//! Runs of gathered sections that a program begins to walk over.
+//!
+//! A run that the program walks over stays as it is (`Matching::check_gathered`). One that it did not walk over was pruned, or lies
+//! anywhere: an update can put it together only if all of it is in the batch, and none of it stands already.
+
+use super::diff::{Fate, RESTART, Tracker};
+use super::{Baseline, ObjectRecord};
+use crate::error::LinkError;
+use crate::graph::{LinkGraph, ObjectId, Value};
+use hashbrown::HashSet;
+
+impl Tracker<'_> {
+    /// Refuses new ends of runs that the batch is only a part of.
+    pub(super) fn check_runs(&self, graph: &LinkGraph<'_>, base: &Baseline, errors: &mut Vec<LinkError>) {
+        let mut seen = HashSet::new();
+        for (_, symbol) in graph.symbols() {
+            let Value::Boundary { run, .. } = symbol.value else { continue };
+            if base.boundaries.contains_key(symbol.name.bytes()) || !seen.insert(run) {
+                continue;
+            }
+            let sections = &graph.runs[run as usize];
+            let Some(name) = sections.first().map(|&section| graph.section(section).name) else { continue };
+            let has = |old: &&ObjectRecord| old.gathered.iter().any(|gathered| **gathered == *name);
+            let within = graph.objects().filter_map(|(_, object)| base.objects.get(&object.name)).filter(has).count();
+            let mut blocks = sections.iter().flat_map(|&section| graph.blocks_of(section));
+            let stands = blocks.any(|(block, _)| matches!(self.fates[block.index()], Fate::Kept(_)));
+            if stands || base.gathered.get(name).is_some_and(|&all| all > within) {
+                let what = format!(
+                    "{} is new, and sections {} of the module do not lie together",
+                    symbol.name,
+                    String::from_utf8_lossy(name)
+                );
+                let object = graph.object(symbol.object).name.clone();
+                errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
+            }
+        }
+    }
+}
+
+/// The names of an object's gathered sections.
+pub(super) fn of(graph: &LinkGraph<'_>, object: ObjectId) -> Vec<Box<[u8]>> {
+    let range = graph.object(object).sections.clone();
+    let sections = &graph.sections[range.start as usize..range.end as usize];
+    let mut names: Vec<Box<[u8]>> =
+        sections.iter().filter(|section| section.gathered).map(|section| section.name.into()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
