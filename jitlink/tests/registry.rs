@@ -39,6 +39,10 @@ fn the_features_and_the_program_decide_what_is_registered() {
         expected_archs.push("x86-64");
         expected_tables.push(("elf", 62, 8, "x86-64"));
     }
+    if cfg!(feature = "bpf") {
+        expected_archs.push("bpf");
+        expected_tables.extend([("elf", 0, 8, "bpf"), ("elf", 247, 8, "bpf")]);
+    }
     expected_formats.sort_unstable();
     expected_archs.sort_unstable();
     expected_tables.sort_unstable();

@@ -10,7 +10,7 @@ use jitlink::bpf::classic::{self, FilterKind};
 use jitlink::bpf::image::BpfImage;
 use jitlink::bpf::vm::context::{Context, RawMemory};
 use jitlink::bpf::vm::contexts::{Packet, PacketContext};
-use jitlink::bpf::vm::helpers::{Host, standard};
+use jitlink::bpf::vm::helpers::{Host, declare_elements, standard};
 use jitlink::bpf::vm::vm::{Program, Vm, VmBuilder};
 use jitlink::core::Endian;
 use std::path::Path;
@@ -76,7 +76,9 @@ fn builder(args: &BpfRun, printed: &Printed) -> VmBuilder {
 fn machine(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcome, Failure> {
     let chosen = program::choose(image, args.program.as_deref())?;
     let printed = Printed::default();
-    let vm = builder(args, &printed).build(image).map_err(|error| Failure::new("load", error, ""))?;
+    let refuse = |error| Failure::new("load", error, "");
+    let vm = builder(args, &printed).build(image).map_err(refuse)?;
+    declare_elements(&vm, image).map_err(refuse)?;
     let entry = vm.program(&chosen.name).map_err(|error| Failure::new("program", error, ""))?.clone();
     let kind = program::kind(chosen);
     let tally = run_all(&vm, &entry, (kind, image.endian), inputs)?;
