@@ -12,10 +12,12 @@ const SHOWN_LINES: usize = 12;
 #[non_exhaustive]
 pub enum KernelError {
     /// The `bpf` system call is not for this process.
-    #[error("{}", not_allowed(.command, .source))]
+    #[error("{command} of {object}: {}", not_allowed(.source))]
     NotAllowed {
         /// The command of the call.
         command: &'static str,
+        /// The name of the map or program.
+        object: String,
         /// What the system said.
         source: io::Error,
     },
@@ -63,11 +65,11 @@ impl KernelError {
         // Calls on a map that was opened are refused for what the map is, such as a frozen one.
         let on_map =
             matches!(command, Command::MapLookup | Command::MapUpdate | Command::MapDelete | Command::MapNextKey);
-        let command = command.name();
+        let (command, object) = (command.name(), object.to_owned());
         match source.raw_os_error() {
-            Some(libc::EPERM) if !on_map => KernelError::NotAllowed { command, source },
-            Some(libc::ENOSYS) => KernelError::NotAllowed { command, source },
-            _ => KernelError::Call { command, object: object.to_owned(), source },
+            Some(libc::EPERM) if !on_map => KernelError::NotAllowed { command, object, source },
+            Some(libc::ENOSYS) => KernelError::NotAllowed { command, object, source },
+            _ => KernelError::Call { command, object, source },
         }
     }
 
@@ -81,8 +83,8 @@ impl KernelError {
     }
 }
 
-fn not_allowed(command: &str, source: &io::Error) -> String {
-    let mut text = format!("{command}: {source}. ");
+fn not_allowed(source: &io::Error) -> String {
+    let mut text = format!("{source}. ");
     if source.raw_os_error() == Some(libc::ENOSYS) {
         text += "This kernel, or the sandbox around this process, has no bpf system call";
     } else {
@@ -144,7 +146,7 @@ mod tests {
     fn want_of_privileges_says_what_to_do() {
         let error = KernelError::call(Command::MapCreate, "counts", io::Error::from_raw_os_error(libc::EPERM));
         assert!(error.is_not_allowed());
-        assert!(error.to_string().starts_with("BPF_MAP_CREATE: Operation not permitted"), "{error}");
+        assert!(error.to_string().starts_with("BPF_MAP_CREATE of counts: Operation not permitted"), "{error}");
         assert!(error.to_string().contains("CAP_BPF"), "{error}");
         let error = KernelError::call(Command::MapCreate, "counts", io::Error::from_raw_os_error(libc::ENOSYS));
         assert!(error.to_string().contains("sandbox"), "{error}");

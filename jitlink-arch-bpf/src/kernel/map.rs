@@ -122,17 +122,15 @@ impl KernelMap {
         found.map(|found| found.then_some(next)).map_err(|error| self.error(Command::MapNextKey, error))
     }
 
-    /// All keys and values, at most `limit`: a map that others change could go on for ever.
+    /// All keys and values, of at most `limit` keys: a map that others change could go on for ever.
     pub fn entries(&self, limit: usize) -> Result<Vec<Entry>, KernelError> {
-        let (mut entries, mut key) = (Vec::new(), self.next_key(None)?);
-        while let Some(current) = key {
-            if entries.len() == limit {
-                break;
+        let (mut entries, mut key) = (Vec::new(), None);
+        for _ in 0..limit {
+            let Some(next) = self.next_key(key.as_deref())? else { break };
+            if let Some(value) = self.lookup(&next)? {
+                entries.push((next.clone(), value));
             }
-            key = self.next_key(Some(&current))?;
-            if let Some(value) = self.lookup(&current)? {
-                entries.push((current, value));
-            }
+            key = Some(next);
         }
         Ok(entries)
     }
