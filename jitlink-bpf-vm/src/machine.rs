@@ -363,7 +363,7 @@ impl<'r> Machine<'r> {
             address,
             function: function.map(|function| function.name.clone()).unwrap_or_default(),
             index: (index - function.map_or(0, |function| function.first)) as u64,
-            text: String::new(),
+            text: unit.text(index),
             line: self.shared.lines.as_ref().and_then(|lines| lines.lookup(address)),
         }
     }
