@@ -4,7 +4,6 @@ use crate::address::{self, CODE_REGION};
 use crate::code::{Link, Source, Unit, UnitFunction, compile};
 use crate::error::LoadError;
 use crate::fault::{Line, Lines};
-use crate::helpers::program_number;
 use crate::maps::{Map, MapKind};
 use crate::memory::Memory;
 use crate::space::{Area, What};
@@ -47,28 +46,6 @@ impl Lines for ImageLines {
             text: String::from_utf8_lossy(line.text).trim().into(),
         })
     }
-}
-
-/// Puts into maps of maps and arrays of programs what their definitions say.
-pub(crate) fn fill_maps(image: &BpfImage, maps: &[Arc<Map>]) -> Result<(), LoadError> {
-    for (definition, map) in image.maps.iter().zip(maps) {
-        for (index, target) in &definition.elements {
-            let key = index.to_ne_bytes();
-            let refuse = |reason: String| LoadError::Map { name: definition.name.clone(), reason };
-            let result = if map.kind() == MapKind::ProgArray {
-                let number = program_number(target.0).ok_or_else(|| {
-                    refuse(format!("element {index} is {target}, which is no program of this machine"))
-                })?;
-                map.update(&key, &number.to_ne_bytes(), 0)
-            } else {
-                let inner = image.maps.iter().position(|other| other.address == *target);
-                let inner = inner.ok_or_else(|| refuse(format!("element {index} is {target}, which is no map")))?;
-                map.update_map(&key, &maps[inner], 0)
-            };
-            result.map_err(|error| refuse(format!("element {index}: {error}")))?;
-        }
-    }
-    Ok(())
 }
 
 /// Segments are where nothing else is, and do not reach into another region.

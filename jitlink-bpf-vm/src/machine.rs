@@ -71,7 +71,7 @@ pub(crate) struct Machine<'r> {
     packet: Option<Area>,
     context_area: Option<Area>,
     context_is_plain: bool,
-    total_budget: u64,
+    pub(crate) total_budget: u64,
     tail_calls: u32,
     /// How many frames there are below the main function or callback that runs.
     base: usize,
@@ -340,14 +340,6 @@ impl<'r> Machine<'r> {
             self.state.len() - 1
         });
         self.state[index].1.downcast_mut().expect("an entry is of the type that it is entered by")
-    }
-
-    /// The fault of the instruction at an index.
-    pub(crate) fn fault(&self, kind: FaultKind) -> Fault {
-        match kind {
-            FaultKind::Budget(_) => FaultKind::Budget(self.total_budget).into(),
-            kind => kind.into(),
-        }
     }
 
     /// The instruction at an index, and the calls of this main function or callback that led to it.

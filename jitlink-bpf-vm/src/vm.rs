@@ -6,7 +6,7 @@ use crate::context::{Context, RawMemory};
 use crate::error::LoadError;
 use crate::fault::{Fault, Lines};
 use crate::functions::Functions;
-use crate::load::{ImageLines, check_segment, fill_maps, load_code, load_data};
+use crate::load::{ImageLines, check_segment, load_code, load_data};
 use crate::machine::Machine;
 use crate::maps::{Map, MapHost, MapSpec, running};
 use crate::space::Space;
@@ -150,7 +150,6 @@ impl VmBuilder {
             shared.space.attach(&map);
             maps.push(map);
         }
-        fill_maps(image, &maps)?;
         let (mut areas, mut units) = (Vec::new(), Vec::new());
         for segment in &image.segments {
             check_segment(segment)?;

@@ -120,7 +120,7 @@ fn modules_are_linked_into_the_machine_and_removed() {
     let mut places = Vec::new();
     for _ in 0..2 {
         let linked = link(&registry(), &executor, &[main.clone(), twice.clone()], &NoSymbols, &options).unwrap();
-        let entry = linked.address("main").unwrap();
+        let entry = linked.exports.get("main").unwrap().address;
         #[allow(unsafe_code, reason = "the trait declares running as unsafe")]
         // SAFETY: nothing that a program in the machine does can harm the host.
         let result = unsafe { executor.run_main(entry, &arguments) };
