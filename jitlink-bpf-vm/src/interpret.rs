@@ -1,22 +1,22 @@
 //! The interpreter.
 //!
-//! **Budget.** Executed instructions move forward through the code, except where a jump goes back or a call begins anew. So it is
-//! enough to charge those: a jump for the words that it goes back over, a call for the words of the code that it enters. A
-//! program then executes at most as many instructions as it was charged for, and ends soon after it was charged for all of
-//! its budget.
+//! **Budget.** Instructions that follow each other are not counted one by one. Where the program leaves that order (a jump back, a
+//! call, a return) it is charged for all words since it last did, those that it jumped over included. So it never executes more
+//! than it is charged for; when it finds its budget spent it has gone beyond it by less than the length of its code.
 
 use crate::access::Word;
 use crate::call::Call;
 use crate::code::{Code, Inst, Slot, Unit};
 use crate::fault::{Access, Fault, FaultKind};
+use crate::functions::HostFunction;
 use crate::machine::{Machine, Registers};
 use jitlink_core::Endian;
 use std::sync::Arc;
 
-/// Why the loop over instructions of one unit ends. Indices are of instructions.
+/// Why the loop over instructions of one unit ends. Indices are of the last instruction.
 enum Stop {
     /// The function returns.
-    Return,
+    Return(usize),
     /// The host's function is called.
     Host(usize),
     /// A function at an address is called.
@@ -25,53 +25,34 @@ enum Stop {
     Fault(usize, FaultKind),
 }
 
+/// Where to go on, if not after the call.
+type Next = Option<(Arc<Unit>, usize)>;
+
 impl Machine<'_> {
     /// Runs from the instruction of an index until the function returns.
     pub(crate) fn interpret(&mut self, unit: Arc<Unit>, index: usize) -> Result<u64, Fault> {
         let (mut unit, mut index) = (unit, index);
-        self.budget -= unit.insts().len() as i64;
         loop {
-            let stop = self.step(&unit, index);
-            let (at, result) = match stop {
-                Stop::Return => match self.pop() {
-                    None => return Ok(self.registers[Slot::R0]),
-                    Some((caller, call)) => {
-                        (unit, index) = (caller, call + 1);
-                        continue;
-                    }
-                },
-                Stop::Host(at) => match self.call_host(&unit, at) {
-                    Ok(Some((next, first))) => {
-                        (unit, index) = (next, first);
-                        continue;
-                    }
-                    Ok(None) => {
-                        index = at + 1;
-                        continue;
-                    }
-                    Err(fault) => (at, fault),
-                },
-                Stop::Call { at, target } => match self.call_far(&unit, at, target) {
-                    Ok(Some((next, first))) => {
-                        (unit, index) = (next, first);
-                        continue;
-                    }
-                    Ok(None) => {
-                        index = at + 1;
-                        continue;
-                    }
-                    Err(fault) => (at, fault),
-                },
-                Stop::Fault(at, kind) => (at, self.fault(kind)),
+            let (at, next) = match self.step(&unit, index) {
+                Stop::Return(_) if self.is_outermost() => return Ok(self.registers[Slot::R0]),
+                Stop::Return(at) => (at, self.paid().map(|()| self.pop())),
+                Stop::Host(at) => (at, self.call_host(&unit, at)),
+                Stop::Call { at, target } => (at, self.call_far(&unit, at, target)),
+                Stop::Fault(at, kind) => (at, Err(kind.into())),
             };
-            let mut fault = result;
-            fault.extend(self.trace(&unit, at));
-            return Err(fault);
+            match next {
+                Ok(Some(next)) => (unit, index) = next,
+                Ok(None) => index = at + 1,
+                Err(mut fault) => {
+                    fault.extend(self.trace(&unit, at));
+                    return Err(fault);
+                }
+            }
         }
     }
 
-    /// Calls what a call of a helper or kernel function names. Gives back where to go on if that is elsewhere.
-    fn call_host(&mut self, unit: &Arc<Unit>, at: usize) -> Result<Option<(Arc<Unit>, usize)>, Fault> {
+    /// Calls what a call of a helper or kernel function names.
+    fn call_host(&mut self, unit: &Arc<Unit>, at: usize) -> Result<Next, Fault> {
         let inst = unit.insts()[at];
         let shared = self.shared;
         let function = if inst.code == Code::CallHelper {
@@ -81,35 +62,37 @@ impl Machine<'_> {
             let name = || FaultKind::NoKernelFunction(unit.missing(at).unwrap_or_default().into());
             shared.functions.named(inst.imm as u32).ok_or_else(name)?
         };
+        self.call_function(function, unit)
+    }
+
+    /// Enters the function at an address: of other code, or of the host.
+    fn call_far(&mut self, unit: &Arc<Unit>, at: usize, target: u64) -> Result<Next, Fault> {
+        let shared = self.shared;
+        if let Some(function) = shared.functions.index_at(target).and_then(|index| shared.functions.named(index)) {
+            return self.call_function(function, unit);
+        }
+        self.paid()?;
+        let next = self.code_at(target).ok_or(FaultKind::NoFunction(target))?;
+        self.push(unit, at)?;
+        Ok(Some(next))
+    }
+
+    fn call_function(&mut self, function: &HostFunction, unit: &Unit) -> Result<Next, Fault> {
+        self.paid()?;
         let arguments = self.registers.arguments();
         self.registers[Slot::R0] = function(&mut Call::new(self, arguments, unit.endian()))?;
         let Some(program) = self.next.take() else { return Ok(None) };
         // The program takes the place of this function, in its frame.
         let next = self.code_at(program).ok_or(FaultKind::NoFunction(program))?;
-        self.charge(&next.0)?;
         for (slot, argument) in Slot::ALL[1..].iter().zip(self.context.arguments()) {
             self.registers[*slot] = argument;
         }
         Ok(Some(next))
     }
 
-    /// Enters the function at an address: of other code, or of the host.
-    fn call_far(&mut self, unit: &Arc<Unit>, at: usize, target: u64) -> Result<Option<(Arc<Unit>, usize)>, Fault> {
-        let shared = self.shared;
-        if let Some(function) = shared.functions.index_at(target).and_then(|index| shared.functions.named(index)) {
-            let arguments = self.registers.arguments();
-            self.registers[Slot::R0] = function(&mut Call::new(self, arguments, unit.endian()))?;
-            return Ok(None);
-        }
-        let next = self.code_at(target).ok_or(FaultKind::NoFunction(target))?;
-        self.charge(&next.0)?;
-        self.push(unit, at)?;
-        Ok(Some(next))
-    }
-
-    fn charge(&mut self, unit: &Unit) -> Result<(), FaultKind> {
-        self.budget -= unit.insts().len() as i64;
-        if self.budget < 0 { Err(FaultKind::Budget(0)) } else { Ok(()) }
+    /// Whether the program was charged for no more than its budget.
+    fn paid(&self) -> Result<(), Fault> {
+        if self.budget < 0 { Err(FaultKind::Budget(self.total_budget).into()) } else { Ok(()) }
     }
 }
 
@@ -144,10 +127,30 @@ impl Machine<'_> {
     fn step(&mut self, unit: &Arc<Unit>, index: usize) -> Stop {
         let insts = unit.insts();
         let mut pc = index;
+        // The first word that the program was not charged for.
+        let mut mark = index;
+        macro_rules! leave {
+            ($stop:expr) => {{
+                self.budget -= (pc + 1) as i64 - mark as i64;
+                return $stop;
+            }};
+        }
         macro_rules! stop {
             ($kind:expr) => {
-                return Stop::Fault(pc, $kind)
+                leave!(Stop::Fault(pc, $kind))
             };
+        }
+        // Goes on at an index, from an instruction whose last word is at another.
+        macro_rules! go_back {
+            ($last:expr, $target:expr) => {{
+                let (last, target): (usize, usize) = ($last, $target);
+                self.budget -= (last + 1) as i64 - mark as i64;
+                if self.budget < 0 {
+                    return Stop::Fault(last, FaultKind::Budget(self.total_budget));
+                }
+                (mark, pc) = (target, target);
+                continue;
+            }};
         }
         loop {
             debug_assert!(pc < insts.len(), "code ends with traps, and jumps stay inside of it");
@@ -184,15 +187,11 @@ impl Machine<'_> {
             }
             macro_rules! jump {
                 () => {{
-                    let charge = i64::from(inst.jump) - i64::from(inst.extra);
-                    if charge < 0 {
-                        self.budget += charge;
-                        if self.budget < 0 {
-                            pc += usize::from(inst.extra) - 1;
-                            stop!(FaultKind::Budget(0));
-                        }
+                    let target = pc.wrapping_add_signed(inst.jump as isize);
+                    if inst.jump < i32::from(inst.extra) {
+                        go_back!(pc + usize::from(inst.extra) - 1, target);
                     }
-                    pc = pc.wrapping_add_signed(inst.jump as isize);
+                    pc = target;
                     continue;
                 }};
             }
@@ -398,11 +397,11 @@ impl Machine<'_> {
                 },
                 Code::PacketAbsolute => match self.load_packet(inst, 0) {
                     true => {}
-                    false => return self.end_with_zero(),
+                    false => leave!(self.end_with_zero(pc)),
                 },
                 Code::PacketIndirect => match self.load_packet(inst, src!() as i32) {
                     true => {}
-                    false => return self.end_with_zero(),
+                    false => leave!(self.end_with_zero(pc)),
                 },
                 Code::Jump => jump!(),
                 Code::Eq64R => branch!(64, R, |a, b| a == b),
@@ -458,24 +457,18 @@ impl Machine<'_> {
                 Code::JumpRegister => {
                     let target = dst!();
                     let Some(next) = unit.index(target) else { stop!(FaultKind::NoInstruction(target)) };
-                    self.budget -= (pc + 1).saturating_sub(next) as i64;
-                    if self.budget < 0 {
-                        stop!(FaultKind::Budget(0));
-                    }
-                    pc = next;
-                    continue;
+                    go_back!(pc, next)
                 }
-                Code::CallHelper | Code::CallHost => return Stop::Host(pc),
+                Code::CallHelper | Code::CallHost => leave!(Stop::Host(pc)),
                 Code::CallLocal => {
-                    if let Err(kind) = self.charge(unit).and_then(|()| self.push(unit, pc)) {
+                    if let Err(kind) = self.push(unit, pc) {
                         stop!(kind);
                     }
-                    pc = pc.wrapping_add_signed(inst.jump as isize);
-                    continue;
+                    go_back!(pc, pc.wrapping_add_signed(inst.jump as isize))
                 }
-                Code::CallFar => return Stop::Call { at: pc, target: inst.wide() },
-                Code::CallRegister => return Stop::Call { at: pc, target: dst!() },
-                Code::Exit => return Stop::Return,
+                Code::CallFar => leave!(Stop::Call { at: pc, target: inst.wide() }),
+                Code::CallRegister => leave!(Stop::Call { at: pc, target: dst!() }),
+                Code::Exit => leave!(Stop::Return(pc)),
                 Code::AddEq64R => add_branch!(R, |a, b| a == b),
                 Code::AddEq64I => add_branch!(I, |a, b| a == b),
                 Code::AddNe64R => add_branch!(R, |a, b| a != b),
@@ -506,9 +499,9 @@ impl Machine<'_> {
     }
 
     /// Returns zero from the function, as the code does that a kernel puts in place of a load from the packet.
-    fn end_with_zero(&mut self) -> Stop {
+    fn end_with_zero(&mut self, at: usize) -> Stop {
         self.registers[Slot::R0] = 0;
-        Stop::Return
+        Stop::Return(at)
     }
 
     /// Loads from the packet; false where it has not so many bytes.

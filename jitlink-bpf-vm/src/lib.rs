@@ -14,6 +14,7 @@ pub mod fault;
 pub mod functions;
 pub mod helpers;
 mod interpret;
+mod load;
 mod machine;
 pub mod maps;
 #[allow(unsafe_code, reason = "makes zeroed memory that threads share")]

@@ -71,7 +71,7 @@ pub(crate) struct Machine<'r> {
     packet: Option<Area>,
     context_area: Option<Area>,
     context_is_plain: bool,
-    total_budget: u64,
+    pub(crate) total_budget: u64,
     tail_calls: u32,
     /// How many frames there are below the main function or callback that runs.
     base: usize,
@@ -342,14 +342,6 @@ impl<'r> Machine<'r> {
         self.state[index].1.downcast_mut().expect("an entry is of the type that it is entered by")
     }
 
-    /// The fault of the instruction at an index.
-    pub(crate) fn fault(&self, kind: FaultKind) -> Fault {
-        match kind {
-            FaultKind::Budget(_) => FaultKind::Budget(self.total_budget).into(),
-            kind => kind.into(),
-        }
-    }
-
     /// The instruction at an index, and the calls of this main function or callback that led to it.
     pub(crate) fn trace(&self, unit: &Unit, index: usize) -> Vec<Place> {
         let callers = self.frames[self.base..].iter().rev().map(|frame| self.place(&frame.unit, frame.index));
@@ -363,7 +355,7 @@ impl<'r> Machine<'r> {
             address,
             function: function.map(|function| function.name.clone()).unwrap_or_default(),
             index: (index - function.map_or(0, |function| function.first)) as u64,
-            text: String::new(),
+            text: unit.text(index),
             line: self.shared.lines.as_ref().and_then(|lines| lines.lookup(address)),
         }
     }

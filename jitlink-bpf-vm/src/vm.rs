@@ -1,20 +1,20 @@
 //! The machine as its host sees it: programs, maps and functions, run by any number of threads at once.
 
 use crate::address::{self, CODE_REGION};
-use crate::code::{Link, Source, Unit, UnitFunction, compile};
+use crate::code::{Source, Unit, compile};
 use crate::context::{Context, RawMemory};
 use crate::error::LoadError;
 use crate::fault::{Fault, Lines};
 use crate::functions::Functions;
+use crate::load::{ImageLines, check_segment, load_code, load_data};
 use crate::machine::Machine;
-use crate::maps::{Map, MapHost, MapKind, MapSpec, running};
-use crate::memory::Memory;
-use crate::space::{Area, Space, What};
+use crate::maps::{Map, MapHost, MapSpec, running};
+use crate::space::Space;
 use hashbrown::HashMap;
-use jitlink_arch_bpf::image::{BpfImage, ExternKind, ImageSegment, Target};
-use jitlink_arch_bpf::insn::{Insn, words};
+use jitlink_arch_bpf::image::BpfImage;
+use jitlink_arch_bpf::insn::Insn;
+use jitlink_core::Endian;
 use jitlink_core::graph::Protection;
-use jitlink_core::{Addr, Endian};
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl VmBuilder {
         self
     }
 
-    /// Where the source lines of the code are known.
+    /// Where the source lines of the code are known; otherwise they are what the image says.
     pub fn lines(mut self, lines: Arc<dyn Lines>) -> VmBuilder {
         self.lines = Some(lines);
         self
@@ -132,7 +132,10 @@ impl VmBuilder {
     }
 
     /// Loads a linked program.
-    pub fn build(self, image: &BpfImage) -> Result<Vm, LoadError> {
+    pub fn build(mut self, image: &BpfImage) -> Result<Vm, LoadError> {
+        if self.lines.is_none() {
+            self.lines = ImageLines::of(image).map(|lines| Arc::new(lines) as Arc<dyn Lines>);
+        }
         let (host, speed) = (self.host.clone(), self.speed);
         let (shared, known) = self.into_shared();
         let mut maps = Vec::with_capacity(image.maps.len());
@@ -287,72 +290,5 @@ impl Shared {
 impl fmt::Debug for Vm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vm").field("programs", &self.programs).field("maps", &self.maps).finish_non_exhaustive()
-    }
-}
-
-/// Segments are where nothing else is, and do not reach into another region.
-fn check_segment(segment: &ImageSegment) -> Result<(), LoadError> {
-    let (address, size) = (segment.address.0, segment.bytes.len() as u64);
-    let refuse = |reason| Err(LoadError::Segment { address, size, reason });
-    let region = address::region(address);
-    if !(CODE_REGION..address::DATA_REGIONS.end).contains(&region) {
-        return refuse("regions of linked memory are from 16 to 4095 (addresses from 0x1000000000)");
-    }
-    if size > (1 << 32) - u64::from(address::offset(address)) {
-        return refuse("it reaches into the next region");
-    }
-    if segment.protection == Protection::ReadExecute && !(address % 8 == 0 && size.is_multiple_of(8)) {
-        return refuse("code is whole words of eight bytes at multiples of eight");
-    }
-    Ok(())
-}
-
-fn load_data(segment: &ImageSegment, protection: Protection) -> Result<Area, LoadError> {
-    let memory = Memory::zeroed(segment.bytes.len())?;
-    memory.write(0, &segment.bytes);
-    let area = Area::whole(segment.address.0, Arc::new(memory), What::Data);
-    Ok(Area { writable: protection == Protection::ReadWrite, ..area })
-}
-
-fn load_code(image: &BpfImage, segment: &ImageSegment, maps: &[Arc<Map>], shared: &Shared) -> Result<Unit, LoadError> {
-    let (start, size) = (segment.address, segment.bytes.len() as u64);
-    let word = |address: Addr| ((address.0.wrapping_sub(start.0)) < size).then(|| ((address.0 - start.0) / 8) as usize);
-    let words = words(&segment.bytes, image.endian).unwrap_or_default();
-    let mut links = HashMap::new();
-    for reference in &image.references {
-        let Some(index) = word(reference.address) else { continue };
-        if let Some(link) = link(image, reference.target, maps, shared) {
-            links.insert(index, link);
-        }
-    }
-    let functions = image.functions.iter().filter_map(|function| {
-        let first = word(function.address)?;
-        Some(UnitFunction { name: function.name.clone(), first, len: (function.size / 8) as usize })
-    });
-    let arena = maps.iter().find(|map| map.kind() == MapKind::Arena).and_then(|map| {
-        let index = shared.space.snapshot().index_of(map)?;
-        Some(address::VALUE_REGION + index as u32)
-    });
-    let (endian, functions) = (image.endian, functions.collect());
-    compile(Source { start: start.0, endian, words: &words, functions, links, arena })
-}
-
-/// What stands for the target of a reference; nothing where the linked bytes say it already.
-fn link(image: &BpfImage, target: Target, maps: &[Arc<Map>], shared: &Shared) -> Option<Link> {
-    match target {
-        Target::Map(index) => {
-            let index = shared.space.snapshot().index_of(maps.get(index)?)?;
-            Some(Link::Constant(address::map_handle(index as u32)))
-        }
-        Target::Extern(index) => {
-            let target = image.externs.get(index)?;
-            match (target.kind, shared.functions.index(&target.name)) {
-                (ExternKind::Function, Some(index)) => Some(Link::Host(index)),
-                (ExternKind::Function, None) => Some(Link::Missing(target.name.clone())),
-                (ExternKind::Variable, _) => Some(Link::Constant(0)),
-                (ExternKind::Config, _) => None,
-            }
-        }
-        Target::Data { .. } | Target::Function(_) => None,
     }
 }

@@ -31,7 +31,7 @@ fn faults_say_where_and_what() {
     let fault = run_raw(&words, &mut [0; 8]).unwrap_err().to_string();
     assert_eq!(
         fault,
-        "instruction 1: cannot read 8 bytes at 0x100000002: context+0x2 has 0x8 bytes, and this ends 2 past them"
+        "instruction 1 (r0 = *(u64 *)(r1 + 0x2)): cannot read 8 bytes at 0x100000002: context+0x2 has 0x8 bytes, and this ends 2 past them"
     );
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn compile(source: Source<'_>) -> Result<Unit, LoadError> {
     }
     let missing = compiler.missing;
     let Source { start, endian, words, functions, .. } = source;
-    Ok(Unit { start, endian, words: words.len(), insts: insts.into(), functions, missing })
+    Ok(Unit { start, endian, words: words.into(), insts: insts.into(), functions, missing })
 }
 
 impl Source<'_> {

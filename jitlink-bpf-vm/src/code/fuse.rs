@@ -11,8 +11,7 @@
 //! | `a = b; a += c` | `a = b + c`, and so with other operations |
 //! | `a = b; a += c; d = *(a + 8)` | one instruction |
 //!
-//! What is charged to the budget is the same as without: a jump's distance less its length says how far it goes back from its last
-//! word.
+//! What is charged to the budget is the same as without, because words are charged for, not instructions.
 
 use super::{Code, Inst};
 

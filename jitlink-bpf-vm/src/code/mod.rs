@@ -12,7 +12,7 @@ mod fuse;
 
 pub(crate) use compile::{Link, Source, compile};
 
-use jitlink_arch_bpf::insn::{AtomicOp, Size};
+use jitlink_arch_bpf::insn::{AtomicOp, Insn, Size, decode};
 use jitlink_core::Endian;
 
 /// A register's index in the machine's array. One of sixteen, so that no check is needed to index the array; programs name eleven.
@@ -150,7 +150,7 @@ pub(crate) enum Code {
 pub(crate) struct Unit {
     start: u64,
     endian: Endian,
-    words: usize,
+    words: Box<[Insn]>,
     insts: Box<[Inst]>,
     /// By place.
     functions: Vec<UnitFunction>,
@@ -171,7 +171,7 @@ pub(crate) struct UnitFunction {
 impl Unit {
     /// The same code, faster.
     pub(crate) fn fused(mut self) -> Unit {
-        let words = self.words;
+        let words = self.words.len();
         // The padding stays as it is.
         fuse::fuse(&mut self.insts[..words]);
         self
@@ -183,7 +183,7 @@ impl Unit {
 
     /// In bytes.
     pub(crate) fn size(&self) -> u64 {
-        self.words as u64 * 8
+        self.words.len() as u64 * 8
     }
 
     pub(crate) fn endian(&self) -> Endian {
@@ -204,6 +204,11 @@ impl Unit {
         }
         let index = (offset / 8) as usize;
         (self.insts[index].code != Code::Trap).then_some(index)
+    }
+
+    /// The text of the instruction at an index; empty if there is none.
+    pub(crate) fn text(&self, index: usize) -> String {
+        decode(&self.words, index).map(|op| op.to_string()).unwrap_or_default()
     }
 
     pub(crate) fn address(&self, index: usize) -> u64 {

@@ -1,0 +1,136 @@
+//! Compiled programs, linked and run.
+
+use jitlink_arch_bpf::link::{BpfOptions, link_image};
+use jitlink_arch_bpf::{Bpf, ELF_BPF, ELF_UNNAMED};
+use jitlink_bpf_vm::context::RawMemory;
+use jitlink_bpf_vm::executor::VmExecutor;
+use jitlink_bpf_vm::fault::FaultKind;
+use jitlink_bpf_vm::helpers::{Host, standard};
+use jitlink_bpf_vm::vm::VmBuilder;
+use jitlink_core::executor::Executor;
+use jitlink_core::input::Input;
+use jitlink_core::link::{LinkOptions, NoSymbols, Roots, link};
+use jitlink_core::registry::Plugin;
+use jitlink_core::{Endian, Registry};
+use jitlink_elf::ElfFormat;
+use std::process::Command;
+use std::sync::Arc;
+
+fn registry() -> Registry {
+    let plugins =
+        [Plugin::Format(&ElfFormat), Plugin::Arch(&Bpf), Plugin::Relocs(ELF_BPF), Plugin::Relocs(ELF_UNNAMED)];
+    plugins.into_iter().try_fold(Registry::empty(), Registry::with).unwrap()
+}
+
+/// Compiles C; `None` where the compiler is not installed.
+fn compile(name: &str, target: &str, source: &str) -> Option<Input> {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join(name), folder.path().join("output.o"));
+    std::fs::write(&input, source).unwrap();
+    let mut command = Command::new("clang-22");
+    command
+        .current_dir(folder.path())
+        .args(["-O2", "-g", "-mcpu=v4", "-target", target, "-c", name, "-o"])
+        .arg(&output);
+    match command.output() {
+        Ok(result) => {
+            assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+            Some(Input::from_bytes(name, std::fs::read(output).unwrap()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "clang-22 is not installed");
+            println!("skipped: clang-22 is not installed");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+const PROGRAM: &str = r#"
+#define SEC(name) __attribute__((section(name), used))
+static void *(*lookup)(void *map, const void *key) = (void *)1;
+static long (*update)(void *map, const void *key, const void *value, unsigned long flags) = (void *)2;
+struct { int (*type)[1]; int *key; long *value; int (*max_entries)[16]; } counts SEC(".maps");
+static const int weights[4] = { 1, 10, 100, 1000 };
+int calls = 5;
+static __attribute__((noinline)) long weigh(unsigned char *bytes, long length)
+{
+	long sum = 0;
+	for (long at = 0; at < length; at++)
+		sum += bytes[at] * weights[at & 3];
+	return sum;
+}
+SEC("raw") long count(unsigned char *bytes, long length)
+{
+	int key = bytes[0];
+	long one = 1, *count = lookup(&counts, &key);
+	calls++;
+	if (count)
+		*count += one;
+	else
+		update(&counts, &key, &one, 0);
+	return weigh(bytes, length) * 100 + calls;
+}
+SEC("raw") long wild(unsigned char *bytes, long length)
+{
+	return *(int *)(bytes + length - 2);
+}
+char LICENSE[] SEC("license") = "GPL";
+"#;
+
+#[test]
+fn a_program_with_maps_and_variables_runs_from_its_image() {
+    for (target, endian) in [("bpfel", Endian::Little), ("bpfeb", Endian::Big)] {
+        let Some(object) = compile("program.c", target, PROGRAM) else { return };
+        let image = link_image(&registry(), &[object], &LinkOptions::default(), &BpfOptions::default()).unwrap();
+        let functions = standard(Arc::new(Host::default()));
+        let vm = VmBuilder::new().functions(functions).build(&image).unwrap();
+        let program = vm.program("count").unwrap();
+        for run in 1..=3 {
+            let mut memory = RawMemory::new(&[7, 2, 3, 4, 5]).unwrap();
+            // Little endian does not matter to bytes.
+            assert_eq!(vm.run(program, &mut memory).unwrap(), 4332 * 100 + 5 + run);
+        }
+        let mut key = [0; 4];
+        endian.write(&mut key, 7);
+        assert_eq!(endian.read(&vm.map("counts").unwrap().lookup(&key).unwrap()), 3);
+        let fault = vm.run(vm.program("wild").unwrap(), &mut RawMemory::new(&[0; 8]).unwrap()).unwrap_err();
+        assert!(matches!(fault.kind(), FaultKind::Memory { address: 0x1_0000_0006, size: 4, .. }), "{fault}");
+        let place = fault.place().unwrap();
+        let line = place.line.as_ref().unwrap();
+        assert_eq!((line.file.rsplit('/').next(), line.line), (Some("program.c"), 30));
+        assert_eq!(line.text, "return *(int *)(bytes + length - 2);");
+        assert!(fault.to_string().contains("wild+"), "{fault}");
+    }
+}
+
+const MAIN: &str = r#"
+extern int base;
+int twice(int);
+int main(int argc, char **argv) { return twice(argc) + base + argv[1][0]; }
+"#;
+
+#[test]
+fn modules_are_linked_into_the_machine_and_removed() {
+    let twice = "int base = 1000; int twice(int x) { return x + x; }";
+    let (Some(main), Some(twice)) = (compile("main.c", "bpf", MAIN), compile("twice.c", "bpf", twice)) else { return };
+    let executor = VmExecutor::new(VmBuilder::new(), Endian::Little);
+    let options = LinkOptions { roots: Roots::Named(vec!["main".into()]), ..LinkOptions::default() };
+    let arguments = [c"program".into(), c"A".into()];
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let linked = link(&registry(), &executor, &[main.clone(), twice.clone()], &NoSymbols, &options).unwrap();
+        let entry = linked.exports.get("main").unwrap().address;
+        #[allow(unsafe_code, reason = "the trait declares running as unsafe")]
+        // SAFETY: nothing that a program in the machine does can harm the host.
+        let result = unsafe { executor.run_main(entry, &arguments) };
+        assert_eq!(result.unwrap(), 4 + 1000 + 65);
+        places.push(entry);
+        drop(linked);
+        #[allow(unsafe_code, reason = "the trait declares running as unsafe")]
+        // SAFETY: as above.
+        let gone = unsafe { executor.run_main(entry, &arguments) }.unwrap_err();
+        assert_eq!(gone.reason, format!("the program was stopped: there is no function at {entry}"));
+    }
+    assert_eq!(places[0], places[1]);
+}
