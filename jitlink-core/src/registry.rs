@@ -7,6 +7,7 @@ use crate::arch::{Target, TargetArch};
 use crate::error::LinkError;
 use crate::format::{ObjectFormat, ObjectHeader};
 use crate::reloc::{RelocTable, RowTable};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One thing that a backend offers.
@@ -126,8 +127,10 @@ impl Registry {
             Some((*table, *arch))
         });
         let Some((table, arch)) = found else {
-            let pairs: Vec<String> =
+            // A pair may have several tables, for several numbers of one machine.
+            let pairs: BTreeSet<String> =
                 self.tables.iter().map(|table| format!("{} {}", table.format(), table.arch())).collect();
+            let pairs = Vec::from_iter(pairs);
             return Err(LinkError::NoBackend {
                 object: object.into(),
                 format: format.name().into(),

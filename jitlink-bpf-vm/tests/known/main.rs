@@ -50,7 +50,7 @@ fn all_opcodes_but_those_of_control_have_a_case() {
     let others = [0x05, 0x06, 0x0d, 0x18, 0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0x85, 0x8d, 0x95, 0xe5];
     let second = Insn::default();
     for code in 0..=255u8 {
-        let words = [0, 1].into_iter().flat_map(|dst| [0, 1, 16].map(|imm| insn(code, dst, 0, 0, imm)));
+        let words = [0, 1].into_iter().flat_map(|dst| [0, 1, 16, 0x100].map(|imm| insn(code, dst, 0, 0, imm)));
         let decodes = words.into_iter().any(|word| decode(&[word, second], 0).is_ok());
         assert_eq!(decodes, known.contains(&code) || others.contains(&code), "{code:#x}");
     }
