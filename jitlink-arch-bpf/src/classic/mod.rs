@@ -1,7 +1,7 @@
 //! Classic BPF: the packet filters of `tcpdump`, of `SO_ATTACH_FILTER` and of seccomp.
 //!
 //! A classic program works on an accumulator `A`, an index register `X` and 16 words of memory, and only jumps forward, so it always
-//! ends. It is read from any of its usual spellings ([`read`]), checked by the kernel's rules ([`check`]) and translated to
+//! ends. It is read from any of its usual spellings ([`from_text`], [`from_bytes`]), checked by the kernel's rules ([`check`]) and translated to
 //! the instructions of today ([`translate`]), as the kernel itself does; what runs it then need not know that it was one.
 //!
 //! Sources: the kernel's `Documentation/networking/filter.rst` and `linux/filter.h`; for seccomp
