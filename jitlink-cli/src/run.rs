@@ -11,6 +11,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(crate) fn run(args: &Run) -> ExitCode {
+    #[cfg(feature = "bpf")]
+    if let Some(code) = crate::bpf::plain::run(args) {
+        return code;
+    }
     // Before anything is read, so that no change is missed.
     let watch = args.watch.then(|| Watch::new(&args.link));
     let started = link(args).and_then(|linked| start(args, &linked, watch));

@@ -8,6 +8,7 @@ mod inspect;
 mod kernel;
 mod link;
 mod outcome;
+pub(crate) mod plain;
 mod program;
 mod raw;
 mod run;
