@@ -178,7 +178,7 @@ impl<'r> Machine<'r> {
         Ok(())
     }
 
-    /// Goes back to the caller, if the function is not the outermost.
+    /// Goes back to the caller, if the function is not the outermost: to the instruction after the call.
     pub(crate) fn pop(&mut self) -> Option<(Arc<Unit>, usize)> {
         if self.is_outermost() {
             return None;
@@ -186,7 +186,7 @@ impl<'r> Machine<'r> {
         let frame = self.frames.pop()?;
         self.registers.0[6..=10].copy_from_slice(&frame.saved);
         self.loops = frame.loops;
-        Some((frame.unit, frame.index))
+        Some((frame.unit, frame.index + 1))
     }
 
     /// The instruction at an address, with its code.

@@ -4,6 +4,8 @@
 //! objects in `tests/fixtures` still link and run.
 
 mod archives;
+#[cfg(feature = "bpf")]
+mod bpf;
 mod bundle;
 mod check;
 mod errors;
