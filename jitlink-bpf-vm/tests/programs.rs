@@ -98,7 +98,7 @@ fn a_program_with_maps_and_variables_runs_from_its_image() {
         assert!(matches!(fault.kind(), FaultKind::Memory { address: 0x1_0000_0006, size: 4, .. }), "{fault}");
         let place = fault.place().unwrap();
         let line = place.line.as_ref().unwrap();
-        assert_eq!((line.file.rsplit('/').next(), line.line), (Some("program.c"), 30));
+        assert_eq!((line.file.rsplit('/').next(), line.line), (Some("program.c"), 28));
         assert_eq!(line.text, "return *(int *)(bytes + length - 2);");
         assert!(fault.to_string().contains("wild+"), "{fault}");
     }
