@@ -23,7 +23,7 @@ use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkOptions, Unresolved};
 use jitlink_core::process::ProcessExecutor;
 use jitlink_core::{Addr, Executor, Input};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 /// The bytes out of which an object is drawn: a few others give an object that differs a little.
@@ -98,7 +98,9 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
     let other = flags & 0x20 != 0;
     let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
     let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
-    let mut play = Play { module, sources, commons, image: image.clone(), other, needs_other: false };
+    let places = BTreeMap::new();
+    let mut play = Play { module, sources, commons, places, image: image.clone(), other, needs_other: false };
+    play.find_places();
     play.again(&play.sources.all());
     for _ in 0..6 {
         if u.is_empty() || play.round(u).is_err() {
@@ -117,6 +119,8 @@ struct Play {
     sources: Sources,
     /// Names that were common symbols at some time.
     commons: BTreeSet<String>,
+    /// The address of each name, and whether there was memory when it came to be: what has no size may lie beyond all of it.
+    places: BTreeMap<String, (Addr, bool)>,
     image: ImageExecutor,
     /// A module that was linked later, and may need the first.
     other: Option<Module>,
@@ -170,6 +174,7 @@ impl Play {
                 assert_eq!(self::memory(&self.image), memory, "an update that failed changed memory: {errors}");
             }
             Ok(_) => {
+                self.find_places();
                 self.again(&inputs);
                 self.sources = next;
                 self.commons.extend(inputs.iter().flat_map(|input| commons(input.bytes())));
@@ -193,22 +198,27 @@ impl Play {
         assert_eq!(self::names(&self.module), names, "an update with nothing new changed the names");
     }
 
-    /// Frees what was replaced; what names led to is still there.
+    /// Frees what was replaced; what names lead to is still there.
     fn reclaim(&self) {
-        let before = self.standing();
         // SAFETY: nothing of the module ever runs.
         unsafe { self.module.reclaim() };
-        let after = self.standing();
-        assert_eq!(before.iter().find(|name| !after.contains(*name)), None, "a name whose memory was freed");
+        let freed = self.places.iter().find(|(_, (address, was_there))| *was_there && !self.is_memory(*address));
+        assert_eq!(freed, None, "a name whose memory was freed");
     }
 
-    /// The names that lead into memory of the image.
-    fn standing(&self) -> BTreeSet<String> {
-        let segments = self.image.segments();
-        let inside = |address: Addr| {
-            segments.iter().any(|segment| (segment.address..segment.address + segment.size()).contains(&address))
+    /// Remembers where names lead that are new or lead elsewhere.
+    fn find_places(&mut self) {
+        let place = |(name, address): (String, Addr)| {
+            let known = self.places.get(&name).filter(|(known, _)| *known == address);
+            let place = known.copied().unwrap_or_else(|| (address, self.is_memory(address)));
+            (name, place)
         };
-        names(&self.module).into_iter().filter(|(_, address)| inside(*address)).map(|(name, _)| name).collect()
+        self.places = names(&self.module).into_iter().map(place).collect();
+    }
+
+    fn is_memory(&self, address: Addr) -> bool {
+        let segments = self.image.segments();
+        segments.iter().any(|segment| (segment.address..segment.address + segment.size()).contains(&address))
     }
 
     /// Other objects, and which of them differ; one that does not where none does.

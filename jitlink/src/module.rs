@@ -2,6 +2,7 @@
 
 use crate::error::RemoveError;
 use crate::library::Library;
+use crate::parting::let_go;
 use crate::sync::{
     Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, RwLock, RwLockReadGuard, Weak,
     lock,
@@ -39,6 +40,8 @@ pub(crate) struct ModuleShared {
     /// Handles to symbols of this module that callers hold.
     handles: AtomicUsize,
     initialised: AtomicBool,
+    /// Its library has ended, so that nobody can look it up any more.
+    is_without_library: AtomicBool,
     /// A first call has linked it.
     on_call: bool,
     /// Modules that refer to this one.
@@ -53,13 +56,11 @@ pub(crate) struct Memory {
     dependencies: Vec<Arc<ModuleShared>>,
     /// Some of them may need this module in turn: it came to need them when it was linked already.
     came_to_need: bool,
-    /// Its library has ended.
-    is_without_library: bool,
 }
 
 impl Memory {
     fn new(allocation: Box<dyn Allocation>, dependencies: Vec<Arc<ModuleShared>>) -> Memory {
-        Memory { allocations: vec![Some(allocation)], dependencies, came_to_need: false, is_without_library: false }
+        Memory { allocations: vec![Some(allocation)], dependencies, came_to_need: false }
     }
 }
 
@@ -104,6 +105,7 @@ impl ModuleShared {
             slot: AtomicU32::new(REMOVED),
             handles: AtomicUsize::new(0),
             initialised: AtomicBool::new(false),
+            is_without_library: AtomicBool::new(false),
             on_call: false,
             dependents: Mutex::default(),
             details: Details {
@@ -185,7 +187,8 @@ impl ModuleShared {
                 count.remove();
             }
         }
-        self.handles.fetch_sub(1, Ordering::AcqRel);
+        // Of two threads that each give up a handle and then look at the other's module, one sees that both are given up.
+        self.handles.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Called once, when the module is published under its library's lock.
@@ -223,11 +226,11 @@ impl ModuleShared {
 
     /// Called when its library ends, and somebody may hold it still.
     pub(crate) fn outlive_library(&self) {
-        lock(&self.memory).is_without_library = true;
+        self.is_without_library.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_without_library(&self) -> bool {
-        lock(&self.memory).is_without_library
+        self.is_without_library.load(Ordering::Acquire)
     }
 
     /// Lets the modules go that it refers to. None of its code runs any more.
@@ -249,7 +252,7 @@ impl ModuleShared {
         if !needing.is_empty() {
             return Err(RemoveError::Needed { module, dependents: needing });
         }
-        match self.handles.load(Ordering::Acquire) {
+        match self.handles.load(Ordering::SeqCst) {
             0 => Ok(()),
             handles => Err(RemoveError::Held { module, handles }),
         }
@@ -464,6 +467,9 @@ impl Clone for SymbolHandle {
 impl Drop for SymbolHandle {
     fn drop(&mut self) {
         self.module.give_handle(&self.export);
+        if self.module.is_without_library() {
+            let_go(std::slice::from_ref(&self.module));
+        }
     }
 }
 

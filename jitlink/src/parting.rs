@@ -15,7 +15,8 @@ pub(crate) fn that_may_go(module: &Arc<ModuleShared>) -> Vec<Arc<ModuleShared>> 
     with_needed(std::slice::from_ref(module), ModuleShared::is_on_call)
 }
 
-/// The modules of `going` that nobody outside of it needs, nor those of it that stay. Called under their library's lock.
+/// The modules of `going` that nobody outside of it needs, nor those of it that stay. Called under their library's lock, or
+/// without one when it has ended.
 pub(crate) fn that_go(mut going: Vec<Arc<ModuleShared>>) -> Vec<Arc<ModuleShared>> {
     let mut left: HashSet<_> = going.iter().map(Arc::as_ptr).collect();
     let is_needed =
@@ -31,14 +32,20 @@ pub(crate) fn that_go(mut going: Vec<Arc<ModuleShared>>) -> Vec<Arc<ModuleShared
     going
 }
 
-/// Ends the modules of a library that has ended. Those that hold each other would stay for ever; unless somebody outside holds
-/// one of them, for whom they do stay.
+/// Lets the modules of a library that has ended outlive it, as long as somebody holds them.
 pub(crate) fn part(modules: &[Arc<ModuleShared>]) {
     modules.iter().for_each(|module| module.outlive_library());
+    let_go(modules);
+}
+
+/// Ends modules without a library, and those that they need, where only they hold each other. For whoever lets go of one: its library, or
+/// one of the handles that are left.
+pub(crate) fn let_go(modules: &[Arc<ModuleShared>]) {
     let all = with_needed(modules, ModuleShared::is_without_library);
     if !all.iter().any(|module| module.came_to_need()) {
         return;
     }
+    // Another thread may come to the same at the same time. Each holds them until it has done.
     let going = that_go(all);
     // What runs at the end of one may call the others.
     going.iter().for_each(|module| _ = module.finish());

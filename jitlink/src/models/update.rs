@@ -18,18 +18,16 @@ fn update(module: &Module, value: u32) -> Result<(), LinkErrors> {
 }
 
 fn linked() -> (Session, Host, Library, Module) {
-    first(|| {
-        let (session, host) = session();
-        let main = session.library("main");
-        let module = updatable(&main);
-        (session, host, main, module)
-    })
+    let (session, host) = session();
+    let main = session.library("main");
+    let module = updatable(&main);
+    (session, host, main, module)
 }
 
 #[test]
 fn updates_come_one_after_another_and_are_freed_when_nothing_uses_them() {
     model(|| {
-        let (_session, host, main, module) = linked();
+        let (_session, host, main, module) = first(linked);
         let entry = module.exports().get("f").expect("an export").address;
         let before = host.image.segments().len();
         let updates = [2, 3].map(|value| {
@@ -53,7 +51,7 @@ fn updates_come_one_after_another_and_are_freed_when_nothing_uses_them() {
 #[test]
 fn a_module_is_updated_before_it_is_removed_or_not_at_all() {
     model(|| {
-        let (_session, host, main, module) = linked();
+        let (_session, host, main, module) = first(linked);
         let updating = {
             let module = module.clone();
             spawn(move || update(&module, 2).is_ok())
@@ -63,5 +61,21 @@ fn a_module_is_updated_before_it_is_removed_or_not_at_all() {
         removed.expect("nothing needs it");
         assert!(main.lookup("f").is_none());
         assert!(host.image.segments().is_empty(), "the memory of an update goes with its module");
+    });
+}
+
+#[test]
+fn whoever_gives_up_the_last_handle_frees_modules_that_need_each_other() {
+    model(|| {
+        let (host, handles) = first(|| {
+            let (_session, host, main, module) = linked();
+            let other = link(&main, "g.o", &function("g", &["f"])).unwrap_or_else(|errors| panic!("{errors}"));
+            let needing = kit::inputs(&[("h.o", &function("h", &["g"]))]);
+            // SAFETY: nothing runs in an image.
+            unsafe { module.update(&needing) }.unwrap_or_else(|errors| panic!("{errors}"));
+            (host, [module.lookup("f"), other.lookup("g")])
+        });
+        handles.map(|handle| spawn(move || drop(handle))).map(join);
+        assert!(host.image.segments().is_empty());
     });
 }

@@ -147,7 +147,7 @@ fn modules_that_need_each_other_cannot_be_removed_and_go_with_their_session() {
 }
 
 #[test]
-fn modules_that_need_each_other_stay_while_a_handle_is_held() {
+fn modules_that_need_each_other_stay_as_long_as_a_handle_is_held() {
     let (session, executor) = session();
     let main = session.library("main");
     let [first, second] = two_that_need_each_other(&main, &main);
@@ -156,4 +156,39 @@ fn modules_that_need_each_other_stay_while_a_handle_is_held() {
     drop((first, second, alone, main, session));
     let is_there = |address| executor.segments().iter().any(|segment| segment.address == address);
     assert!(is_there(handle.address()) && !is_there(gone));
+    drop(handle.clone());
+    assert!(is_there(handle.address()));
+    drop(handle);
+    assert!(executor.segments().is_empty());
+}
+
+#[test]
+fn whoever_gives_up_the_last_handle_lets_all_go_that_it_led_to() {
+    for last in 0..3 {
+        let (session, executor) = session();
+        let main = session.library("main");
+        let [first, second] = two_that_need_each_other(&main, &main);
+        let user = add(&main, "i.o", &function("i", "global", &["f"])).unwrap();
+        let names = [(&first, "f"), (&second, "g"), (&user, "i")];
+        let mut handles: Vec<_> = names.iter().map(|(module, name)| module.lookup(name).unwrap()).collect();
+        drop((first, second, user, main, session));
+        let kept = handles.swap_remove(last);
+        drop(handles);
+        assert!(executor.segments().iter().any(|segment| segment.address == kept.address()));
+        drop(kept);
+        assert!(executor.segments().is_empty(), "after handle {last}");
+    }
+}
+
+#[test]
+fn threads_that_give_up_the_last_handles_at_once_leave_nothing() {
+    for _ in 0..200 {
+        let (session, executor) = session();
+        let main = session.library("main");
+        let [first, second] = two_that_need_each_other(&main, &main);
+        let handles = [first.lookup("f").unwrap(), second.lookup("g").unwrap()];
+        drop((first, second, main, session));
+        std::thread::scope(|scope| drop(handles.map(|handle| scope.spawn(move || drop(handle)))));
+        assert!(executor.segments().is_empty());
+    }
 }
