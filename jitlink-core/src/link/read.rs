@@ -16,6 +16,9 @@ use typed_arena::Arena;
 /// Objects are handed to threads in parts of at least this many bytes.
 const PART: usize = 256 << 10;
 
+/// The size from which on an object is read by itself.
+const LARGE: usize = 8 << 20;
+
 /// Bytes of an object with its names.
 #[derive(Clone)]
 pub(super) struct Source<'a> {
@@ -143,14 +146,27 @@ impl<'a> Reader<'_, 'a> {
         batch: &BatchTarget,
         sources: &[Source<'a>],
     ) -> Result<(), LinkErrors> {
-        let bytes = size(sources.iter());
-        let parallel = self.threads > 1 && sources.len() > 1 && (sources.len() >= 256 || bytes >= 2 << 20);
         graph.threads = self.threads;
-        if !parallel {
-            let errors =
-                sources.iter().filter_map(|source| self.objects.read_one(graph, batch, source).err()).collect();
-            return LinkErrors::check(errors);
+        let mut errors = Vec::new();
+        for run in sources.chunk_by(|one, next| !is_large(one) && !is_large(next)) {
+            if self.threads > 1 && run.len() > 1 && (run.len() >= 256 || size(run.iter()) >= 2 << 20) {
+                self.read_parts(graph, batch, run, &mut errors)?;
+            } else {
+                errors.extend(run.iter().filter_map(|source| self.objects.read_one(graph, batch, source).err()));
+            }
         }
+        LinkErrors::check(errors)
+    }
+
+    /// Reads objects on several threads.
+    fn read_parts(
+        &self,
+        graph: &mut LinkGraph<'a>,
+        batch: &BatchTarget,
+        sources: &[Source<'a>],
+        errors: &mut Vec<LinkError>,
+    ) -> Result<(), LinkErrors> {
+        let bytes = size(sources.iter());
         let parts = parts(sources);
         let (objects, threads) = (self.objects, self.threads);
         let read_part = |part: &&[Source<'a>]| {
@@ -159,7 +175,6 @@ impl<'a> Reader<'_, 'a> {
             let errors = part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
             (graph, errors)
         };
-        let mut errors = Vec::new();
         // A few parts at a time, so that the next use the memory of those that were appended.
         for (number, wave) in parts.chunks(4 * threads).enumerate() {
             let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = wave.par_iter().map(read_part).collect();
@@ -173,8 +188,13 @@ impl<'a> Reader<'_, 'a> {
                 }
             }
         }
-        LinkErrors::check(errors)
+        Ok(())
     }
+}
+
+/// Whether an object is worth all threads, which it gets within: it is read into the graph itself, as appending it would take long.
+fn is_large(source: &Source<'_>) -> bool {
+    source.bytes.len() >= LARGE
 }
 
 /// Parts that are worth a task each.

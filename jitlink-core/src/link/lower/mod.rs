@@ -1,6 +1,6 @@
 //! Lowering: edges that ask for more than a symbol's address get what they ask for.
 //!
-//! A GOT reference gets a slot, or is relaxed where its target is near. A call out of reach gets a stub. A direct reference out
+//! A GOT reference is relaxed where its target is near, or gets a slot. A call out of reach gets a stub. A direct reference out
 //! of reach is moved out of line where the architecture can do that. Slots and stubs are shared by all of the batch, keyed by
 //! what they are for. After this phase every edge of a live, loaded block means a plain address.
 //!
@@ -10,6 +10,7 @@
 mod demand;
 mod far;
 mod reasons;
+mod relax;
 mod tables;
 mod thunks;
 mod unwind_tables;
@@ -18,13 +19,14 @@ pub(super) use thunks::{Islands, insert_thunks};
 
 use super::synthetic::Synthetic;
 use crate::addr::{Addr, AddrRange};
-use crate::arch::{CodeSite, StubKind};
+use crate::arch::StubKind;
 use crate::error::LinkError;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 pub(super) use demand::{Demand, demand};
 use demand::{RowClass, filters};
 pub(super) use reasons::Explainer;
+pub(super) use relax::relax;
 use tables::Tables;
 pub(super) use tables::provide_got;
 
@@ -97,7 +99,7 @@ impl Lowering<'_, '_> {
         self.check_supported(block, &edge, &row)?;
         match edge.subject {
             Subject::Symbol | Subject::Callee => self.direct(block, index, &row, is_code),
-            Subject::GotSlot => self.got_slot(block, index, &row, is_code),
+            Subject::GotSlot => self.got_slot(index),
             _ => {}
         }
         if edge.subject == Subject::GotBase || row.base() == Base::Got {
@@ -165,17 +167,12 @@ impl Lowering<'_, '_> {
         self.graph.edges[index].subject = Subject::Symbol;
     }
 
-    /// A GOT slot, or a shorter form that does without.
-    fn got_slot(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
-        let edge = self.graph.edges[index];
-        let is_near = self.fixed(&edge).is_none() && !is_apart(self.graph, edge.target, residence(self.graph, block));
-        let may_relax = row.is_relaxable() && is_code && is_near;
-        let relaxed = if may_relax { relax(self.graph, block, edge, row) } else { None };
-        self.graph.edges[index] = relaxed.unwrap_or_else(|| {
-            let target = self.graph.canonical(edge.target);
-            let slot = self.tables.slot(self.graph, self.synthetic, target);
-            Edge { target: slot, subject: Subject::Symbol, ..edge }
-        });
+    /// The slot of a GOT reference that nothing shorter could take the place of.
+    fn got_slot(&mut self, index: usize) {
+        let target = self.graph.canonical(self.graph.edges[index].target);
+        let slot = self.tables.slot(self.graph, self.synthetic, target);
+        let edge = &mut self.graph.edges[index];
+        (edge.target, edge.subject) = (slot, Subject::Symbol);
     }
 }
 
@@ -219,14 +216,6 @@ fn is_apart(graph: &LinkGraph<'_>, symbol: SymbolId, from: Residence) -> bool {
         Value::Block { block, .. } => residence(graph, block) != from,
         _ => false,
     }
-}
-
-fn relax(graph: &LinkGraph<'_>, block: BlockId, edge: Edge, row: &Reloc) -> Option<Edge> {
-    let site = CodeSite { block: graph.block(block).content.bytes(), start: 0, edge, row, target: None };
-    let relaxed = graph.target.arch.relax(&site)?;
-    let fits = relaxed.offset as usize + graph.rows.row(relaxed.row).field().bytes() <= site.block.len();
-    let (offset, row, addend) = (relaxed.offset, relaxed.row, relaxed.addend);
-    fits.then_some(Edge { offset, row, addend, subject: Subject::Symbol, ..edge })
 }
 
 fn unsupported(graph: &LinkGraph<'_>, block: BlockId, edge: &Edge, what: String, advice: &str) -> LinkError {
