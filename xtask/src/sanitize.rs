@@ -25,10 +25,7 @@ const TESTS: &[Tests] = &[
             ("linking_and_removing_leaves_nothing", "the sanitizer's own memory grows with what is measured"),
         ],
     ),
-    (
-        &["-p", "jitlink", "--tests"],
-        &[],
-    ),
+    (&["-p", "jitlink", "--tests"], &[]),
 ];
 
 /// Crashes are the tests' own business. Freed memory is kept back for a while, but not so much that tests notice that measure it.

@@ -64,7 +64,7 @@ pub struct LinkGraph<'a> {
     pub(crate) live: Vec<bool>,
     /// The definition that each symbol stands for; set by the resolve phase, empty before it.
     pub(crate) canonical: Vec<SymbolId>,
-    /// The runs of gathered sections that boundary symbols stand for; set by the resolve phase.
+    /// The runs of gathered sections that boundary symbols stand for; set by the resolve phase, and by updates.
     pub(crate) runs: Vec<Vec<SectionId>>,
     /// What passes resolved anchors to: the anchor, then an address for each block.
     pub(crate) anchors: Vec<(u8, Vec<Addr>)>,
@@ -72,7 +72,7 @@ pub struct LinkGraph<'a> {
     pub(crate) handle: Option<BlockId>,
     /// Canonical symbols that something outside the batch defines; set by the look-up phase.
     pub(crate) external: HashSet<SymbolId>,
-    /// Canonical symbols whose definitions gave way to others outside the batch; set by the resolve phase.
+    /// Canonical symbols whose definitions gave way to others outside the batch; set by the resolve phase, and by updates.
     pub(crate) yielded: HashSet<SymbolId>,
     /// Blocks that stand already, so that they are not placed; empty if there are none.
     pub(crate) pinned: Vec<bool>,

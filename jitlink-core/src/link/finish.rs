@@ -17,9 +17,10 @@ pub(super) fn exports(graph: &LinkGraph<'_>, names: &Names<'_>, addresses: &Addr
     for (name, id) in names.exports(graph) {
         let symbol = graph.symbol(id);
         let here = match symbol.value {
-            Value::Block { block, .. } => graph.is_live(block),
-            // The executor's own symbols are not this batch's, but aliases of them and absolute definitions are.
-            Value::Absolute(_) => true,
+            // What is not loaded has no address.
+            Value::Block { block, .. } => graph.is_live(block) && graph.section(graph.block(block).section).is_loaded(),
+            // What is defined outside is not this batch's, but aliases of it and absolute definitions are.
+            Value::Absolute(_) => !graph.yielded.contains(&id) || symbol.name != name,
             _ => false,
         };
         if here {

@@ -170,3 +170,20 @@ ret
     assert_eq!((name.as_str(), &bytes[..8]), (".debug", &[0; 8][..]));
     assert_eq!(bytes[8..], image.address("f").to_le_bytes());
 }
+
+#[test]
+fn names_in_debug_sections_are_nobody_elses() {
+    let object = "
+toy le64
+section .debug unloaded
+label here global
+ret
+section .text.f rx
+label f global
+ret
+";
+    let options = jitlink_core::link::LinkOptions { keep_debug: true, ..roots(&["f"]) };
+    let image = link_ok(&[("a.o", object)], &options);
+    let names: Vec<_> = image.linked.exports.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["f"]);
+}

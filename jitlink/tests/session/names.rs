@@ -1,5 +1,6 @@
 //! Which definition a later link means.
 
+use crate::kit;
 use crate::{add, address, function, options, pointer, session};
 use jitlink::core::link::{LinkOptions, Unresolved};
 use jitlink::{Addr, LinkError};
@@ -70,7 +71,7 @@ fn names_of_the_session_come_after_libraries_and_before_the_executor() {
     let found = [0, 1, 2].map(|index| pointer(&user, "u", index));
     assert_eq!(found, [Addr(1), Addr(3), address(&linked, "linked")]);
     let options = LinkOptions { defines: vec![("given".into(), Addr(9))], ..options() };
-    let user = main.link(&crate::kit::inputs(&[("v.o", &function("v", "global", &["given"]))]), &options).unwrap();
+    let user = main.link(&kit::inputs(&[("v.o", &function("v", "global", &["given"]))]), &options).unwrap();
     assert_eq!(pointer(&user, "v", 0), Addr(9), "names given to one link come before all others");
 }
 
@@ -98,7 +99,25 @@ fn a_weak_definition_gives_way_to_one_that_is_there() {
     let second = add(&main, "g.o", &weak).unwrap();
     assert_eq!(pointer(&second, "p", 0), address(&first, "f"));
     assert_eq!(main.lookup("f").unwrap().address(), address(&first, "f"));
+    assert!(second.lookup("f").is_none(), "the second module does not define it");
     assert!(first.remove().is_err(), "the second module uses the first one's");
+}
+
+#[test]
+fn a_weak_copy_in_an_update_changes_nothing_of_the_definition_that_counts() {
+    let (session, _) = session();
+    let main = session.library("main");
+    let definition = |kind, size| format!("toy le64\nsection .text rx\nlabel f {kind} func size={size}\nret\nret\n");
+    let options = LinkOptions { updatable: true, ..options() };
+    let module = main.link(&kit::inputs(&[("a.o", &definition("global", 8))]), &options).unwrap();
+    let found = || main.lookup("f").map(|handle| (handle.address(), handle.size()));
+    let before = found();
+    for updated in [("b.o", "global weak", 4), ("b.o", "global weak", 8), ("a.o", "global", 8)] {
+        let (name, kind, size) = updated;
+        // SAFETY: nothing runs in an image.
+        unsafe { module.update(&kit::inputs(&[(name, &definition(kind, size))])) }.unwrap();
+        assert_eq!((found(), module.exports().len()), (before, 1), "{updated:?}");
+    }
 }
 
 #[test]
@@ -212,6 +231,6 @@ fn a_failed_link_changes_nothing() {
     assert!(main.lookup("g").is_none());
     f.remove().expect("a link that failed depends on nothing");
     let forgiving = LinkOptions { unresolved: Unresolved::Null, ..options() };
-    let g = main.link(&crate::kit::inputs(&[("g.o", &failing)]), &forgiving).unwrap();
+    let g = main.link(&kit::inputs(&[("g.o", &failing)]), &forgiving).unwrap();
     assert_eq!((pointer(&g, "g", 0), pointer(&g, "g", 1)), (Addr(0), Addr(0)));
 }

@@ -382,6 +382,7 @@ fn yield_to_others(graph: &mut LinkGraph<'_>, base: &Baseline, origins: &mut [Or
     }
     for &id in yielded.keys() {
         origins[id.index()] = Origin::Elsewhere;
+        graph.yielded.insert(id);
     }
     for index in 0..graph.symbols.len() {
         if let Some(&address) = yielded.get(&graph.canonical[index]) {
