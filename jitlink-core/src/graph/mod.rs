@@ -66,6 +66,8 @@ pub struct LinkGraph<'a> {
     pub(crate) canonical: Vec<SymbolId>,
     /// The runs of gathered sections that boundary symbols stand for; set by the resolve phase, and by updates.
     pub(crate) runs: Vec<Vec<SectionId>>,
+    /// Which of the runs something live refers to an end of; set by the prune phase.
+    pub(crate) walked: Vec<bool>,
     /// What passes resolved anchors to: the anchor, then an address for each block.
     pub(crate) anchors: Vec<(u8, Vec<Addr>)>,
     /// The block whose address identifies the module, once something refers to it.
@@ -102,6 +104,7 @@ impl<'a> LinkGraph<'a> {
             live: Vec::new(),
             canonical: Vec::new(),
             runs: Vec::new(),
+            walked: Vec::new(),
             anchors: Vec::new(),
             handle: None,
             external: HashSet::new(),

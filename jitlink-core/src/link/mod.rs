@@ -164,6 +164,7 @@ impl Batch<'_> {
             run_passes(&pipeline, Stage::BeforePrune, &mut graph, &mut nothing)?;
             let mut needed = prune(&mut graph, options, &roots)?;
             if let Some(tracker) = &tracker {
+                tracker.check_runs(&graph).map_err(collected)?;
                 needed = tracker.resolve(&mut graph, needed);
             }
             clock.phase("prune");

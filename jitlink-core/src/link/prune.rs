@@ -124,7 +124,7 @@ fn mark(
             }
         }
     }
-    graph.live = marker.live;
+    (graph.live, graph.walked) = (marker.live, marker.runs);
     for (block, _) in graph.pinned.iter().enumerate().filter(|(_, pinned)| **pinned) {
         graph.live[block] = false;
     }

@@ -143,11 +143,10 @@ impl<'b> Recorder<'_, 'b, '_> {
         let graph = self.graph();
         for (index, symbol) in graph.symbols.iter().enumerate() {
             let Value::Boundary { run, .. } = symbol.value else { continue };
-            let sections = &graph.runs[run as usize];
-            // Nothing that is linked refers to the ends of one that is pruned.
-            if sections.iter().any(|&section| graph.blocks_of(section).any(|(block, _)| graph.is_live(block))) {
+            if graph.walked[run as usize] {
                 changes.boundaries.push((symbol.name.bytes().into(), Addr(self.placed.addresses.symbols[index])));
-                changes.walked.extend(sections.first().map(|&section| graph.section(section).name.into()));
+                let section = graph.runs[run as usize].first();
+                changes.walked.extend(section.map(|&section| graph.section(section).name.into()));
             }
         }
     }

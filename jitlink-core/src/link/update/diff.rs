@@ -67,7 +67,6 @@ impl<'b> Tracker<'b> {
         if let Some(base) = base {
             tracker.match_objects(graph, base, &mut errors);
             tracker.check_dropped(graph, &mut errors);
-            tracker.check_runs(graph, base, &mut errors);
             tracker.find_removed(graph, base, &mut errors);
             tracker.spread(graph, base);
             tracker.check_moves(graph, base, &mut errors);

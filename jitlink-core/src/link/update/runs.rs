@@ -3,19 +3,20 @@
 //! A run that the program walks over stays as it is (`Matching::check_gathered`). One that it did not walk over was pruned, or lies
 //! anywhere: an update can put it together only if all of it is in the batch, and none of it stands already.
 
+use super::ObjectRecord;
 use super::diff::{Fate, RESTART, Tracker};
-use super::{Baseline, ObjectRecord};
 use crate::error::LinkError;
 use crate::graph::{LinkGraph, ObjectId, Value};
 use hashbrown::HashSet;
 
 impl Tracker<'_> {
-    /// Refuses new ends of runs that the batch is only a part of.
-    pub(super) fn check_runs(&self, graph: &LinkGraph<'_>, base: &Baseline, errors: &mut Vec<LinkError>) {
-        let mut seen = HashSet::new();
+    /// Refuses new ends of runs that the batch is only a part of, once it is known which ends live code refers to.
+    pub(in crate::link) fn check_runs(&self, graph: &LinkGraph<'_>) -> Result<(), Vec<LinkError>> {
+        let Some(base) = self.base else { return Ok(()) };
+        let (mut seen, mut errors) = (HashSet::new(), Vec::new());
         for (_, symbol) in graph.symbols() {
             let Value::Boundary { run, .. } = symbol.value else { continue };
-            if base.boundaries.contains_key(symbol.name.bytes()) || !seen.insert(run) {
+            if !graph.walked[run as usize] || !seen.insert(run) {
                 continue;
             }
             let sections = &graph.runs[run as usize];
@@ -34,6 +35,7 @@ impl Tracker<'_> {
                 errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
             }
         }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 

@@ -142,3 +142,20 @@ fn sections_that_nothing_walks_over_come_and_go_until_something_does() {
     let errors = program.try_update(&[("b.o", &object(&[item("05")]))]).expect_err("it is walked over").to_string();
     assert!(errors.contains("section list changed"), "{errors}");
 }
+
+#[test]
+fn a_run_is_walked_over_only_where_live_code_refers_to_its_ends() {
+    // The group keeps its part of the run; the reference to an end is nobody's.
+    let ends = "undef start_list\n";
+    let kept = format!(
+        "{}group g any\nsection .text.f rx group=g\nlabel f global\nret\nsection list rw gathered group=g\nhex 01\n",
+        object(&[ends.into()])
+    );
+    let other = object(&[function("h", "ret"), "section list rw gathered\nhex 02\n".into()]);
+    let mut program = Program::new(&[("a.o", &kept), ("b.o", &other)]);
+    for _ in 0..2 {
+        program.update(&[("a.o", &kept), ("b.o", &other)]);
+        program.update(&[("b.o", &other)]);
+    }
+    program.update(&[("b.o", &object(&[function("h", "ret")]))]);
+}
