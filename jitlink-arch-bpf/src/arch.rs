@@ -13,11 +13,12 @@ use jitlink_core::{LinkError, TargetArch};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bpf;
 
-static INFO: ArchInfo = ArchInfo::new("bpf", "BPF (eBPF), RFC 9669 and what compilers emit beyond it", &OWN_ROWS)
-    .pointer_rows(None, Some(POINTER))
-    // Opcode zero is no instruction.
-    .trap(&[0])
-    .beside(&[b".BTF", b".BTF.ext", b".comment"]);
+pub(crate) static INFO: ArchInfo =
+    ArchInfo::new("bpf", "BPF (eBPF), RFC 9669 and what compilers emit beyond it", &OWN_ROWS)
+        .pointer_rows(None, Some(POINTER))
+        // Opcode zero is no instruction.
+        .trap(&[0])
+        .beside(&[b".BTF", b".BTF.ext", b".comment"]);
 
 impl TargetArch for Bpf {
     fn info(&self) -> &'static ArchInfo {

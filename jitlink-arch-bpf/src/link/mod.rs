@@ -22,6 +22,7 @@ pub use kconfig::Kconfig;
 use crate::image::BpfImage;
 use capture::Collected;
 use externs::Outside;
+use jitlink_core::graph::LinkGraph;
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::input::Input;
 use jitlink_core::link::{LinkOptions, Linked, NoSymbols, Stage};
@@ -55,6 +56,7 @@ impl Capture {
         let capture = Capture::default();
         let (state, kconfig) = (Arc::clone(&capture.state), bpf.kconfig.clone());
         options.pipeline.add(Stage::BeforePrune, "BPF types and names of the kernel", move |graph, _| {
+            check_target(graph)?;
             let types = Types::read(graph)?;
             let outside = externs::define(graph, &types, &kconfig)?;
             layout::gather(graph);
@@ -77,6 +79,17 @@ impl Capture {
             .ok_or_else(|| LinkError::Request("there is no link whose BPF image has not been taken yet".into()))?;
         Ok(collected.into_image(linked))
     }
+}
+
+/// Refuses objects for other machines, which could be linked but never run.
+fn check_target(graph: &LinkGraph<'_>) -> Result<(), String> {
+    let target = graph.target();
+    if target.arch.info().name() == crate::arch::INFO.name() {
+        return Ok(());
+    }
+    let object = graph.objects().find(|(_, object)| !object.path.is_empty());
+    let object = object.map_or("the batch", |(_, object)| object.name.as_str());
+    Err(format!("{object} is for {target}, and only objects for BPF make a BPF program (clang --target=bpf)"))
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

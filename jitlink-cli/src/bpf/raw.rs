@@ -21,6 +21,10 @@ pub(super) fn run(args: &BpfRun, path: &Path) -> Result<(), Failure> {
         let message = format!("{}: {size:#x} bytes are no whole number of instructions of 8 bytes", path.display());
         Failure::new("instructions", message, "give hexadecimal text, or the bytes of the instructions alone")
     })?;
+    if words.is_empty() {
+        let message = format!("{}: there are no instructions", path.display());
+        return Err(Failure::new("instructions", message, "the shortest program is 9500000000000000 (exit)"));
+    }
     let begun = Instant::now();
     let mut builder = VmBuilder::new();
     if let Some(budget) = args.budget {

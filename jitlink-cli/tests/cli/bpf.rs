@@ -73,10 +73,27 @@ fn captures_that_are_none_are_refused() {
 }
 
 #[test]
+fn objects_for_other_machines_are_no_programs() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/program.o");
+    for command in ["run", "inspect"] {
+        let outcome = ran(&["bpf", command, fixture.to_str().unwrap()]);
+        assert_eq!(outcome.status, 1);
+        assert!(
+            outcome.stderr.contains("program.o is for elf x86-64, little-endian, 64-bit, and only objects for BPF"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
 fn bare_instructions_run_on_memory() {
     // r0 = *(u8 *)(r1 + 2); exit
     let (scratch, text) = Scratch::with("load.hex", b"71 10 02 00 00 00 00 00\n95 00 00 00 00 00 00 00\n");
     let run = |path: &str, more: &[&str]| ran(&[&["bpf", "run", "--raw", path][..], more].concat());
+    let outcome = run("/dev/null", &[]);
+    assert_eq!(outcome.status, 1);
+    assert!(outcome.stderr.contains("there are no instructions"), "{}", outcome.stderr);
     let outcome = run(&text, &["--memory", "0a0b0c0d"]);
     assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "0xc\n"));
     let timed = json(&["bpf", "run", "--raw", &text, "--memory", "0a0b0c0d", "--repeat", "3"]);

@@ -218,7 +218,9 @@ impl<'b> Tracker<'b> {
                 let target = graph.canonical(edge.target);
                 let moves = match graph.symbol(target).value {
                     Value::Block { block, .. } => {
-                        self.fates[block.index()] == Fate::Fresh && !is_entered(graph, target)
+                        let moves = self.fates[block.index()] == Fate::Fresh && !is_entered(graph, target);
+                        // What stays has the slots that it was linked with, and the module has one handle.
+                        moves && ![graph.got, graph.handle].contains(&Some(block))
                     }
                     _ => false,
                 };
