@@ -194,10 +194,10 @@ impl Batch<'_> {
         let eh_frame = eh_frame::combine(&mut graph, &mut synthetic).map_err(collected)?;
         clock.phase("merge");
         let unlowered = observe::unexplained(&graph, options.observer.is_some());
-        lower::relax(&mut graph);
-        let demand = lower::demand(&graph);
+        let survey = lower::Survey::new(&mut graph);
+        let demand = lower::demand(&graph, &survey);
         let memory = Memory::reserve(self.executor, &graph, &demand)?;
-        let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region).map_err(collected)?;
+        let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region, &survey).map_err(collected)?;
         lowered.stubs.extend(trampolines.iter().map(Trampoline::stub));
         clock.phase("lower");
 

@@ -1,9 +1,9 @@
 //! What a batch will need before it is lowered: where it may lie, and room for what lowering adds.
 
-use super::{asks_for_more, is_apart, residence};
+use super::{Survey, is_apart, residence};
 use crate::addr::{Addr, AddrRange};
 use crate::arch::StubKind;
-use crate::graph::{Block, BlockId, LinkGraph, Protection, Residence, Symbol, SymbolKind, Value};
+use crate::graph::{Block, BlockId, LinkGraph, Protection, Residence, Value};
 use crate::reloc::{Base, Reloc, Subject};
 
 /// Where the batch may lie, given the narrow absolute references that it holds; and how many bytes slots, stubs and
@@ -18,48 +18,25 @@ pub(in crate::link) struct Demand {
     pub(in crate::link) limited_by: Option<(BlockId, usize)>,
 }
 
-/// Which rows, and which symbols, make an edge worth a look: all others mean a plain address inside the batch.
-pub(super) fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>) {
-    let short_calls = graph.target.arch.info().direct_call_reach().is_some();
-    let by_row = graph.rows.rows().iter().zip(classes);
-    let row = |(row, class): (&Reloc, &RowClass)| class.matters || short_calls && row.subject() == Subject::Callee;
-    let symbol = |symbol: &Symbol<'_>| {
-        let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
-        special
-            || match symbol.value {
-                Value::Block { block, .. } => residence(graph, block) != Residence::Near,
-                _ => true,
-            }
-    };
-    (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
-}
-
 /// How much out-of-line code one reference can take at most.
 const OUTLINE_BYTES: u64 = 128;
 
-/// Looks over all live edges for what they will need.
-pub(in crate::link) fn demand(graph: &LinkGraph<'_>) -> Demand {
+/// Looks over the edges that mean more than a plain address for what they will need.
+pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand {
     let mut demand = Demand { range: AddrRange::ALL, code: 0, far_code: 0, slots: 0, limited_by: None };
     let templates = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
     // A stub, the space to the next, and the space before the first of its block.
     let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
     let mut calls = 0u64;
-    let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
-    let (looks_at_row, looks_at_symbol) = filters(graph, &classes);
     let mut counted = vec![0u8; graph.symbols.len()];
-    for (id, block) in graph.blocks() {
-        if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
-            continue;
-        }
+    for (id, block) in graph.blocks().filter(|(id, _)| survey.holds(*id)) {
         let mut is_far = false;
         let from = residence(graph, id);
         for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
-            let looked_at =
-                looks_at_row[usize::from(edge.row)] || looks_at_symbol[edge.target.index()] || asks_for_more(edge);
-            if from == Residence::Near && !looked_at {
+            if from == Residence::Near && !survey.looks_at(edge) {
                 continue;
             }
-            let class = &classes[usize::from(edge.row)];
+            let class = &survey.classes[usize::from(edge.row)];
             let symbol = &graph.symbols[edge.target.index()];
             let inside = !matches!(symbol.value, Value::Absolute(_));
             if let (true, Some(range)) = (inside, class.absolute)

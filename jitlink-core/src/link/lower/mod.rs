@@ -10,7 +10,7 @@
 mod demand;
 mod far;
 mod reasons;
-mod relax;
+mod survey;
 mod tables;
 mod thunks;
 mod unwind_tables;
@@ -24,9 +24,8 @@ use crate::error::LinkError;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 pub(super) use demand::{Demand, demand};
-use demand::{RowClass, filters};
 pub(super) use reasons::Explainer;
-pub(super) use relax::relax;
+pub(super) use survey::Survey;
 use tables::Tables;
 pub(super) use tables::provide_got;
 
@@ -46,27 +45,20 @@ pub(super) fn lower(
     graph: &mut LinkGraph<'_>,
     synthetic: &mut Synthetic,
     region: AddrRange,
+    survey: &Survey,
 ) -> Result<Lowered, Vec<LinkError>> {
-    let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
-    let (looks_at_row, looks_at_symbol) = filters(graph, &classes);
     let Some(pointer_row) = graph.target.pointer_row() else {
         let (arch, bytes) = (graph.target.arch.info().name(), graph.target.pointer_bytes);
         return Err(vec![LinkError::Request(format!("{arch} has no relocation row for pointers of {bytes} bytes"))]);
     };
     let tables = Tables::new(graph, pointer_row);
-    let mut lowering = Lowering { graph, synthetic, tables, classes, region, far: Vec::new() };
+    let mut lowering = Lowering { graph, synthetic, tables, survey, region, far: Vec::new() };
     let mut errors = Vec::new();
-    for block in (0..lowering.graph.blocks.len()).map(BlockId::new) {
+    for block in (0..lowering.graph.blocks.len()).map(BlockId::new).filter(|block| survey.holds(*block)) {
         let section = lowering.graph.section(lowering.graph.block(block).section);
-        if !lowering.graph.live[block.index()] || !section.is_loaded() {
-            continue;
-        }
         let (is_code, is_far) = (section.protection == Protection::ReadExecute, section.residence != Residence::Near);
         for index in lowering.graph.block(block).edge_range() {
-            let edge = &lowering.graph.edges[index];
-            // Symbols that lowering itself made are plain addresses.
-            let looks_at_symbol = looks_at_symbol.get(edge.target.index()).copied().unwrap_or(false);
-            if is_far || looks_at_symbol || looks_at_row[usize::from(edge.row)] || asks_for_more(edge) {
+            if is_far || survey.looks_at(&lowering.graph.edges[index]) {
                 errors.extend(lowering.edge(block, index, is_code).err());
             }
         }
@@ -84,7 +76,7 @@ struct Lowering<'l, 'a> {
     graph: &'l mut LinkGraph<'a>,
     synthetic: &'l mut Synthetic,
     tables: Tables,
-    classes: Vec<RowClass>,
+    survey: &'l Survey,
     /// Where the batch will lie.
     region: AddrRange,
     /// Direct references out of reach: block, index of the edge, whether the block is code. Edges change when code is moved out
@@ -148,7 +140,7 @@ impl Lowering<'_, '_> {
     /// A plain address or a call: a stub for calls that cannot reach.
     fn direct(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
         let edge = self.graph.edges[index];
-        let class = &self.classes[usize::from(edge.row)];
+        let class = &self.survey.classes[usize::from(edge.row)];
         let from = residence(self.graph, block);
         let is_near = |at: Addr| from == Residence::Near && reaches(row, self.region, at, edge.addend);
         let is_far = class.narrow

@@ -1,0 +1,111 @@
+//! The first look at all edges: which are relaxed, and which blocks hold any that lowering has to look at one by one.
+//!
+//! A GOT reference needs no slot where the code that loads a near address from it can compute the address instead. What is near
+//! does not depend on where the batch will lie, so this comes before room for slots is counted. Most edges, then or from the
+//! start, mean a plain address inside the batch, and are never looked at again before fix-up.
+//!
+//! Each edge is looked at by itself, those of a large block by several threads.
+
+use super::demand::RowClass;
+use super::{asks_for_more, is_apart, residence};
+use crate::arch::CodeSite;
+use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, Symbol, SymbolKind, Value};
+use crate::reloc::{Reloc, Subject};
+use rayon::prelude::*;
+
+/// How many edges are worth a task.
+const TASK: usize = 1 << 14;
+
+/// What the first look found.
+pub(in crate::link) struct Survey {
+    /// By row.
+    pub(super) classes: Vec<RowClass>,
+    /// Rows, and symbols, that make an edge worth another look.
+    rows: Vec<bool>,
+    symbols: Vec<bool>,
+    /// Live, loaded blocks with such edges.
+    blocks: Vec<bool>,
+}
+
+impl Survey {
+    /// Relaxes what can be relaxed, and looks at the rest.
+    pub(in crate::link) fn new(graph: &mut LinkGraph<'_>) -> Survey {
+        let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
+        let (rows, symbols) = filters(graph, &classes);
+        let mut survey = Survey { classes, rows, symbols, blocks: vec![false; graph.blocks.len()] };
+        let is_relaxable = |row: &Reloc| row.is_relaxable() && row.refusal().is_none();
+        let relaxable: Vec<bool> = graph.rows.rows().iter().map(is_relaxable).collect();
+        let mut edges = std::mem::take(&mut graph.edges);
+        for (id, block) in graph.blocks() {
+            let section = graph.section(block.section);
+            if !graph.is_live(id) || !section.is_loaded() {
+                continue;
+            }
+            let is_code = section.protection == Protection::ReadExecute;
+            let is_far = section.residence != Residence::Near;
+            let look = |edges: &mut [Edge]| {
+                let mut again = false;
+                for edge in edges {
+                    if is_code && edge.subject == Subject::GotSlot && relaxable[usize::from(edge.row)] {
+                        relax(graph, id, edge);
+                    }
+                    again |= is_far || survey.looks_at(edge);
+                }
+                again
+            };
+            let edges = &mut edges[block.edge_range()];
+            let again = if graph.threads > 1 && edges.len() >= 2 * TASK {
+                edges.par_chunks_mut(TASK).map(look).reduce(|| false, |one, other| one | other)
+            } else {
+                look(edges)
+            };
+            survey.blocks[id.index()] = again;
+        }
+        graph.edges = edges;
+        survey
+    }
+
+    /// Whether a block holds edges that are worth another look.
+    pub(super) fn holds(&self, block: BlockId) -> bool {
+        self.blocks.get(block.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether an edge of a near block may mean more than a plain address inside the batch, and symbols that came later do not.
+    pub(super) fn looks_at(&self, edge: &Edge) -> bool {
+        let symbol = self.symbols.get(edge.target.index()).copied().unwrap_or(false);
+        symbol || self.rows[usize::from(edge.row)] || asks_for_more(edge)
+    }
+}
+
+/// Which rows, and which symbols, make an edge worth a look.
+fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>) {
+    let short_calls = graph.target.arch.info().direct_call_reach().is_some();
+    let by_row = graph.rows.rows().iter().zip(classes);
+    let row = |(row, class): (&Reloc, &RowClass)| class.matters || short_calls && row.subject() == Subject::Callee;
+    let symbol = |symbol: &Symbol<'_>| {
+        let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
+        special
+            || match symbol.value {
+                Value::Block { block, .. } => residence(graph, block) != Residence::Near,
+                _ => true,
+            }
+    };
+    (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
+}
+
+/// Gives a reference its shorter form, where there is one.
+fn relax(graph: &LinkGraph<'_>, id: BlockId, edge: &mut Edge) {
+    let symbol = graph.symbol(edge.target);
+    let plain = !matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
+    let inside = !matches!(symbol.value, Value::Absolute(_));
+    if !plain || !inside || is_apart(graph, edge.target, residence(graph, id)) {
+        return;
+    }
+    let row = graph.rows.row(edge.row);
+    let site = CodeSite { block: graph.block(id).content.bytes(), start: 0, edge: *edge, row, target: None };
+    let Some(relaxed) = graph.target.arch.relax(&site) else { return };
+    if relaxed.offset as usize + graph.rows.row(relaxed.row).field().bytes() <= site.block.len() {
+        (edge.offset, edge.row, edge.addend) = (relaxed.offset, relaxed.row, relaxed.addend);
+        edge.subject = Subject::Symbol;
+    }
+}
