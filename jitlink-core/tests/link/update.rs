@@ -180,8 +180,9 @@ fn hidden_names_and_weak_definitions_of_other_objects_are_found() {
 
 #[test]
 fn data_that_refers_narrowly_to_what_no_update_moves_stays() {
-    let data = "section .data rw\nlabel v global object size=8\nrel SIZE _handle_\nrel REL32 _handle_\n";
-    let of = |tag: u64| object(&[function("f", &format!("tag {tag}")), format!("undef _handle_\n{data}")]);
+    let data = "section .data rw\nlabel v global object size=12\nrel SIZE _handle_\nrel REL32 _handle_\nrel SIZE d\n";
+    let debug = "section .debug unloaded\nlabel d global\nret\n";
+    let of = |tag: u64| object(&[function("f", &format!("tag {tag}")), format!("undef _handle_\n{data}{debug}")]);
     let mut program = Program::new(&[("a.o", &of(1))]);
     for tag in [1, 2] {
         program.update(&[("a.o", &of(tag))]);

@@ -2,6 +2,7 @@
 
 use super::identity::{Class, Identity, identities};
 use super::matching::Matching;
+use super::spread::direct;
 use super::{Baseline, BlockRecord, ObjectRecord};
 use crate::addr::Addr;
 use crate::error::{LinkError, Site};
@@ -216,14 +217,7 @@ impl<'b> Tracker<'b> {
             }
             for edge in graph.edges(id) {
                 let target = graph.canonical(edge.target);
-                let moves = match graph.symbol(target).value {
-                    Value::Block { block, .. } => {
-                        let moves = self.fates[block.index()] == Fate::Fresh && !is_entered(graph, target);
-                        // What stays has the slots that it was linked with, and the module has one handle.
-                        moves && ![graph.got, graph.handle].contains(&Some(block))
-                    }
-                    _ => false,
-                };
+                let moves = direct(graph, id, target).is_some_and(|block| self.fates[block.index()] == Fate::Fresh);
                 if moves && !is_pointer(graph, edge) {
                     let site = graph.site(id, edge);
                     let what =

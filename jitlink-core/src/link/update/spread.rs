@@ -87,10 +87,11 @@ impl Tracker<'_> {
     }
 }
 
-/// The block of another part of the batch that a block refers to without an entry between them.
-fn direct(graph: &LinkGraph<'_>, from: BlockId, target: SymbolId) -> Option<BlockId> {
+/// The block of another part of the batch that a block refers to without an entry between them, and that may move.
+pub(super) fn direct(graph: &LinkGraph<'_>, from: BlockId, target: SymbolId) -> Option<BlockId> {
     let Value::Block { block, .. } = graph.symbol(target).value else { return None };
-    // What stays has the slots that it was linked with, and the module has one handle.
-    let own = block == from || [graph.got, graph.handle].contains(&Some(block));
-    (!own && !is_entered(graph, target)).then_some(block)
+    // What stays has the slots that it was linked with, the module has one handle, and what is not loaded has no place.
+    let stays = block == from || [graph.got, graph.handle].contains(&Some(block));
+    let loaded = graph.section(graph.block(block).section).is_loaded();
+    (loaded && !stays && !is_entered(graph, target)).then_some(block)
 }

@@ -19,7 +19,7 @@ pub(super) struct Program {
 }
 
 fn options() -> LinkOptions {
-    LinkOptions { updatable: true, ..exported() }
+    LinkOptions { updatable: true, keep_debug: true, ..exported() }
 }
 
 impl Program {
