@@ -44,19 +44,20 @@ impl Refusal {
 
 /// The line with `section(5)` as `section`: a linked object has other sections.
 fn without_indices(line: &str) -> String {
-    let mut rest = line;
-    let mut text = String::new();
-    while let Some((before, after)) = rest.split_once("section(") {
-        text += before;
-        text += "section";
-        rest = after.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(')');
+    let mut parts = line.split("section(");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')').filter(|(index, _)| index.chars().all(|c| c.is_ascii_digit())) {
+            Some((_, rest)) => text.extend(["section", rest]),
+            None => text.extend(["section(", part]),
+        }
     }
-    text + rest
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Refusal;
+    use super::{Refusal, without_indices};
 
     #[test]
     fn refusals_are_alike_whatever_the_file_and_its_sections() {
@@ -70,6 +71,7 @@ mod tests {
         assert!(say("a.o", 5).is_like(&say("b.o", 13)));
         assert_eq!(say("a.o", 5).kind, "declares maps in a form that libbpf has given up");
         assert!(!say("a.o", 5).words.contains("R1"));
+        assert_eq!(without_indices("section(7) x, section(type) names"), "section x, section(type) names");
         assert!(!say("a.o", 5).is_like(&Refusal::new("libbpf: prog 'p': BPF program load failed", "a.o")));
     }
 }
