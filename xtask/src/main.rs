@@ -85,7 +85,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "conformance",
         run: conformance::main,
-        help: "Run real programs under jitlink and compare with what ld makes of the same objects",
+        help: "Run real programs under jitlink and compare with what ld and libbpf make of the same objects",
         options: conformance::OPTIONS,
     },
     Task {

@@ -39,14 +39,22 @@ fn manifest(base: &Base) -> String {
     )
 }
 
-/// What `cargo metadata` says once everything is downloaded; tried again when the network fails.
+/// What `cargo metadata` says once everything is downloaded.
 fn download(scratch: &Path) -> Result<serde_json::Value> {
-    let mut pauses = PAUSES.iter();
-    loop {
+    let text = patiently(|| {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["metadata", "--quiet", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"]);
-        match (capture(cargo.current_dir(scratch)), pauses.next()) {
-            (Ok(text), _) => return Ok(serde_json::from_str(&text)?),
+        capture(cargo.current_dir(scratch))
+    })?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Does what needs the network, again and again with a growing pause while it fails.
+pub(crate) fn patiently<T>(mut job: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        match (job(), pauses.next()) {
+            (Ok(answer), _) => return Ok(answer),
             (Err(error), None) => return Err(error),
             (Err(error), Some(seconds)) => {
                 eprintln!("conformance: {error}\nconformance: trying again in {seconds} s");
@@ -88,7 +96,7 @@ pub(crate) fn sources(base: &Base, package: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether a file's name is of the pattern's form; at most one `*`.
-fn matches(pattern: &str, file: &str) -> bool {
+pub(crate) fn matches(pattern: &str, file: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == file,
         Some((start, end)) => file.len() >= start.len() + end.len() && file.starts_with(start) && file.ends_with(end),

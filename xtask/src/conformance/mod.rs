@@ -3,9 +3,10 @@
 //! Each code base is compiled by each compiler in each variant, with a driver of ours that gives it substantial and
 //! deterministic work. `ld`'s program is the reference; `jitlink run` of the same objects is compared with it byte for
 //! byte. Sources are downloaded at test time and never committed; objects are kept under the target folder, so that a
-//! second run only links.
+//! second run only links. BPF objects, whose reference is libbpf and the kernel, are in [`bpf`].
 
 mod bases;
+mod bpf;
 mod build;
 mod fetch;
 mod run;
@@ -19,11 +20,15 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) const OPTIONS: &str = "  --only NAMES          some of the code bases, with commas
+pub(crate) const OPTIONS: &str =
+    "  --bpf                 instead: BPF objects of real projects, shipped by Debian or compiled from crates. What jitlink
+                        links of them has to load into the kernel as libbpf loads the objects (bpftool, as root).
+                        Of the options below it takes --only, --sample, --jobs, --jitlink and --format
+  --only NAMES          some of the code bases, or with --bpf of the projects, with commas
   --variants NAMES      some of the variants, with commas (O0, O2, O3, fPIC, fno-pic, ffunction-sections,
                         mcmodel=large, mcmodel=large-fPIC)
   --compilers NAMES     gcc, clang, or both (as without the option)
-  --sample              what CI runs: two code bases, four variants
+  --sample              what CI runs: two code bases, four variants; with --bpf: some of the projects
   --jobs N              compile and run N at once (default: one a core)
   --jitlink PATH        use this jitlink instead of building the one here
   --reference-only      link and run by ld alone, to check the cases themselves
@@ -42,6 +47,9 @@ struct Plan {
 }
 
 pub(crate) fn main(mut args: Args) -> Result {
+    if args.flag("--bpf") {
+        return bpf_main(args);
+    }
     let (mut only, mut variants) = (args.list("--only")?, args.list("--variants")?);
     let compilers = args.list("--compilers")?;
     if args.flag("--sample") {
@@ -57,18 +65,38 @@ pub(crate) fn main(mut args: Args) -> Result {
     plan.json = json;
     plan.jitlink = match jitlink {
         _ if reference_only => None,
-        Some(path) => Some(Path::new(&path).canonicalize().map_err(|error| format!("{path}: {error}"))?),
+        Some(path) => Some(there(&path)?),
         None => Some(build_jitlink()?),
     };
     run_plan(&plan)
+}
+
+fn there(path: &str) -> Result<PathBuf> {
+    Ok(Path::new(path).canonicalize().map_err(|error| format!("{path}: {error}"))?)
+}
+
+fn bpf_main(mut args: Args) -> Result {
+    let only = if args.flag("--sample") { bpf::sample_names() } else { args.list("--only")? };
+    let jobs = args.number("--jobs")?.unwrap_or_else(cores);
+    let jitlink = args.value("--jitlink")?.map(|path| there(&path)).transpose()?;
+    let json = args.json()?;
+    args.finish()?;
+    bpf::main(&bpf::Plan { only, jobs, jitlink, json })
 }
 
 /// What CI runs within the tests.
 pub(crate) fn sample() -> Result {
     let (only, variants) = sample_names();
     let mut plan = plan(&only, &variants, &[])?;
-    plan.jitlink = Some(build_jitlink()?);
-    run_plan(&plan)
+    let jitlink = build_jitlink()?;
+    plan.jitlink = Some(jitlink.clone());
+    run_plan(&plan)?;
+    bpf::main(&bpf::Plan { only: bpf::sample_names(), jobs: cores(), jitlink: Some(jitlink), json: false })
+}
+
+/// How many cases run at once where nobody says it.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 fn sample_names() -> (Vec<String>, Vec<String>) {
@@ -82,7 +110,7 @@ fn plan(only: &[String], variants: &[String], compilers: &[String]) -> Result<Pl
         bases: pick(BASES, only, |base| base.name, "code base")?,
         variants: pick(VARIANTS, variants, |variant| variant.name, "variant")?,
         compilers: installed(compilers)?,
-        jobs: std::thread::available_parallelism().map_or(2, usize::from),
+        jobs: cores(),
         jitlink: None,
         json: false,
     })
