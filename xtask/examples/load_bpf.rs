@@ -1,6 +1,5 @@
 //! Loads all programs of the given BPF objects into the kernel by jitlink's library, and prints what the kernel says of each:
-//! its name, the bytes of its instructions, its tag. The first argument is a file with the kernel's configuration. For
-//! `cargo xtask conformance --bpf`.
+//! its name, the bytes of its instructions, its tag. For `cargo xtask conformance --bpf`.
 
 use jitlink::bpf::kernel::{LoadOptions, load};
 use jitlink::bpf::link::{BpfOptions, Kconfig, link_image};
@@ -8,13 +7,11 @@ use jitlink::{Input, LinkOptions, Registry};
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let kconfig = std::fs::read_to_string(arguments.next().ok_or("the first argument is missing")?)?;
-    let paths: Vec<PathBuf> = arguments.collect();
+    let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let inputs = Input::open_all(&paths).into_iter().collect::<Result<Vec<_>, _>>()?;
     let registry = Registry::global()?;
     let options = LinkOptions { keep_debug: true, ..LinkOptions::default() };
-    let image = link_image(&registry, &inputs, &options, &BpfOptions { kconfig: Kconfig::parse(&kconfig) })?;
+    let image = link_image(&registry, &inputs, &options, &BpfOptions { kconfig: Kconfig::running() })?;
     let object = load(&image, &LoadOptions { name: "conformance", ..LoadOptions::default() })?;
     for program in object.programs() {
         // The fields of `struct bpf_prog_info` up to the name.

@@ -2,7 +2,7 @@
 //!
 //! A program declares `extern unsigned int CONFIG_HZ __kconfig` and finds the number of the kernel at hand there. The text that
 //! says it is that of `.config`, `/boot/config-*` and, unpacked, `/proc/config.gz`: `NAME=y`, `m`, `n`, a number or a string in
-//! quotes. Three names are no part of it and are computed: `LINUX_KERNEL_VERSION`, and `LINUX_HAS_…` for what libbpf finds
+//! quotes. Three names are no part of it: `LINUX_KERNEL_VERSION`, and `LINUX_HAS_…` for what libbpf finds
 //! out by asking the kernel.
 
 use crate::btf::{Btf, Kind, Type};
@@ -13,18 +13,32 @@ use jitlink_core::Endian;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kconfig {
     values: HashMap<String, String>,
+    /// What is not among the values is asked of the running kernel.
+    asks_kernel: bool,
+}
+
+/// The values that a text says. Lines that say none, such as comments, are passed over.
+pub(super) fn values(text: &str) -> HashMap<String, String> {
+    let said = text.lines().filter_map(|line| line.split_once('=').filter(|(name, _)| !name.starts_with('#')));
+    said.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
 impl Kconfig {
     /// The values that a text says. Lines that say none, such as comments, are passed over.
     pub fn parse(text: &str) -> Kconfig {
-        let mut config = Kconfig::default();
-        for line in text.lines() {
-            if let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.starts_with('#')) {
-                config.set(name.trim(), value.trim());
-            }
-        }
-        config
+        Kconfig { values: values(text), asks_kernel: false }
+    }
+
+    /// The values of the kernel that runs (Linux), from `/boot/config-*` or `/proc/config.gz`, which are read when a program first
+    /// asks for one. What it does not say is not known: then a link fails that needs it.
+    pub fn running() -> Kconfig {
+        Kconfig { values: HashMap::new(), asks_kernel: true }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let said = self.values.get(name);
+        let asked = || self.asks_kernel.then(|| super::running::values().get(name)).flatten();
+        said.or_else(asked).map(String::as_str)
     }
 
     /// Says a value: `y`, `m`, `n`, a number, or a string in quotes.
@@ -42,7 +56,7 @@ impl Kconfig {
 
     /// The bytes of a variable of this name and type; `None` if nothing says its value.
     pub(super) fn bytes(&self, btf: &Btf, var: Type<'_>, endian: Endian) -> Result<Option<Vec<u8>>, String> {
-        let Some(value) = self.values.get(var.name()) else { return Ok(None) };
+        let Some(value) = self.value(var.name()) else { return Ok(None) };
         let wrong = |what: &str| format!("{} is {value}, {what}", var.name());
         let target = var.target().unwrap_or_default();
         let ty = btf.resolve(target).map_err(|error| error.to_string())?;
@@ -55,7 +69,7 @@ impl Kconfig {
                 _ => Err(wrong("and the variable is not a string like it")),
             };
         }
-        let (number, signed) = match (ty.kind(), value.as_str()) {
+        let (number, signed) = match (ty.kind(), value) {
             (Kind::Enum, "n") => (0, false),
             (Kind::Enum, "y") => (1, false),
             (Kind::Enum, "m") => (2, false),

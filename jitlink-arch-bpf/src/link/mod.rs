@@ -14,6 +14,7 @@ mod legacy;
 mod look;
 mod maps;
 mod merged;
+mod running;
 mod types;
 pub(crate) mod write;
 

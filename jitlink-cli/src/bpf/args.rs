@@ -60,7 +60,8 @@ pub(crate) struct BpfLinkArgs {
     /// by default.
     #[arg(long, value_name = "FILE")]
     pub(crate) btf: Option<PathBuf>,
-    /// The kernel configuration that `__kconfig` variables read (/boot/config-…, or /proc/config.gz unpacked).
+    /// The kernel configuration that `__kconfig` variables read (/boot/config-…, or /proc/config.gz unpacked); without it
+    /// that of the running kernel.
     #[arg(long, value_name = "FILE")]
     pub(crate) kconfig: Option<PathBuf>,
     /// How errors and results are written.

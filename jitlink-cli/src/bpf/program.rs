@@ -57,9 +57,9 @@ fn types(args: &BpfLinkArgs) -> Result<Btf, Failure> {
     Btf::read(section).map_err(|error| refuse(&error))
 }
 
-/// The kernel configuration that the program is for.
+/// The kernel configuration that the program is for: that of --kconfig, or of the running kernel.
 fn kconfig(args: &BpfLinkArgs) -> Result<Kconfig, Failure> {
-    let Some(path) = &args.kconfig else { return Ok(Kconfig::default()) };
+    let Some(path) = &args.kconfig else { return Ok(Kconfig::running()) };
     Ok(Kconfig::parse(&String::from_utf8_lossy(&bytes::read(path)?)))
 }
 

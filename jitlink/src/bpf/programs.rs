@@ -5,7 +5,7 @@ use jitlink_arch_bpf::btf::Btf;
 use jitlink_arch_bpf::catalog::programs::{ProgramType, classify};
 use jitlink_arch_bpf::core_relo::{CoreError, Target};
 use jitlink_arch_bpf::image::BpfImage;
-use jitlink_arch_bpf::link::{BpfOptions, link_image};
+use jitlink_arch_bpf::link::{BpfOptions, Kconfig, link_image};
 use jitlink_bpf_vm::contexts::{Action, Packet, PacketContext};
 use jitlink_bpf_vm::error::LoadError;
 use jitlink_bpf_vm::fault::Fault;
@@ -70,13 +70,13 @@ impl Programs {
     }
 
     /// Links objects and loads them, on a host of the caller's: with its clocks, its chance, its routes. Objects that depend on a
-    /// kernel's types (CO-RE) are made for the running one.
+    /// kernel's types (CO-RE) or configuration are made for the running one.
     pub fn on<P: AsRef<Path>>(paths: &[P], host: Host) -> Result<Programs, ProgramError> {
         let inputs = paths.iter().map(|path| Input::open(path.as_ref())).collect::<Result<Vec<_>, _>>();
         let inputs = inputs.map_err(LinkErrors::from)?;
         let registry = Registry::global().map_err(LinkErrors::from)?;
         let options = LinkOptions { keep_debug: true, ..LinkOptions::default() };
-        let mut image = link_image(&registry, &inputs, &options, &BpfOptions::default())?;
+        let mut image = link_image(&registry, &inputs, &options, &BpfOptions { kconfig: Kconfig::running() })?;
         if !image.types.relocations.is_empty() {
             let unknown = |error| LinkError::Request(format!("the running kernel's types cannot be read: {error}"));
             let types = Btf::kernel().map_err(|error| LinkErrors::from(unknown(error)))?;

@@ -61,8 +61,8 @@ fn libraries_may_search_each_other() {
 
 #[test]
 fn names_of_the_session_come_after_libraries_and_before_the_executor() {
-    let executor = crate::kit::executor().with_symbols([("from_executor", Addr(1)), ("given", Addr(2))]);
-    let session = jitlink::Session::new(crate::kit::arch::registry(), std::sync::Arc::new(executor));
+    let executor = kit::executor().with_symbols([("from_executor", Addr(1)), ("given", Addr(2))]);
+    let session = jitlink::Session::new(kit::arch::registry(), std::sync::Arc::new(executor));
     session.define("given", Addr(3));
     session.define("linked", Addr(4));
     let main = session.library("main");

@@ -19,8 +19,6 @@ pub(super) struct Tools {
     pub(super) jitlink: PathBuf,
     /// The example that loads objects by the library.
     pub(super) loader: PathBuf,
-    /// The configuration of this kernel.
-    pub(super) kconfig: PathBuf,
     /// bpftool, where this machine lets it load.
     pub(super) libbpf: Option<Loader>,
 }
@@ -106,7 +104,7 @@ fn link(group: &Group, folder: &Path, tools: &Tools, result: &mut CaseResult) ->
     result.link_time = start.elapsed();
     for files in [group.files.as_slice(), std::slice::from_ref(&linked)] {
         let mut command = Command::new(&tools.jitlink);
-        command.args(["bpf", "inspect", "--format", "json", "--kconfig"]).arg(&tools.kconfig).args(files);
+        command.args(["bpf", "inspect", "--format", "json"]).args(files);
         let told = capture(&mut command)?;
         serde_json::from_str::<serde_json::Value>(&told).map_err(|error| format!("jitlink bpf inspect: {error}"))?;
     }
@@ -115,7 +113,7 @@ fn link(group: &Group, folder: &Path, tools: &Tools, result: &mut CaseResult) ->
 
 /// Loads by jitlink's own loader; what the kernel says of its programs.
 fn own_load(group: &Group, tools: &Tools) -> Result<Vec<Program>> {
-    let printed = capture(Command::new(&tools.loader).arg(&tools.kconfig).args(&group.files))?;
+    let printed = capture(Command::new(&tools.loader).args(&group.files))?;
     let mut programs = Vec::new();
     for line in printed.lines() {
         let [name, size, tag] = line.split(' ').collect::<Vec<_>>()[..] else {

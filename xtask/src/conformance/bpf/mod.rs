@@ -5,7 +5,6 @@
 
 mod case;
 mod fetch;
-mod kconfig;
 mod libbpf;
 mod objects;
 mod projects;
@@ -43,7 +42,7 @@ pub(super) fn main(plan: &Plan) -> Result {
     };
     let work = target().join("conformance/bpf");
     std::fs::create_dir_all(&work)?;
-    let tools = Tools { jitlink, loader: build_loader()?, kconfig: kconfig::write(&work)?, libbpf: libbpf()? };
+    let tools = Tools { jitlink, loader: build_loader()?, libbpf: libbpf()? };
     let (mut report, mut counts, mut objects) = (Vec::new(), [0; 4], 0);
     for project in projects {
         let results =
