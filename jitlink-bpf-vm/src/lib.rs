@@ -15,6 +15,7 @@ pub mod functions;
 pub mod helpers;
 mod interpret;
 mod load;
+mod load_maps;
 mod machine;
 pub mod maps;
 #[allow(unsafe_code, reason = "makes zeroed memory that threads share")]
