@@ -21,6 +21,7 @@ pub mod maps;
 #[allow(unsafe_code, reason = "makes zeroed memory that threads share")]
 pub mod memory;
 mod rare;
+mod scratch;
 mod space;
 pub mod testing;
 pub mod vm;
