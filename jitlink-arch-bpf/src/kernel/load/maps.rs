@@ -1,6 +1,7 @@
 //! The maps of a program: those that it declares, and one for each section of its data.
 
 use super::{LoadOptions, fixed, memory};
+use crate::complete::tables;
 use crate::image::{BpfImage, DataBlock, MapDefinition};
 use crate::kernel::error::KernelError;
 use crate::kernel::map::{KernelMap, MapContext, possible_cpus};
@@ -142,6 +143,11 @@ impl Maps {
         (types, notes): (Option<&fixed::Types>, &mut Vec<String>),
     ) -> Result<Section, KernelError> {
         let (start, end) = extent(name, blocks)?;
+        if name.as_bytes() == tables::SECTION {
+            let what =
+                "jump tables (maps of type insn_array, from Linux 6.19 on) are not loaded; compile with -mcpu=v3";
+            return Err(KernelError::image(name, what));
+        }
         if let Some(reference) = image.references.iter().find(|reference| (start..end).contains(&reference.address)) {
             let what =
                 format!("it holds an address at {}, and the kernel has none for data to hold", reference.address);
