@@ -1,6 +1,6 @@
 //! What BPF is to the linker.
 
-use crate::complete;
+use crate::complete::{self, tables};
 use crate::link::write;
 use crate::relocs::{OWN_ROWS, POINTER};
 use jitlink_core::arch::{ArchInfo, StubKind, StubTemplate};
@@ -18,7 +18,7 @@ pub(crate) static INFO: ArchInfo =
         .pointer_rows(None, Some(POINTER))
         // Opcode zero is no instruction.
         .trap(&[0])
-        .beside(&[b".BTF", b".BTF.ext", b".comment"]);
+        .beside(&[b".BTF", b".BTF.ext", b".comment", tables::SECTION]);
 
 impl TargetArch for Bpf {
     fn info(&self) -> &'static ArchInfo {

@@ -6,7 +6,7 @@
 //! a program, and descriptors instead of addresses).
 
 use crate::btf::ext::{CoreRelo, LineInfo};
-use crate::btf::{Btf, TypeId};
+use crate::btf::{Btf, TypeId, ValueFields};
 use crate::core_relo::{self, CoreError, Outcome, Relocator};
 use crate::insn::WORD;
 use jitlink_core::graph::Protection;
@@ -120,6 +120,8 @@ pub struct MapDefinition {
     pub elements: Vec<(u32, Addr)>,
     /// The BTF ids of key and value in the image's BTF; zero where unknown.
     pub types: (u32, u32),
+    /// Where its values hold locks and timers, as far as the value's type says it.
+    pub fields: ValueFields,
 }
 
 /// Variables or constants of one section of one object. Sections of one name become one map in the kernel.
@@ -186,6 +188,42 @@ pub enum ExternKind {
     Variable,
     /// A function (`.ksyms`).
     Function,
+}
+
+/// Types of maps (`enum bpf_map_type`) that loaders complete: perf event arrays, ring buffers of both directions, and arrays whose
+/// elements hosts give as descriptors (prog_array, perf_event_array, cgroup_array, array_of_maps).
+const PERF_EVENT_ARRAY: u32 = 4;
+const RING_BUFFERS: [u32; 2] = [27, 31];
+const OF_DESCRIPTORS: [u32; 4] = [3, PERF_EVENT_ARRAY, 8, 12];
+
+/// A page, in which ring buffers count.
+const PAGE: u32 = 4096;
+
+impl MapDefinition {
+    /// Whether the number of elements is to be that of CPUs, because the program says none.
+    pub fn is_per_cpu_of_host(&self) -> bool {
+        self.kind == PERF_EVENT_ARRAY && self.max_entries == 0
+    }
+
+    /// The definition as a kernel takes it, with what libbpf fills in or rounds: the number of CPUs for perf event arrays without
+    /// one, four bytes for sizes of descriptors, and powers of two of whole pages for ring buffers. The templates of inner maps are
+    /// completed likewise.
+    pub fn completed(&self, cpus: u32) -> MapDefinition {
+        let mut whole = self.clone();
+        if self.is_per_cpu_of_host() {
+            whole.max_entries = cpus;
+        }
+        if RING_BUFFERS.contains(&self.kind) && self.max_entries > 0 {
+            let rounded = self.max_entries.max(PAGE).checked_next_power_of_two();
+            whole.max_entries = rounded.unwrap_or(self.max_entries);
+        }
+        if OF_DESCRIPTORS.contains(&self.kind) {
+            let or_four = |size: u32| if size == 0 { 4 } else { size };
+            (whole.key_size, whole.value_size) = (or_four(self.key_size), or_four(self.value_size));
+        }
+        whole.inner = self.inner.as_deref().map(|inner| Box::new(inner.completed(cpus)));
+        whole
+    }
 }
 
 impl BpfImage {

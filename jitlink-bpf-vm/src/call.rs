@@ -142,6 +142,11 @@ impl<'m, 'r> Call<'m, 'r> {
         self.machine.refresh_context();
     }
 
+    /// Lets the program access the end of the stack, as it may only do when functions of the host put something there.
+    pub(crate) fn open_stack(&mut self) {
+        self.machine.open_stack();
+    }
+
     /// Calls a function of the program. It gets a stack frame of its own, and what is in `r0` to `r9` stays for the caller.
     pub fn call(&mut self, function: u64, arguments: [u64; 5]) -> Result<u64, Fault> {
         self.machine.callback(function, arguments)

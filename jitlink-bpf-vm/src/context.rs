@@ -39,6 +39,9 @@ pub trait Context: Any + Send {
         [if self.memory().is_some() { address::CONTEXT } else { 0 }, 0, 0, 0, 0]
     }
 
+    /// A run with the context has ended, however it did: what the program was given to hold and has not given back is taken back.
+    fn run_ended(&mut self) {}
+
     /// Bytes of the packet for instructions that load from it (RFC 9669, section 5.5), copied to `bytes`; whether they were
     /// there. An offset below zero counts from the network header (from -0x100000) or from the link header (from -0x200000),
     /// which a context says that has them.

@@ -232,7 +232,7 @@ impl Machine<'_> {
             macro_rules! place {
                 ($base:expr, $size:expr, $access:expr, $later:expr) => {{
                     let address = $base.wrapping_add(inst.off as i64 as u64);
-                    let site = &self.sites[usize::from(inst.site & 127)];
+                    let site = &self.scratch.sites[usize::from(inst.site & 127)];
                     let offset = address.wrapping_sub(site.start);
                     if offset < site.limit {
                         site.host.wrapping_add(offset as usize)

@@ -15,11 +15,13 @@ pub mod functions;
 pub mod helpers;
 mod interpret;
 mod load;
+mod load_maps;
 mod machine;
 pub mod maps;
 #[allow(unsafe_code, reason = "makes zeroed memory that threads share")]
 pub mod memory;
 mod rare;
+mod scratch;
 mod space;
 pub mod testing;
 pub mod vm;

@@ -5,7 +5,7 @@ use crate::code::{Slot, Unit};
 use crate::context::Context;
 use crate::fault::{Access, Fault, FaultKind, Place};
 use crate::maps::Map;
-use crate::memory::Memory;
+use crate::scratch::{Scratch, Site};
 use crate::space::{Area, Snapshot, What};
 use crate::vm::{RunOptions, Shared};
 use std::any::{Any, TypeId};
@@ -20,21 +20,6 @@ pub(crate) const ALL_FRAMES: usize = 16;
 pub(crate) const MAX_TAIL_CALLS: u32 = 33;
 /// How often `may_goto` instructions of a function go on before they jump (the kernel's `BPF_MAX_LOOPS`).
 pub(crate) const MAX_LOOPS: u64 = 8 << 20;
-
-/// Of an instruction's memory accesses: where the last one was. See [`Machine::sites`].
-#[derive(Clone, Copy)]
-pub(crate) struct Site {
-    /// The first address of the area.
-    pub(crate) start: u64,
-    /// At how many places from there on an access of the site's kind and size is right.
-    pub(crate) limit: u64,
-    /// Where the area's first byte is on the host.
-    pub(crate) host: *mut u8,
-}
-
-impl Site {
-    const NONE: Site = Site { start: 0, limit: 0, host: std::ptr::null_mut() };
-}
 
 /// The registers.
 #[derive(Default)]
@@ -55,10 +40,7 @@ pub(crate) struct Machine<'r> {
     pub(crate) budget: i64,
     /// How often `may_goto` instructions of the function may still go on.
     pub(crate) loops: u64,
-    /// Areas by site. **Invariant:** each is [`Site::NONE`], or an area of `packet`, `context_area`, `stack` or a snapshot that is
-    /// held, and allows what instructions of the site do. So an access inside of `limit` is to memory that lives.
-    pub(crate) sites: [Site; 128],
-    pub(crate) frames: Vec<Frame>,
+    pub(crate) scratch: Box<Scratch>,
     /// The program that a helper wants to go on with.
     pub(crate) next: Option<u64>,
     pub(crate) shared: &'r Shared,
@@ -67,7 +49,6 @@ pub(crate) struct Machine<'r> {
     snapshot: Arc<Snapshot>,
     /// Snapshots that were replaced while the program ran.
     kept: Vec<Arc<Snapshot>>,
-    stack: Area,
     packet: Option<Area>,
     context_area: Option<Area>,
     context_is_plain: bool,
@@ -84,21 +65,18 @@ impl<'r> Machine<'r> {
         context: &'r mut dyn Context,
         options: &RunOptions,
     ) -> Result<Machine<'r>, Fault> {
-        let stack = Memory::zeroed(ALL_FRAMES * FRAME_SIZE as usize);
-        let stack = stack.map_err(|error| FaultKind::Unsupported(error.to_string()))?;
+        let scratch = Scratch::take().map_err(|error| FaultKind::Unsupported(error.to_string()))?;
         let mut machine = Machine {
             registers: Registers::default(),
             budget: i64::try_from(options.budget).unwrap_or(i64::MAX),
             loops: MAX_LOOPS,
-            sites: [Site::NONE; 128],
-            frames: Vec::new(),
+            scratch,
             next: None,
             shared,
             context,
             cpu: options.cpu,
             snapshot: shared.space.snapshot(),
             kept: Vec::new(),
-            stack: Area::whole(STACK, Arc::new(stack), What::Stack),
             packet: None,
             context_area: None,
             context_is_plain: true,
@@ -112,19 +90,31 @@ impl<'r> Machine<'r> {
     }
 
     /// Runs a program, and gives back what it returns.
-    pub(crate) fn run(&mut self, program: u64) -> Result<u64, Fault> {
+    pub(crate) fn run(mut self, program: u64) -> Result<u64, Fault> {
         let arguments = self.context.arguments();
         for (slot, argument) in Slot::ALL[1..].iter().zip(arguments) {
             self.registers[*slot] = argument;
         }
         self.registers[Slot::R10] = STACK + FRAME_SIZE;
-        match self.enter(program) {
+        let result = match self.enter(program) {
             Err(fault) => match fault.kind() {
                 FaultKind::Thrown(cookie) => Ok(*cookie),
                 _ => Err(fault),
             },
             result => result,
-        }
+        };
+        self.end();
+        result
+    }
+
+    /// Takes back what the program left open, however it ended. Where a function of the host panics, what it held for the run is
+    /// dropped all the same.
+    fn end(self) {
+        let Machine { state, context, scratch, .. } = self;
+        // Locks are given back and records that were reserved given up.
+        drop(state);
+        context.run_ended();
+        scratch.keep();
     }
 
     fn enter(&mut self, function: u64) -> Result<u64, Fault> {
@@ -134,21 +124,22 @@ impl<'r> Machine<'r> {
 
     /// Runs a function of the program for a function of the host.
     pub(crate) fn callback(&mut self, function: u64, arguments: [u64; 5]) -> Result<u64, Fault> {
-        let used = self.frames.len() - self.base;
+        let used = self.scratch.frames.len() - self.base;
         let depth = self.depth() + 1;
         if depth >= ALL_FRAMES {
             return Err(FaultKind::Depth(ALL_FRAMES).into());
         }
         debug_assert!(used < MAX_FRAMES);
         let saved = (self.registers.0, self.base, self.loops);
-        self.base = self.frames.len();
+        self.base = self.scratch.frames.len();
         self.registers[Slot::R10] += FRAME_SIZE;
+        self.scratch.reach(depth + 1);
         self.loops = MAX_LOOPS;
         for (slot, argument) in Slot::ALL[1..].iter().zip(arguments) {
             self.registers[*slot] = argument;
         }
         let result = self.enter(function);
-        self.frames.truncate(self.base);
+        self.scratch.frames.truncate(self.base);
         (self.registers.0, self.base, self.loops) = saved;
         result
     }
@@ -160,20 +151,22 @@ impl<'r> Machine<'r> {
 
     /// Whether the frames that are there are those of the main function or callback that runs.
     pub(crate) fn is_outermost(&self) -> bool {
-        self.frames.len() == self.base
+        self.scratch.frames.len() == self.base
     }
 
     /// Makes the frame of a function that the instruction at an index calls.
     pub(crate) fn push(&mut self, unit: &Arc<Unit>, index: usize) -> Result<(), FaultKind> {
-        if self.frames.len() - self.base + 1 >= MAX_FRAMES {
+        if self.scratch.frames.len() - self.base + 1 >= MAX_FRAMES {
             return Err(FaultKind::Depth(MAX_FRAMES));
         }
-        if self.depth() + 1 >= ALL_FRAMES {
+        let depth = self.depth() + 1;
+        if depth >= ALL_FRAMES {
             return Err(FaultKind::Depth(ALL_FRAMES));
         }
         let saved = [6, 7, 8, 9, 10].map(|register| self.registers.0[register]);
-        self.frames.push(Frame { unit: unit.clone(), index, saved, loops: self.loops });
+        self.scratch.frames.push(Frame { unit: unit.clone(), index, saved, loops: self.loops });
         self.registers[Slot::R10] += FRAME_SIZE;
+        self.scratch.reach(depth + 1);
         self.loops = MAX_LOOPS;
         Ok(())
     }
@@ -183,7 +176,7 @@ impl<'r> Machine<'r> {
         if self.is_outermost() {
             return None;
         }
-        let frame = self.frames.pop()?;
+        let frame = self.scratch.frames.pop()?;
         self.registers.0[6..=10].copy_from_slice(&frame.saved);
         self.loops = frame.loops;
         Some((frame.unit, frame.index + 1))
@@ -210,7 +203,7 @@ impl<'r> Machine<'r> {
 
     /// Takes up where context and packet are now.
     pub(crate) fn refresh_context(&mut self) {
-        self.sites = [Site::NONE; 128];
+        self.scratch.forget_sites();
         self.context_is_plain = self.context.is_plain();
         let memory = self.context.memory().cloned();
         self.context_area = memory.map(|memory| Area::whole(address::CONTEXT, memory, What::Context));
@@ -231,7 +224,11 @@ impl<'r> Machine<'r> {
     /// The area that holds all of some bytes, if the program may access them so.
     pub(crate) fn area(&mut self, address: u64, size: u64, access: Access) -> Result<&Area, FaultKind> {
         let fits = |area: &Area| area.contains(address, size) && area.allows(access);
-        if address::region(address) > STACK_REGION && !self.snapshot.area(address).is_some_and(fits) {
+        let region = address::region(address);
+        if region == STACK_REGION && access == Access::Write {
+            self.scratch.written();
+        }
+        if region > STACK_REGION && !self.snapshot.area(address).is_some_and(fits) {
             self.refresh();
         }
         match self.find(address).filter(|area| fits(area)) {
@@ -253,7 +250,7 @@ impl<'r> Machine<'r> {
         match address::region(address) {
             PACKET_REGION => self.packet.as_ref(),
             CONTEXT_REGION => self.context_area.as_ref(),
-            STACK_REGION => Some(&self.stack),
+            STACK_REGION => Some(self.scratch.stack()),
             _ => self.snapshot.area(address),
         }
     }
@@ -267,7 +264,7 @@ impl<'r> Machine<'r> {
         let place = host.wrapping_add((address - area.start) as usize);
         let remembered = Site { start: area.start, limit: area.len - size + 1, host };
         if !matches!(area.what, What::Context) || self.context_is_plain {
-            self.sites[usize::from(site & 127)] = remembered;
+            self.scratch.remember(site, remembered);
         }
         Ok(place)
     }
@@ -279,7 +276,7 @@ impl<'r> Machine<'r> {
             PACKET_REGION if address < PACKET => return "there is no memory near address 0".into(),
             PACKET_REGION => self.packet.as_ref(),
             CONTEXT_REGION => self.context_area.as_ref(),
-            STACK_REGION => Some(&self.stack),
+            STACK_REGION => Some(self.scratch.stack()),
             address::MAP_HANDLE_REGION => return self.describe_handle(address),
             _ => self.snapshot.nearest(address),
         };
@@ -304,6 +301,11 @@ impl<'r> Machine<'r> {
             Some(map) => format!("it stands for map \"{}\", whose values only helpers find", map.name()),
             None => "it stands for no map".into(),
         }
+    }
+
+    /// Lets the program access all of the stack, of which functions of the host use the end.
+    pub(crate) fn open_stack(&mut self) {
+        self.scratch.reach(ALL_FRAMES);
     }
 
     pub(crate) fn map(&mut self, index: usize) -> Option<&Arc<Map>> {
@@ -344,7 +346,7 @@ impl<'r> Machine<'r> {
 
     /// The instruction at an index, and the calls of this main function or callback that led to it.
     pub(crate) fn trace(&self, unit: &Unit, index: usize) -> Vec<Place> {
-        let callers = self.frames[self.base..].iter().rev().map(|frame| self.place(&frame.unit, frame.index));
+        let callers = self.scratch.frames[self.base..].iter().rev().map(|frame| self.place(&frame.unit, frame.index));
         std::iter::once(self.place(unit, index)).chain(callers).collect()
     }
 

@@ -127,6 +127,15 @@ impl Memory {
         bytes
     }
 
+    /// Makes the first bytes zero, up to the word that holds the last one, as nobody else uses them.
+    ///
+    /// # Panics
+    /// Where they are not all inside.
+    pub(crate) fn clear(&mut self, len: usize) {
+        self.check(0, len);
+        self.words[..len.div_ceil(8)].iter_mut().for_each(|word| *word.get_mut() = 0);
+    }
+
     /// Writes less than a word, none of whose other bytes changes.
     fn write_part(&self, at: usize, part: &[u8]) {
         let replace = |old: u64| {

@@ -7,8 +7,9 @@ use crate::error::LoadError;
 use crate::fault::{Fault, Lines};
 use crate::functions::Functions;
 use crate::load::{ImageLines, check_segment, load_code, load_data};
+use crate::load_maps::{declare_elements, load_maps};
 use crate::machine::Machine;
-use crate::maps::{Map, MapHost, MapSpec, running};
+use crate::maps::{Map, MapHost, running};
 use crate::space::Space;
 use hashbrown::HashMap;
 use jitlink_arch_bpf::image::BpfImage;
@@ -131,25 +132,17 @@ impl VmBuilder {
         self
     }
 
-    /// Loads a linked program.
+    /// Loads a linked program: makes its maps, as libbpf would in the kernel, with the programs and maps that it declares as their
+    /// elements, and decodes its code. Maps of the host ([`VmBuilder::map`]) keep their elements, but for programs, which are
+    /// put into the places that the image declares.
     pub fn build(mut self, image: &BpfImage) -> Result<Vm, LoadError> {
         if self.lines.is_none() {
             self.lines = ImageLines::of(image).map(|lines| Arc::new(lines) as Arc<dyn Lines>);
         }
         let (host, speed) = (self.host.clone(), self.speed);
         let (shared, known) = self.into_shared();
-        let mut maps = Vec::with_capacity(image.maps.len());
-        for definition in &image.maps {
-            let map = match known.iter().find(|(name, _)| *name == definition.name) {
-                Some((_, map)) => map.clone(),
-                None => {
-                    let map = Map::new(MapSpec::from(definition), &host);
-                    map.map_err(|error| LoadError::Map { name: definition.name.clone(), reason: error.to_string() })?
-                }
-            };
-            shared.space.attach(&map);
-            maps.push(map);
-        }
+        let maps = load_maps(image, &known, &host)?;
+        maps.iter().for_each(|map| _ = shared.space.attach(map));
         let (mut areas, mut units) = (Vec::new(), Vec::new());
         for segment in &image.segments {
             check_segment(segment)?;
@@ -160,6 +153,7 @@ impl VmBuilder {
         }
         let refuse = |address| LoadError::Segment { address, size: 0, reason: "another is there" };
         shared.space.add(areas, units).map_err(refuse)?;
+        declare_elements(image, &maps, &known)?;
         let programs = image.programs().map(|function| Program {
             name: function.name.clone(),
             section: function.section.clone(),

@@ -8,7 +8,7 @@ use jitlink_arch_bpf::image::BpfImage;
 use jitlink_arch_bpf::link::{BpfOptions, Capture};
 use jitlink_arch_bpf::{Bpf, ELF_BPF, ELF_UNNAMED};
 use jitlink_bpf_vm::contexts::{Action, Packet, PacketContext};
-use jitlink_bpf_vm::helpers::{Clock, Host, declare_elements, standard};
+use jitlink_bpf_vm::helpers::{Clock, Host, standard};
 use jitlink_bpf_vm::vm::{Vm, VmBuilder};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::input::Input;
@@ -78,7 +78,6 @@ fn compiled_programs_work_on_packets() {
         let mut host = Host::new().on_print(move |line| sink.lock().unwrap().push_str(line));
         host.clock = Clock::frozen(77);
         let vm = VmBuilder::new().functions(standard(Arc::new(host))).build(&image).unwrap();
-        declare_elements(&vm, &image).unwrap();
         check_xdp(&vm);
         assert_eq!(*text.lock().unwrap(), "protocol 17 of 10.0.0.1\n".repeat(3), "{cpu}");
         check_tc(&vm);

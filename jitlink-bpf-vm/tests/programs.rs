@@ -104,6 +104,49 @@ fn a_program_with_maps_and_variables_runs_from_its_image() {
     }
 }
 
+/// A switch of many cases, which clang turns into a table of jumps, before and behind other functions.
+fn switch(name: &str, factor: u64) -> String {
+    // Some do more than give a number, so that a table of numbers does not do.
+    let more = |case: u64| if case.is_multiple_of(3) { format!("bytes[0] += {case}; ") } else { String::new() };
+    let case = |case| format!("\tcase {case}: {}return {};\n", more(case), answer(case, factor));
+    let cases: String = (0..24).map(case).collect();
+    format!(
+        "#define SEC(name) __attribute__((section(name), used))\n\
+         SEC(\"raw\") long {name}_first(unsigned char *bytes) {{ return bytes[0] + 1; }}\n\
+         SEC(\"raw\") long {name}(unsigned char *bytes) {{\nswitch (bytes[0]) {{\n{cases}\t}}\n\treturn 1;\n}}\n\
+         static __attribute__((noinline)) long inner(unsigned char *bytes) {{\nswitch (bytes[1]) {{\n{cases}\t}}\n\
+         \treturn 2;\n}}\n\
+         SEC(\"raw\") long {name}_calls(unsigned char *bytes) {{ return inner(bytes); }}\n"
+    )
+}
+
+fn answer(case: u64, factor: u64) -> u64 {
+    (case * factor + 13) % 1000
+}
+
+#[test]
+fn switches_that_became_tables_of_jumps_go_where_they_should() {
+    for target in ["bpfel", "bpfeb"] {
+        let sources = [("one", 7919), ("two", 6007)].map(|(name, factor)| (name, factor, switch(name, factor)));
+        let objects = sources.iter().map(|(name, _, source)| compile(&format!("{name}.c"), target, source));
+        let Some(objects) = objects.collect::<Option<Vec<Input>>>() else { return };
+        let image = link_image(&registry(), &objects, &LinkOptions::default(), &BpfOptions::default()).unwrap();
+        assert!(image.data.iter().any(|block| block.section == ".jumptables"), "clang made no tables");
+        let vm = VmBuilder::new().build(&image).unwrap();
+        for (name, factor, _) in &sources {
+            for case in 0..=255u8 {
+                let run = |name: &str, bytes: &[u8]| {
+                    vm.run(vm.program(name).unwrap(), &mut RawMemory::new(bytes).unwrap()).unwrap()
+                };
+                let expected = |default| if case < 24 { answer(case.into(), *factor) } else { default };
+                assert_eq!(run(name, &[case]), expected(1), "{name} {case}");
+                assert_eq!(run(&format!("{name}_calls"), &[0, case]), expected(2), "{name} {case}");
+                assert_eq!(run(&format!("{name}_first"), &[case]), u64::from(case) + 1);
+            }
+        }
+    }
+}
+
 const MAIN: &str = r#"
 extern int base;
 int twice(int);

@@ -47,7 +47,10 @@ pub enum BtfError {
         length: u32,
     },
     /// The strings are empty, or do not start and end with a zero byte.
-    #[error("BTF strings ({length:#x} bytes) do not start and end with a zero byte")]
+    #[error(
+        "BTF strings ({length:#x} bytes) do not start and end with a zero byte; those of split BTF (of a kernel module) need not, \
+         but it needs its base"
+    )]
     Strings {
         /// Their length.
         length: usize,

@@ -34,6 +34,7 @@
 //! | [`merge`] | one BTF of several |
 //! | [`value`] | bytes as the fields of a type |
 //! | `retain` | only what is needed |
+//! | `special` | locks and timers in values of maps |
 //! | `loadable` | what the kernel accepts |
 //! | [`ext`] | what `.BTF.ext` says about instructions |
 
@@ -51,6 +52,7 @@ mod print;
 mod read;
 mod retain;
 mod scalars;
+mod special;
 mod strings;
 pub mod value;
 mod view;
@@ -62,6 +64,7 @@ pub use kind::{Kind, Linkage};
 pub use parts::{Enumerator, Member, Param};
 pub use retain::TypeMap;
 pub use scalars::{Array, Int, SectionVar};
+pub use special::ValueFields;
 pub use view::Type;
 
 use std::fmt;

@@ -12,16 +12,24 @@ const RESERVED_INFO: u32 = 0x60ff_0000;
 
 impl Btf {
     /// Reads and checks the bytes of a `.BTF` section, or of a file such as `/sys/kernel/btf/vmlinux`.
+    ///
+    /// Split BTF, as of kernel modules, is refused: it goes on where another ends. [`Btf::read_split`] reads it.
     pub fn read(bytes: &[u8]) -> Result<Btf, BtfError> {
-        let endian = endian_of(bytes)?;
-        let (types, strings) = sections(bytes, endian)?;
-        let mut words = Vec::with_capacity(types.len() / 4 + 3);
-        words.extend_from_slice(&super::VOID_WORDS);
-        match endian {
-            Endian::Little => words.extend(types.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word))),
-            Endian::Big => words.extend(types.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word))),
+        let (types, strings) = parts(bytes)?;
+        if strings.first() != Some(&0) {
+            return Err(BtfError::Strings { length: strings.len() });
         }
-        Btf::from_parts(words, strings.to_vec())
+        Btf::from_parts([&super::VOID_WORDS[..], &types].concat(), strings.to_vec())
+    }
+
+    /// Reads BTF that goes on where a base ends, such as `/sys/kernel/btf/MODULE` on `/sys/kernel/btf/vmlinux`: its first type has the
+    /// number after the base's last one, and its strings follow the base's. What comes out holds the types of both.
+    pub fn read_split(bytes: &[u8], base: &Btf) -> Result<Btf, BtfError> {
+        let (types, strings) = parts(bytes)?;
+        // A base that was made of nothing has no words and strings at all.
+        let before = if base.words.is_empty() { &super::VOID_WORDS[..] } else { &base.words };
+        let base_strings: &[u8] = if base.strings.is_empty() { &[0] } else { &base.strings };
+        Btf::from_parts([before, &types].concat(), [base_strings, strings].concat())
     }
 
     /// The byte order of BTF, which is that of its object.
@@ -55,6 +63,18 @@ fn endian_of(bytes: &[u8]) -> Result<Endian, BtfError> {
     }
 }
 
+/// The words of the types, and the strings.
+fn parts(bytes: &[u8]) -> Result<(Vec<u32>, &[u8]), BtfError> {
+    let endian = endian_of(bytes)?;
+    let (types, strings) = sections(bytes, endian)?;
+    let chunks = types.as_chunks().0.iter();
+    let words = match endian {
+        Endian::Little => chunks.map(|word| u32::from_le_bytes(*word)).collect(),
+        Endian::Big => chunks.map(|word| u32::from_be_bytes(*word)).collect(),
+    };
+    Ok((words, strings))
+}
+
 /// The bytes of types and of strings.
 fn sections(bytes: &[u8], endian: Endian) -> Result<(&[u8], &[u8]), BtfError> {
     let truncated = |needed| BtfError::TruncatedHeader { length: bytes.len(), needed };
@@ -78,7 +98,8 @@ fn sections(bytes: &[u8], endian: Endian) -> Result<(&[u8], &[u8]), BtfError> {
     if word(2) % 4 != 0 || word(3) % 4 != 0 {
         return Err(BtfError::Misaligned { offset: word(2), length: word(3) });
     }
-    if strings.first() != Some(&0) || strings.last() != Some(&0) {
+    // That the first string is the empty one holds for a base only.
+    if strings.last().is_some_and(|last| *last != 0) {
         return Err(BtfError::Strings { length: strings.len() });
     }
     Ok((types, strings))

@@ -10,6 +10,7 @@
 
 mod flow;
 mod gnu;
+pub(crate) mod tables;
 
 use crate::insn::{self, Insn, WORD};
 use crate::relocs::{CALL_RAW, LOCAL_CALL, WIDE_LOAD};
@@ -35,7 +36,10 @@ pub(crate) fn complete(header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>
     gnu::correct_addends(object, &code)?;
     gnu::renumber_data(object);
     share_texts(object);
-    let split = plan(object, &code)?;
+    let tables = tables::read(object, &code)?;
+    let mut split = plan(object, &code)?;
+    split.cuts.extend(tables.cuts);
+    split.references.extend(tables.references);
     object.split(split)
 }
 

@@ -170,12 +170,6 @@ pub(super) fn is_per_cpu(kind: u32) -> bool {
     matches!(kind, 5 | 6 | 10 | 21)
 }
 
-/// Whether maps of a type hold objects by descriptor (`IS_FD_MAP` in the kernel).
-pub(super) fn is_fd_array(kind: u32) -> bool {
-    // BPF_MAP_TYPE_PROG_ARRAY, PERF_EVENT_ARRAY, CGROUP_ARRAY, ARRAY_OF_MAPS; keys of HASH_OF_MAPS are the program's.
-    matches!(kind, 3 | 4 | 8 | 12)
-}
-
 /// How many CPUs the kernel may ever have, which is how many values per-CPU maps have.
 pub(super) fn possible_cpus() -> io::Result<usize> {
     static COUNT: OnceLock<usize> = OnceLock::new();

@@ -4,7 +4,7 @@
 //! they need 64 bits, and types as pointers to them. What libbpf accepts (`parse_btf_map_def`) is accepted here. The value of
 //! the variable counts for `values` only: pointers to inner maps or programs, which relocations fill.
 
-use crate::btf::{Btf, Kind, Member, Type, TypeId};
+use crate::btf::{Btf, Kind, Member, Type, TypeId, ValueFields};
 use crate::image::MapDefinition;
 
 /// A definition, and where in its variable the initial values are.
@@ -47,7 +47,7 @@ fn parse(btf: &Btf, name: &str, ty: TypeId, outer: bool) -> Result<Defined, Stri
             "value" => {
                 let (ty, size) = pointee(btf, &member).map_err(wrong)?;
                 agree(&mut map.value_size, size).map_err(wrong)?;
-                map.types.1 = ty.0;
+                (map.types.1, map.fields) = (ty.0, ValueFields::of(btf, ty));
             }
             "pinning" if outer => {
                 map.pin_by_name = match number()? {

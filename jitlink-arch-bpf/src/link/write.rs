@@ -9,14 +9,15 @@ use super::merged::{self, ObjectPlaces};
 use super::types::Types;
 use crate::btf::ext::BtfExt;
 use crate::btf::merge::Merged;
-use crate::complete::is_code;
+use crate::complete::{is_code, tables};
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
-use jitlink_core::graph::{BlockId, Content, LinkGraph, SymbolId, Value};
+use jitlink_core::graph::{BlockId, Content, LinkGraph, Residence, SectionId, SymbolId, Value};
 
 /// Unites types and texts in the graph.
 pub(crate) fn unite(graph: &mut LinkGraph<'_>) -> Result<(), String> {
     texts(graph)?;
+    unload_tables(graph);
     let comments = named(graph, b".comment");
     comments.into_iter().for_each(|block| graph.discard(block));
     let types = Types::read(graph)?;
@@ -92,6 +93,13 @@ fn texts(graph: &mut LinkGraph<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// In a file, tables of jumps take up no memory: they hold offsets, of which a loader makes maps.
+fn unload_tables(graph: &mut LinkGraph<'_>) {
+    let sections = graph.sections().filter(|(_, section)| section.name == tables::SECTION);
+    let sections: Vec<SectionId> = sections.map(|(id, _)| id).collect();
+    sections.into_iter().for_each(|id| graph.section_mut(id).residence = Residence::Unloaded);
 }
 
 /// The live blocks of the sections of a name.

@@ -279,3 +279,38 @@ fn objects_of_gcc_are_read_and_written() {
     let [relo] = ext.section("xdp").unwrap().relos[..] else { panic!("{ext:?}") };
     assert_eq!((relo.ty, btf.name(relo.access)), (outer.id(), "0:3"));
 }
+
+#[test]
+fn split_types_go_on_where_their_base_ends() {
+    for endian in [Endian::Little, Endian::Big] {
+        let mut builder = BtfBuilder::new();
+        let int = builder.int("int", Int { size: 4, bits: 32, offset: 0, encoding: 1 }).unwrap();
+        let base = builder.finish().unwrap();
+        let bytes = base.to_bytes(endian);
+        let strings = u32::from_le_bytes(base.to_bytes(Endian::Little)[20..24].try_into().unwrap());
+        // struct own { int int; }, whose number is 2; its pointer, 3. The member's name is the base's.
+        let words = [strings, info(Kind::Struct, 1), 4, 1, int.0, 0, 0, info(Kind::Ptr, 0), 2];
+        let number = |word: u32| if endian == Endian::Little { word.to_le_bytes() } else { word.to_be_bytes() };
+        let mut split = bytes[..4].to_vec();
+        split.extend([24, 0, 36, 36, 4].into_iter().chain(words).flat_map(number));
+        split.extend(b"own\0");
+        let whole = Btf::read_split(&split, &base).unwrap();
+        let own = whole.find_by_name_kind("own", Kind::Struct).unwrap();
+        assert_eq!((whole.len(), own.id(), own.member(0).unwrap().name), (3, TypeId(2), "int"));
+        assert_eq!(whole.ty(TypeId(3)).unwrap().target(), Some(own.id()));
+        // Alone it is refused, and every mutation of it ends in an error or in types.
+        assert_eq!(Btf::read(&split).unwrap_err(), BtfError::Strings { length: 4 });
+        assert!(Btf::read_split(&split, &Btf::default()).is_err());
+        for at in 0..split.len() {
+            for bit in 0..8 {
+                let mut changed = split.clone();
+                changed[at] ^= 1 << bit;
+                _ = Btf::read_split(&changed, &base);
+            }
+            assert!(Btf::read_split(&split[..at], &base).is_err(), "{at}");
+        }
+        // A module without types of its own has nothing at all.
+        let empty: Vec<u8> = bytes[..4].iter().copied().chain([24, 0, 0, 0, 0].into_iter().flat_map(number)).collect();
+        assert_eq!(Btf::read_split(&empty, &base).unwrap().len(), 1);
+    }
+}

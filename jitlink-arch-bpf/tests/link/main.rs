@@ -6,3 +6,4 @@ mod kit;
 mod objects;
 mod one_object;
 mod refused;
+mod tables;

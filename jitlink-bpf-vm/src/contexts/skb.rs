@@ -306,6 +306,15 @@ impl Context for PacketContext {
         }
     }
 
+    fn run_ended(&mut self) {
+        let own = socket_index(self.field("sk"));
+        for (index, socket) in self.sockets.iter_mut().enumerate() {
+            if Some(index) != own {
+                *socket = None;
+            }
+        }
+    }
+
     fn packet(&self) -> Option<context::Packet> {
         let Buffer { memory, meta, data, end } = self.buffer.clone();
         // The others may only read packets in place.

@@ -25,7 +25,10 @@ use std::sync::{Arc, Mutex};
 
 /// Links BPF objects into a virtual machine. Clones are the same machine.
 ///
-/// Programs find kernel functions by their names ([`Functions`](crate::functions::Functions)), and maps that the host adds ([`VmExecutor::add_map`]).
+/// Programs find kernel functions by their names ([`Functions`](crate::functions::Functions)), and maps that the host adds
+/// ([`VmExecutor::add_map`]). An executor is told bytes and addresses, not what they mean: a map that an object declares itself
+/// (section `.maps`) is no map here, and a helper that is given one ends the program. Such objects are linked into an image, of
+/// which [`VmBuilder::build`] makes a machine with their maps, elements and all.
 #[derive(Clone)]
 pub struct VmExecutor(Arc<Inner>);
 

@@ -227,12 +227,11 @@ fn ringbuf_reserve_dynptr(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Faul
         0 => 0,
         _ => EINVAL,
     };
-    let place = map.ring().filter(|_| error == 0).and_then(|ring| ring.reserve(len.into()));
-    let Some(place) = place else {
+    let record = if error == 0 { events::reserve(call, &map, len.into()) } else { None };
+    let Some(record) = record else {
         set(call, NAME, to, None)?;
         return Ok(if error == 0 { EINVAL } else { error });
     };
-    let record = call.value_address(&map, place);
     let dynptr = Dynptr { kind: Kind::Record, place: record, len, read_only: false, record };
     set(call, NAME, to, Some(dynptr))?;
     Ok(0)

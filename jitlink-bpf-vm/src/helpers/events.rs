@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::contexts::PacketContext;
 use crate::fault::Fault;
 use crate::maps::{Map, MapKind};
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 pub(super) static HELPERS: Table = &[
@@ -21,6 +22,29 @@ pub(super) static HELPERS: Table = &[
     ("ringbuf_query", ringbuf_query),
     ("user_ringbuf_drain", user_ringbuf_drain),
 ];
+
+/// The records that a run has reserved and not handed over yet. What is left of them when it ends, however it does, is given up, so
+/// that the host does not wait for it.
+#[derive(Default)]
+struct Reserved(HashMap<(u32, usize), Arc<Map>>);
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        for ((_, place), map) in self.0.drain() {
+            if let Some(ring) = map.ring() {
+                // Nobody else can have ended it: records are ended by the run that reserved them.
+                _ = ring.discard(place, 0);
+            }
+        }
+    }
+}
+
+/// Reserves a record in a ring buffer for the run: its address, if there is room.
+pub(super) fn reserve(call: &mut Call<'_, '_>, map: &Arc<Map>, len: u64) -> Option<u64> {
+    let place = map.ring()?.reserve(len)?;
+    call.state::<Reserved>().0.insert((map.id(), place), map.clone());
+    Some(call.value_address(map, place))
+}
 
 /// The map of an argument, if it is of a kind.
 fn map_of(call: &mut Call<'_, '_>, argument: usize, name: &str, kind: MapKind) -> Result<Arc<Map>, Fault> {
@@ -65,17 +89,19 @@ fn ringbuf_output(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
 fn ringbuf_reserve(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     let map = map_of(call, 0, "bpf_ringbuf_reserve", MapKind::Ringbuf)?;
     let [_, len, flags, ..] = call.arguments();
-    let place = map.ring().filter(|_| flags == 0).and_then(|ring| ring.reserve(len));
-    Ok(place.map_or(0, |place| call.value_address(&map, place)))
+    Ok(if flags == 0 { reserve(call, &map, len).unwrap_or(0) } else { 0 })
 }
 
-/// Hands a record to the host, or gives it up; whether something was reserved there.
+/// Hands a record to the host, or gives it up; whether the run has reserved one there.
 pub(super) fn end(call: &mut Call<'_, '_>, record: u64, flags: u64, discard: bool) -> bool {
     let index = region(record).checked_sub(VALUE_REGION);
     let handle = index.map(crate::address::map_handle);
     let Some(map) = handle.and_then(|handle| call.map(handle).ok().cloned()) else { return false };
-    let Some(ring) = map.ring() else { return false };
     let place = offset(record) as usize;
+    if call.state::<Reserved>().0.remove(&(map.id(), place)).is_none() {
+        return false;
+    }
+    let Some(ring) = map.ring() else { return false };
     if discard { ring.discard(place, flags).is_ok() } else { ring.submit(place, flags).is_ok() }
 }
 
@@ -111,14 +137,11 @@ fn user_ringbuf_drain(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
         return Ok(EINVAL);
     }
     let Some(ring) = map.ring() else { return Ok(EINVAL) };
-    let draining = call.state::<Draining>();
-    if std::mem::replace(&mut draining.0, true) {
-        return Ok(EBUSY);
-    }
+    let Some(draining) = ring.drain() else { return Ok(EBUSY) };
     let mut count = 0;
     let mut ended = Ok(0);
     while count < MOST && matches!(ended, Ok(0)) {
-        let Some((place, len)) = ring.front() else { break };
+        let Some((place, len)) = draining.front() else { break };
         if len > dynptr::MAX_SIZE {
             ended = Ok(E2BIG);
             break;
@@ -130,17 +153,12 @@ fn user_ringbuf_drain(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
             dynptr::forget(call, scratch);
             result
         });
-        ring.release();
+        draining.release();
         count += 1;
     }
-    call.state::<Draining>().0 = false;
     match ended {
         Ok(error) if error == E2BIG && count == 0 => Ok(E2BIG),
         Err(fault) => Err(fault),
         Ok(_) => Ok(count),
     }
 }
-
-/// A ring buffer of the host is being drained.
-#[derive(Default)]
-struct Draining(bool);

@@ -52,6 +52,7 @@ pub(super) fn with_scratch<T>(
 ) -> Result<T, Fault> {
     assert!(len <= FRAME_SIZE as usize, "{len} bytes of a frame of {FRAME_SIZE}");
     let address = STACK + (ALL_FRAMES as u64 - 1) * FRAME_SIZE;
+    call.open_stack();
     let before = call.read_vec(address, len as u64)?;
     let result = work(call, address)?;
     call.write(address, &before)?;

@@ -2,7 +2,9 @@
 //!
 //! A program holds one lock at a time. One that it still holds when it ends is given back then.
 
+use super::maps::no_field;
 use super::{Host, Table};
+use crate::address::{DATA_REGIONS, VALUE_REGION, map_handle, offset, region};
 use crate::call::{Call, Slice};
 use crate::fault::{Access, Fault};
 use crate::maps::spin;
@@ -52,11 +54,22 @@ fn spin_unlock(call: &mut Call<'_, '_>, _: &Host) -> Result<u64, Fault> {
     Ok(0)
 }
 
+/// The lock at an address: in a value of a map, or one of the program's variables.
 fn place(call: &mut Call<'_, '_>, name: &str, address: u64) -> Result<Slice, Fault> {
-    if !address.is_multiple_of(4) || crate::address::region(address) < crate::address::VALUE_REGION {
-        return Err(call.fault(name, format!("{address:#x} is no lock in a value of a map")));
-    }
-    call.memory(address, 4, Access::Write)
+    let (region, lock) = (region(address), call.memory(address, 4, Access::Write)?);
+    let reason = match region.checked_sub(VALUE_REGION) {
+        _ if !address.is_multiple_of(4) => "it is not aligned to four bytes".into(),
+        None if DATA_REGIONS.contains(&region) => return Ok(lock),
+        None => "locks are in values of maps and in variables".into(),
+        Some(index) => {
+            let map = call.map(map_handle(index))?;
+            if map.is_lock(offset(address) as usize) {
+                return Ok(lock);
+            }
+            no_field(map, map.spec().lock_offset)
+        }
+    };
+    Err(call.fault(name, format!("{address:#x} is no lock: {reason}")))
 }
 
 /// Exchanges a pointer in a value, and gives the old one.

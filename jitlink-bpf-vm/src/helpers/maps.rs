@@ -31,6 +31,14 @@ pub(super) fn map(call: &mut Call<'_, '_>, argument: usize) -> Result<Arc<Map>, 
     call.map(handle).cloned()
 }
 
+/// Why there is no lock or timer at some place in the values of a map, of which it is at an offset if there is one.
+pub(super) fn no_field(map: &Map, offset: Option<u32>) -> String {
+    match offset {
+        Some(offset) => format!("that of a value of map \"{}\" is at byte {offset}", map.name()),
+        None => format!("the values of map \"{}\" ({}) have none", map.name(), map.kind().name()),
+    }
+}
+
 /// The map and the key that it wants.
 fn map_and_key(call: &mut Call<'_, '_>) -> Result<(Arc<Map>, Vec<u8>), Fault> {
     let map = map(call, 0)?;

@@ -50,7 +50,7 @@ use crate::functions::Functions;
 pub use clock::Clock;
 pub use host::{Host, Task};
 pub use queries::{FibLookup, SocketQuery};
-pub use tails::{declare_elements, program_number};
+pub use tails::program_number;
 
 /// What a helper is.
 type Helper = fn(&mut Call<'_, '_>, &Host) -> Result<u64, Fault>;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::errno::{EBUSY, EINVAL};
-use super::maps::map;
+use super::maps::{map, no_field};
 use super::{Host, Table};
 use crate::address::{CONTEXT, VALUE_REGION, map_handle, offset, region};
 use crate::call::Call;
@@ -109,6 +109,10 @@ fn timer_init(call: &mut Call<'_, '_>, host: &Host) -> Result<u64, Fault> {
     }
     if place.handle != handle {
         return Err(call.fault(NAME, format!("{address:#x} is in no value of map \"{}\"", map.name())));
+    }
+    if !map.is_timer(place.offset) {
+        let reason = no_field(&map, map.spec().timer_offset);
+        return Err(call.fault(NAME, format!("{address:#x} is no timer: {reason}")));
     }
     let Some((key, value)) = element_of(&map, place.offset, call.cpu()) else { return Ok(EINVAL) };
     let (value, endian) = (call.value_address(&map, value), call.endian());

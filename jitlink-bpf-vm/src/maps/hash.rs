@@ -269,6 +269,11 @@ impl Family for Hash {
                 (Some(error), _) => Err(error),
                 (None, Some(old)) => self.replace(old, probe, value, (flags, by)),
                 (None, None) if reserved => return self.insert(probe, value, by),
+                // Nobody has to go, so the bucket stays locked: who finds the map full never does so because of a rival for one key.
+                (None, None) if self.lru.is_none() => {
+                    self.reserve()?;
+                    return self.insert(probe, value, by);
+                }
                 (None, None) => {
                     drop(lock);
                     self.reserve()?;

@@ -1,11 +1,12 @@
 //! The types of maps that there are, under the kernel's numbers.
 
 use super::errno::{Errno, MapResult};
+use jitlink_arch_bpf::catalog::maps::{self, MapType};
 
 /// A type of map. The numbers are those of the kernel's `enum bpf_map_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
-#[expect(missing_docs, reason = "the names are the kernel's, and NAMES tells them")]
+#[expect(missing_docs, reason = "the names are the kernel's, and the catalog describes them")]
 pub enum MapKind {
     Hash = 1,
     Array = 2,
@@ -34,56 +35,45 @@ pub enum MapKind {
     Arena = 33,
 }
 
-/// All that the kernel has, in the order of their numbers, with what there is of them here.
-#[rustfmt::skip]
-const KINDS: [(&str, Option<MapKind>); 35] = [
-    ("unspec", None),
-    ("hash", Some(MapKind::Hash)),
-    ("array", Some(MapKind::Array)),
-    ("prog_array", Some(MapKind::ProgArray)),
-    ("perf_event_array", Some(MapKind::PerfEventArray)),
-    ("percpu_hash", Some(MapKind::PercpuHash)),
-    ("percpu_array", Some(MapKind::PercpuArray)),
-    ("stack_trace", None),
-    ("cgroup_array", None),
-    ("lru_hash", Some(MapKind::LruHash)),
-    ("lru_percpu_hash", Some(MapKind::LruPercpuHash)),
-    ("lpm_trie", Some(MapKind::LpmTrie)),
-    ("array_of_maps", Some(MapKind::ArrayOfMaps)),
-    ("hash_of_maps", Some(MapKind::HashOfMaps)),
-    ("devmap", Some(MapKind::Devmap)),
-    ("sockmap", None),
-    ("cpumap", Some(MapKind::Cpumap)),
-    ("xskmap", Some(MapKind::Xskmap)),
-    ("sockhash", None),
-    ("cgroup_storage", None),
-    ("reuseport_sockarray", None),
-    ("percpu_cgroup_storage", None),
-    ("queue", Some(MapKind::Queue)),
-    ("stack", Some(MapKind::Stack)),
-    ("sk_storage", Some(MapKind::SkStorage)),
-    ("devmap_hash", Some(MapKind::DevmapHash)),
-    ("struct_ops", None),
-    ("ringbuf", Some(MapKind::Ringbuf)),
-    ("inode_storage", Some(MapKind::InodeStorage)),
-    ("task_storage", Some(MapKind::TaskStorage)),
-    ("bloom_filter", Some(MapKind::BloomFilter)),
-    ("user_ringbuf", Some(MapKind::UserRingbuf)),
-    ("cgrp_storage", Some(MapKind::CgrpStorage)),
-    ("arena", Some(MapKind::Arena)),
-    ("insn_array", None),
+/// All of them. What the kernel calls them, and which types it has beside them, is in the catalog.
+const KINDS: [MapKind; 25] = [
+    MapKind::Hash,
+    MapKind::Array,
+    MapKind::ProgArray,
+    MapKind::PerfEventArray,
+    MapKind::PercpuHash,
+    MapKind::PercpuArray,
+    MapKind::LruHash,
+    MapKind::LruPercpuHash,
+    MapKind::LpmTrie,
+    MapKind::ArrayOfMaps,
+    MapKind::HashOfMaps,
+    MapKind::Devmap,
+    MapKind::Cpumap,
+    MapKind::Xskmap,
+    MapKind::Queue,
+    MapKind::Stack,
+    MapKind::SkStorage,
+    MapKind::DevmapHash,
+    MapKind::Ringbuf,
+    MapKind::InodeStorage,
+    MapKind::TaskStorage,
+    MapKind::BloomFilter,
+    MapKind::UserRingbuf,
+    MapKind::CgrpStorage,
+    MapKind::Arena,
 ];
 
 impl MapKind {
-    /// The type with a number of the kernel's; types that there are not here are refused by name.
+    /// The type with a number of the kernel's; types that there are not here are refused, by name where the catalog has them.
     pub fn from_number(number: u32) -> MapResult<MapKind> {
-        match KINDS.get(number as usize) {
-            Some((_, Some(kind))) => Ok(*kind),
-            Some((name, None)) => {
-                Err(Errno::INVAL.because(format!("there are no maps of type {name} ({number}) here")))
-            }
-            None => Err(Errno::INVAL.because(format!("there is no type of map with number {number}"))),
+        if let Some(kind) = KINDS.iter().find(|kind| kind.number() == number) {
+            return Ok(*kind);
         }
+        Err(Errno::INVAL.because(match maps::by_number(number) {
+            Some(known) => format!("there are no maps of type {} ({number}) here", known.name),
+            None => format!("no type of map with number {number} is known"),
+        }))
     }
 
     /// The kernel's number.
@@ -91,9 +81,14 @@ impl MapKind {
         self as u32
     }
 
+    /// What the catalog says of it.
+    pub fn description(self) -> &'static MapType {
+        maps::by_number(self.number()).expect("the catalog has all types that there are here")
+    }
+
     /// The name, as bpftool shows it.
     pub fn name(self) -> &'static str {
-        KINDS[self as usize].0
+        self.description().name
     }
 
     /// Whether there is a value for each CPU.
@@ -105,17 +100,23 @@ impl MapKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maps::MAP_TYPES;
 
     #[test]
-    fn each_kind_stands_at_its_number() {
-        for (number, (name, kind)) in (0..).zip(KINDS) {
-            match kind {
-                Some(kind) => {
-                    assert_eq!((kind.number(), kind.name(), MapKind::from_number(number)), (number, name, Ok(kind)))
-                }
-                None => assert!(MapKind::from_number(number).unwrap_err().reason.contains(name)),
+    fn each_kind_has_the_name_that_the_catalog_gives_to_its_number() {
+        for known in MAP_TYPES {
+            let result = MapKind::from_number(known.number);
+            let plain: String = known.name.chars().filter(|letter| *letter != '_').collect();
+            let kind = KINDS.iter().find(|kind| format!("{kind:?}").to_lowercase() == plain);
+            assert_eq!(result.as_ref().ok(), kind, "{}", known.name);
+            match result {
+                Ok(kind) => assert_eq!((kind.number(), kind.name()), (known.number, known.name)),
+                Err(error) => assert!(error.reason.contains(known.name), "{error}"),
             }
         }
-        assert_eq!(MapKind::from_number(u32::MAX).unwrap_err().errno, Errno::INVAL);
+        let named = MAP_TYPES.iter().filter(|known| MapKind::from_number(known.number).is_ok());
+        assert_eq!(named.count(), KINDS.len());
+        let unknown = MapKind::from_number(u32::MAX).unwrap_err();
+        assert_eq!((unknown.errno, &*unknown.reason), (Errno::INVAL, "no type of map with number 4294967295 is known"));
     }
 }

@@ -207,6 +207,22 @@ impl Map {
         OnCpu::new(self, cpu)
     }
 
+    /// Whether the lock of a value is at an offset in [`Map::values`].
+    pub(crate) fn is_lock(&self, offset: usize) -> bool {
+        self.is_field(self.spec.lock_offset, offset)
+    }
+
+    /// Whether the timer of a value is at an offset in [`Map::values`].
+    pub(crate) fn is_timer(&self, offset: usize) -> bool {
+        self.is_field(self.spec.timer_offset, offset)
+    }
+
+    fn is_field(&self, field: Option<u32>, offset: usize) -> bool {
+        // Types that may have such fields have one value an element.
+        let stride = (self.spec.value_size as usize).next_multiple_of(8).max(1);
+        field.is_some_and(|field| offset % stride == field as usize)
+    }
+
     fn family(&self) -> &dyn Family {
         match &self.store {
             Store::Array(array) => array,

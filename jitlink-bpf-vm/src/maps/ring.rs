@@ -9,6 +9,7 @@
 //! size.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,13 @@ pub struct Ring {
     size: u64,
     state: Mutex<State>,
     woken: Condvar,
+    /// A program drains it.
+    busy: AtomicBool,
 }
+
+/// The right to drain a ring buffer, which one run at a time has.
+#[derive(Debug)]
+pub(crate) struct Draining<'r>(&'r Ring);
 
 #[derive(Debug, Default)]
 struct State {
@@ -84,7 +91,13 @@ impl Ring {
             return Err(Errno::INVAL.because(format!("max_entries is {size} and no power of two of whole pages")));
         }
         let memory = Arc::new(allocate(u128::from(size) * 2, host)?);
-        Ok(Ring { memory, size: u64::from(size), state: Mutex::default(), woken: Condvar::new() })
+        Ok(Ring {
+            memory,
+            size: u64::from(size),
+            state: Mutex::default(),
+            woken: Condvar::new(),
+            busy: AtomicBool::new(false),
+        })
     }
 
     /// Where a program may write a record of `len` bytes: the offset in [`Map::values`]. None if there is no room
@@ -175,6 +188,11 @@ impl Ring {
         retire(&mut self.state());
     }
 
+    /// Begins to drain it for a program; none while another does.
+    pub(crate) fn drain(&self) -> Option<Draining<'_>> {
+        (!self.busy.swap(true, Ordering::Acquire)).then_some(Draining(self))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -229,6 +247,24 @@ impl Ring {
         let at = self.offset_of(record) - HEADER;
         self.memory.write(at, &(record.len | record.marks).to_ne_bytes());
         self.memory.write(at + 4, &((at as u32) / PAGE).to_ne_bytes());
+    }
+}
+
+impl Draining<'_> {
+    /// As [`Ring::front`].
+    pub(crate) fn front(&self) -> Option<(usize, u32)> {
+        self.0.front()
+    }
+
+    /// As [`Ring::release`].
+    pub(crate) fn release(&self) {
+        self.0.release();
+    }
+}
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Release);
     }
 }
 

@@ -108,8 +108,8 @@ impl From<&MapDefinition> for MapSpec {
             extra: definition.extra,
             numa_node: definition.numa_node,
             inner: definition.inner.as_deref().map(|inner| Box::new(inner.into())),
-            lock_offset: None,
-            timer_offset: None,
+            lock_offset: definition.fields.lock,
+            timer_offset: definition.fields.timer,
         }
     }
 }
@@ -124,6 +124,12 @@ impl MapSpec {
     #[must_use]
     pub fn with_flags(self, flags: u32) -> MapSpec {
         MapSpec { flags, ..self }
+    }
+
+    /// The same without locks and timers in values, its inner maps' included.
+    pub(crate) fn without_fields(self) -> MapSpec {
+        let inner = self.inner.map(|inner| Box::new(inner.without_fields()));
+        MapSpec { inner, lock_offset: None, timer_offset: None, ..self }
     }
 
     /// Whether all of the flags are given.

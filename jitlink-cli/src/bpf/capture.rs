@@ -71,10 +71,10 @@ pub(super) fn packets(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
                 reader.consume(offset);
             }
             Err(PcapError::Eof) => return Ok(packets),
-            Err(PcapError::UnexpectedEof) => {
-                return Err(refuse(format!("it ends within packet {}", packets.len())));
-            }
-            Err(PcapError::Incomplete(_)) if exhausted => {
+            Err(error)
+                if matches!(error, PcapError::UnexpectedEof)
+                    || exhausted && matches!(error, PcapError::Incomplete(_)) =>
+            {
                 return Err(refuse(format!("it ends within packet {}", packets.len())));
             }
             Err(PcapError::Incomplete(_)) => {

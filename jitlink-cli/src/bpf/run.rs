@@ -10,7 +10,7 @@ use jitlink::bpf::classic::{self, FilterKind};
 use jitlink::bpf::image::BpfImage;
 use jitlink::bpf::vm::context::{Context, RawMemory};
 use jitlink::bpf::vm::contexts::{Packet, PacketContext};
-use jitlink::bpf::vm::helpers::{Host, declare_elements, standard};
+use jitlink::bpf::vm::helpers::{Host, standard};
 use jitlink::bpf::vm::vm::{Program, Vm, VmBuilder};
 use jitlink::core::Endian;
 use std::path::Path;
@@ -78,7 +78,6 @@ fn machine(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcom
     let printed = Printed::default();
     let refuse = |error| Failure::new("load", error, "");
     let vm = builder(args, &printed).build(image).map_err(refuse)?;
-    declare_elements(&vm, image).map_err(refuse)?;
     let entry = vm.program(&chosen.name).map_err(|error| Failure::new("program", error, ""))?.clone();
     let kind = program::kind(chosen);
     let tally = run_all(&vm, &entry, (kind, image.endian), inputs)?;

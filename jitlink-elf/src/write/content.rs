@@ -98,7 +98,8 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Writes a distance within the section for which files have no relocation: the assembler had resolved it.
+    /// Writes what files have no relocation for, because the assembler had resolved it: a distance within the section, or, in a
+    /// section that takes up no memory, how far the target is from the start of its own.
     fn resolve(&self, made: &mut Made, plan: &Plan<'_>, edge: &Edge, row: &Reloc) -> Result<(), LinkError> {
         let unsupported = |what: String| {
             let site = Box::new(self.graph.site(self.block, edge));
@@ -111,8 +112,15 @@ impl Place<'_> {
             _ => None,
         };
         let own = plan.place(self.block).map(|(section, _)| section);
-        let (Some((_, target)), Base::Place) = (target.filter(|(section, _)| Some(*section) == own), row.base()) else {
-            return Err(unsupported("files have no relocation for it, and its target is in another section".into()));
+        let in_memory = self.output.flags & elf::SHF_ALLOC.0 != 0;
+        let target = match (target, row.base()) {
+            (Some((section, target)), Base::Place) if Some(section) == own => target,
+            (Some((_, target)), Base::Zero) if !in_memory => target,
+            _ => {
+                return Err(unsupported(
+                    "files have no relocation for it, and its target is in another section".into(),
+                ));
+            }
         };
         let inputs = Inputs { subject: target, addend: edge.addend, place: here, ..Inputs::default() };
         let endian = self.graph.target().endian;

@@ -9,7 +9,7 @@ use jitlink_arch_bpf::link::{BpfOptions, Kconfig, link_image};
 use jitlink_bpf_vm::contexts::{Action, Packet, PacketContext};
 use jitlink_bpf_vm::error::LoadError;
 use jitlink_bpf_vm::fault::Fault;
-use jitlink_bpf_vm::helpers::{Host, declare_elements, standard};
+use jitlink_bpf_vm::helpers::{Host, standard};
 use jitlink_bpf_vm::maps::Map;
 use jitlink_bpf_vm::memory::OutOfMemory;
 use jitlink_bpf_vm::vm::{Vm, VmBuilder};
@@ -83,7 +83,6 @@ impl Programs {
             image.adjust_to(&Target::new(&types))?;
         }
         let vm = VmBuilder::new().functions(standard(Arc::new(host))).build(&image)?;
-        declare_elements(&vm, &image)?;
         Ok(Programs { image, vm })
     }
 

@@ -1,9 +1,10 @@
 //! The maps of a program: those that it declares, and one for each section of its data.
 
 use super::{LoadOptions, fixed, memory};
+use crate::complete::tables;
 use crate::image::{BpfImage, DataBlock, MapDefinition};
 use crate::kernel::error::KernelError;
-use crate::kernel::map::{KernelMap, MapContext, is_fd_array, possible_cpus};
+use crate::kernel::map::{KernelMap, MapContext, possible_cpus};
 use crate::kernel::program::KernelProgram;
 use hashbrown::HashMap;
 use jitlink_core::Addr;
@@ -13,9 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// Types of maps (`enum bpf_map_type`).
 const ARRAY: u32 = 2;
 const PROG_ARRAY: u32 = 3;
-const PERF_EVENT_ARRAY: u32 = 4;
 const STRUCT_OPS: u32 = 26;
-const RING_BUFFERS: [u32; 2] = [27, 31];
 const ARENA: u32 = 33;
 /// Types of maps for which the kernel takes no types of keys and values.
 const UNTYPED: [u32; 14] = [4, 7, 8, 12, 13, 14, 15, 16, 17, 18, 22, 23, 25, ARENA];
@@ -144,6 +143,11 @@ impl Maps {
         (types, notes): (Option<&fixed::Types>, &mut Vec<String>),
     ) -> Result<Section, KernelError> {
         let (start, end) = extent(name, blocks)?;
+        if name.as_bytes() == tables::SECTION {
+            let what =
+                "jump tables (maps of type insn_array, from Linux 6.19 on) are not loaded; compile with -mcpu=v3";
+            return Err(KernelError::image(name, what));
+        }
         if let Some(reference) = image.references.iter().find(|reference| (start..end).contains(&reference.address)) {
             let what =
                 format!("it holds an address at {}, and the kernel has none for data to hold", reference.address);
@@ -276,25 +280,13 @@ fn create(
     Ok(map.named(&definition.name))
 }
 
-/// A definition as the kernel takes it: what libbpf fills in or rounds.
+/// A definition as the kernel takes it.
 fn adjusted(definition: &MapDefinition) -> Result<MapDefinition, KernelError> {
-    let mut adjusted = definition.clone();
-    if definition.kind == PERF_EVENT_ARRAY && definition.max_entries == 0 {
-        let cpus = possible_cpus().map_err(|error| KernelError::image(&definition.name, error.to_string()))?;
-        adjusted.max_entries = cpus as u32;
+    let mut cpus = 0;
+    if definition.is_per_cpu_of_host() {
+        cpus = possible_cpus().map_err(|error| KernelError::image(&definition.name, error.to_string()))?;
     }
-    if RING_BUFFERS.contains(&definition.kind) && definition.max_entries > 0 {
-        let rounded = definition.max_entries.max(PAGE as u32).checked_next_power_of_two();
-        adjusted.max_entries = rounded.unwrap_or(definition.max_entries);
-    }
-    if is_fd_array(definition.kind) {
-        (adjusted.key_size, adjusted.value_size) = (or(definition.key_size, 4), or(definition.value_size, 4));
-    }
-    Ok(adjusted)
-}
-
-fn or(size: u32, default: u32) -> u32 {
-    if size == 0 { default } else { size }
+    Ok(definition.completed(cpus as u32))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! A [`Script`] is a program that makes calls one after the other and keeps what each returns.
 
+mod ends;
 mod events;
 mod maps;
 mod packets;
@@ -60,6 +61,7 @@ struct Script {
     data: Vec<u8>,
     calls: Vec<(String, Vec<A>)>,
     functions: Vec<Vec<Insn>>,
+    budget: Option<u64>,
 }
 
 /// What a script left behind.
@@ -110,6 +112,10 @@ impl Script {
         self
     }
 
+    fn budget(self, instructions: u64) -> Script {
+        Script { budget: Some(instructions), ..self }
+    }
+
     fn call(mut self, name: &str, arguments: &[A]) -> Script {
         self.calls.push((name.into(), arguments.to_vec()));
         self
@@ -143,6 +149,7 @@ impl Script {
         store.update(&[0; 4], &bytes, 0).unwrap();
         let words = self.words();
         let builder = VmBuilder::new().functions(functions).map("data", store.clone());
+        let builder = builder.budget(self.budget.unwrap_or(crate::vm::DEFAULT_BUDGET));
         let vm = builder.build_raw(&words, Endian::NATIVE).unwrap();
         vm.run(&vm.programs()[0], context)?;
         let data = store.lookup(&[0; 4]).unwrap();

@@ -5,7 +5,7 @@ use jitlink_core::Addr;
 use jitlink_core::graph::Protection;
 
 use super::*;
-use crate::helpers::{declare_elements, program_number};
+use crate::helpers::program_number;
 
 #[test]
 fn tail_calls_go_on_as_another_program() {
@@ -98,11 +98,9 @@ fn declared_elements_are_put_into_maps() {
     let image = |programs| image_of(vec![outer.clone(), inner.clone(), programs]);
     let good = image(programs(start + 8));
     let vm = VmBuilder::new().build(&good).unwrap();
-    declare_elements(&vm, &good).unwrap();
     assert_eq!(vm.map("programs").unwrap().target(1), Some(1));
     assert!(Arc::ptr_eq(&vm.map("outer").unwrap().inner_map(&1u32.to_ne_bytes()).unwrap(), vm.map("inner").unwrap()));
     let wrong = image(programs(0x300));
-    let vm = VmBuilder::new().build(&wrong).unwrap();
-    let error = declare_elements(&vm, &wrong).unwrap_err().to_string();
+    let error = VmBuilder::new().build(&wrong).unwrap_err().to_string();
     assert!(error.contains("map \"programs\": element 1: there is no linked code at 0x300"), "{error}");
 }

@@ -126,3 +126,24 @@ fn redirections_are_left_to_the_host() {
     assert_eq!(outcome.results, [4, 4]);
     assert_eq!(context.actions(), [Action::RedirectMap { map: String::new(), key: 3, flags: 8 }]);
 }
+
+#[test]
+fn packets_of_several_pages_are_one_run_of_bytes() {
+    let bytes: Vec<u8> = (0..9000).map(|at| (at % 251) as u8).collect();
+    let mut context = context(ProgramType::Xdp, Packet::ethernet(bytes.clone()));
+    let outcome = Script::new()
+        .data(b"xyz")
+        .call("xdp_get_buff_len", &[Context])
+        .call("xdp_load_bytes", &[Context, N(8990), Data(16), N(10)])
+        .call("xdp_load_bytes", &[Context, N(4090), Data(32), N(12)])
+        .call("xdp_store_bytes", &[Context, N(8997), Data(0), N(3)])
+        .call("xdp_load_bytes", &[Context, N(8997), Data(48), N(4)])
+        .run_on(&mut context);
+    assert_eq!(outcome.results, [9000, 0, 0, 0, -22]);
+    assert_eq!((&outcome.data[16..26], &outcome.data[32..44]), (&bytes[8990..], &bytes[4090..4102]));
+    let packet = context.packet().bytes;
+    assert_eq!((&packet[..8997], &packet[8997..]), (&bytes[..8997], &b"xyz"[..]));
+    let shorter = Script::new().call("xdp_adjust_tail", &[Context, N(-5000i64 as u64)]);
+    let shorter = shorter.call("xdp_get_buff_len", &[Context]).run_on(&mut context);
+    assert_eq!(shorter.results, [0, 4000]);
+}
