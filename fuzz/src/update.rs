@@ -98,9 +98,10 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
     let other = flags & 0x20 != 0;
     let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
     let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
-    let places = BTreeMap::new();
-    let mut play = Play { module, sources, commons, places, image: image.clone(), other, needs_other: false };
+    let (hidden, places) = (BTreeSet::new(), BTreeMap::new());
+    let mut play = Play { module, sources, commons, hidden, places, image: image.clone(), other, needs_other: false };
     play.find_places();
+    play.check_names();
     play.again(&play.sources.all());
     for _ in 0..6 {
         if u.is_empty() || play.round(u).is_err() {
@@ -119,6 +120,8 @@ struct Play {
     sources: Sources,
     /// Names that were common symbols at some time.
     commons: BTreeSet<String>,
+    /// Names that an object declared hidden at some time: they stay so until their own object is updated.
+    hidden: BTreeSet<String>,
     /// The address of each name, and whether there was memory when it came to be: what has no size may lie beyond all of it.
     places: BTreeMap<String, (Addr, bool)>,
     image: ImageExecutor,
@@ -246,9 +249,9 @@ impl Play {
     }
 
     /// The module has the names that its objects define, and no others.
-    fn check_names(&self) {
+    fn check_names(&mut self) {
         let found: BTreeSet<String> = names(&self.module).into_iter().map(|(name, _)| name).collect();
-        let (mut defined, mut certain, mut hidden) = (self.commons.clone(), BTreeSet::new(), BTreeSet::new());
+        let (mut defined, mut certain) = (self.commons.clone(), BTreeSet::new());
         for input in self.sources.all() {
             let Ok(graph) = elf::read(input.bytes(), false) else { return };
             for (_, symbol) in
@@ -256,7 +259,7 @@ impl Play {
             {
                 let name = || symbol.name.to_string();
                 if symbol.scope == Scope::Hidden {
-                    hidden.insert(name());
+                    self.hidden.insert(name());
                 }
                 if symbol.is_defined() {
                     defined.insert(name());
@@ -266,7 +269,7 @@ impl Play {
                 }
             }
         }
-        let lost = certain.iter().find(|name| !found.contains(*name) && !hidden.contains(*name));
+        let lost = certain.iter().find(|name| !found.contains(*name) && !self.hidden.contains(*name));
         assert_eq!(lost, None, "a definition that nobody finds");
         assert_eq!(found.iter().find(|name| !defined.contains(*name)), None, "a name that nothing defines");
     }

@@ -42,7 +42,8 @@ impl Module {
     /// The module must have been linked with [`LinkOptions::updatable`]. What is the same in the new objects stays where it
     /// is. Functions that changed are replaced one by one, each at once: a thread that calls one gets the old code or the
     /// new. Addresses of functions that other objects see stay valid and mean the new code from then on. Variables keep their
-    /// places and values; new ones get their first values. Nothing of the new objects runs, new initialisers included.
+    /// places and values; new ones get their first values. Nothing of the new objects runs, new initialisers included. A name that a
+    /// new object declares hidden is hidden from other modules until the object that defines it is updated without such a declaration.
     ///
     /// What the new objects need of other modules keeps those linked as long as this one. Modules that come to need each other so
     /// cannot be removed; they go with their session.

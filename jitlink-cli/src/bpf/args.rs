@@ -102,9 +102,20 @@ pub(crate) struct BpfRun {
     /// After how many instructions a run is stopped.
     #[arg(long, value_name = "N")]
     pub(crate) budget: Option<u64>,
-    /// At most this many elements of each map are shown.
+    /// The type of the records that programs send by a ring buffer or a perf event array, such as `events=struct event`; without
+    /// it they are shown as hexadecimal digits.
+    #[arg(long = "record", value_name = "MAP=TYPE", conflicts_with_all = ["kernel", "raw", "classic"], value_parser = record)]
+    pub(crate) records: Vec<String>,
+    /// At most this many elements or records of each map are shown.
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub(crate) entries: usize,
+}
+
+fn record(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((map, ty)) if !map.is_empty() && !ty.is_empty() => Ok(text.into()),
+        _ => Err("a map and a type are wanted, such as events=event".into()),
+    }
 }
 
 #[derive(Debug, Args)]

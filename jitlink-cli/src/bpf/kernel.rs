@@ -5,6 +5,7 @@ use super::error::Failure;
 use super::outcome::{Outcome, Tally};
 use super::program;
 use crate::progress::Progress;
+use jitlink::bpf::catalog::maps;
 use jitlink::bpf::image::BpfImage;
 use jitlink::bpf::kernel::{KernelError, LoadOptions, TestRun, load};
 
@@ -31,6 +32,11 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
     let mut outcome = Outcome::new(&chosen.name, "kernel", program::kind(chosen), tally);
     object.notes().iter().for_each(|note| eprintln!("note: {note}"));
     for definition in &image.maps {
+        let kind = maps::by_number(definition.kind).map_or("", |kind| kind.name);
+        if matches!(kind, "ringbuf" | "perf_event_array") {
+            eprintln!("note: what was sent by {} is not read from the kernel, only from the machine", definition.name);
+            continue;
+        }
         if let Some(map) = object.map(&definition.name) {
             // Not every type of map can be walked; those that cannot are shown without elements.
             let entries = map.entries(definition.max_entries as usize).unwrap_or_default();

@@ -11,6 +11,7 @@ mod outcome;
 pub(crate) mod plain;
 mod program;
 mod raw;
+mod records;
 mod run;
 mod sections;
 mod table;

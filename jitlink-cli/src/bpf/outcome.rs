@@ -1,5 +1,6 @@
 //! What runs of a program came to, and how it is shown.
 
+use super::records::Log;
 use super::table::Table;
 use super::values::{self, Cell};
 use crate::args::Format;
@@ -50,10 +51,24 @@ struct MapContent {
     name: String,
     kind: String,
     max_entries: u32,
-    /// Keys and values, as far as they are shown.
-    entries: Vec<(Cell, Cell)>,
+    holds: Holds,
+    /// Keys and values, as far as they are shown; records and the values of queues have no keys.
+    entries: Vec<Entry>,
     /// How many are not.
     more: usize,
+}
+
+/// A key, where there is one, and a value.
+type Entry = (Option<Cell>, Cell);
+
+/// What is shown of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Elements,
+    /// What was sent by it, and how much more found no room.
+    Records {
+        lost: u64,
+    },
 }
 
 impl Outcome {
@@ -75,19 +90,33 @@ impl Outcome {
         let mut entries = entries.filter(wanted);
         let cell = |id: u32, bytes: &[u8]| values::cell(Some(&image.types.btf), TypeId(id), bytes, image.endian);
         let first = entries.by_ref().take(shown);
-        let mut cells: Vec<(Vec<u8>, (Cell, Cell))> = first
+        let mut cells: Vec<(Vec<u8>, Entry)> = first
             .map(|(key, value)| {
-                let cells = (cell(definition.types.0, &key), cell(definition.types.1, &value));
-                (key, cells)
+                let named = (!key.is_empty()).then(|| cell(definition.types.0, &key));
+                (key, (named, cell(definition.types.1, &value)))
             })
             .collect();
         cells.sort_by(|left, right| left.0.cmp(&right.0));
         self.maps.push(MapContent {
             name: definition.name.clone(),
-            kind: kind.map_or_else(|| format!("type {}", definition.kind), |kind| kind.name.to_string()),
+            kind: kind_name(definition),
             max_entries: definition.max_entries,
+            holds: Holds::Elements,
             entries: cells.into_iter().map(|(_, cells)| cells).collect(),
             more: entries.count(),
+        });
+    }
+
+    /// Adds a map by which the program sent records of a type.
+    pub(super) fn add_records(&mut self, image: &BpfImage, definition: &MapDefinition, ty: TypeId, log: &Log) {
+        let cell = |record: &Vec<u8>| (None, values::cell(Some(&image.types.btf), ty, record, image.endian));
+        self.maps.push(MapContent {
+            name: definition.name.clone(),
+            kind: kind_name(definition),
+            max_entries: definition.max_entries,
+            holds: Holds::Records { lost: log.lost },
+            entries: log.first.iter().map(cell).collect(),
+            more: log.total - log.first.len(),
         });
     }
 
@@ -108,15 +137,21 @@ impl Outcome {
             .map(|(&value, count)| json!({ "value": value, "name": verdict(self.kind, value), "count": count }));
         let faults = self.tally.faults.iter().map(|(fault, count)| json!({ "fault": fault, "count": count }));
         let maps = self.maps.iter().map(|map| {
-            let entries =
-                map.entries.iter().map(|(key, value)| json!({ "key": key.to_json(), "value": value.to_json() }));
-            json!({
-                "name": map.name,
-                "type": map.kind,
-                "max_entries": map.max_entries,
-                "entries": entries.collect::<Vec<_>>(),
-                "more": map.more,
-            })
+            let entries = map.entries.iter().map(|(key, value)| match (key, map.holds) {
+                (_, Holds::Records { .. }) => value.to_json(),
+                (None, Holds::Elements) => json!({ "value": value.to_json() }),
+                (Some(key), Holds::Elements) => json!({ "key": key.to_json(), "value": value.to_json() }),
+            });
+            let entries: Vec<Value> = entries.collect();
+            let (name, kind, max_entries, more) = (&map.name, &map.kind, map.max_entries, map.more);
+            match map.holds {
+                Holds::Elements => json!({
+                    "name": name, "type": kind, "max_entries": max_entries, "entries": entries, "more": more,
+                }),
+                Holds::Records { lost } => json!({
+                    "name": name, "type": kind, "max_entries": max_entries, "records": entries, "more": more, "lost": lost,
+                }),
+            }
         });
         json!({
             "version": 1,
@@ -142,10 +177,17 @@ impl Outcome {
         }
         for map in &self.maps {
             let total = map.entries.len() + map.more;
-            writeln!(out, "\n{} ({}, {total} of {})", map.name, map.kind, map.max_entries)?;
+            let held = match map.holds {
+                Holds::Elements => format!("{total} of {}", map.max_entries),
+                Holds::Records { lost: 0 } => format!("{total} sent"),
+                Holds::Records { lost } => format!("{total} sent, {lost} lost"),
+            };
+            writeln!(out, "\n{} ({}, {held})", map.name, map.kind)?;
+            let name = if map.holds == Holds::Elements { "value" } else { "record" };
             let mut table = Table::default();
             for (key, value) in &map.entries {
-                table.row(key.columns("key").into_iter().chain(value.columns("value")));
+                let key = key.iter().flat_map(|key| key.columns("key"));
+                table.row(key.chain(value.columns(name)));
             }
             table.write(out)?;
             if map.more > 0 {
@@ -157,6 +199,10 @@ impl Outcome {
         }
         self.printed.iter().try_for_each(|line| writeln!(out, "  {line}"))
     }
+}
+
+fn kind_name(definition: &MapDefinition) -> String {
+    maps::by_number(definition.kind).map_or_else(|| format!("type {}", definition.kind), |kind| kind.name.to_string())
 }
 
 /// What the kernel calls a verdict of a kind of program.

@@ -3,6 +3,7 @@
 use super::args::BpfRun;
 use super::error::Failure;
 use super::outcome::{Outcome, Tally};
+use super::records::{self, Records};
 use super::{bytes, capture, program, raw};
 use crate::progress::Progress;
 use jitlink::bpf::catalog::programs::ProgramType;
@@ -11,6 +12,7 @@ use jitlink::bpf::image::BpfImage;
 use jitlink::bpf::vm::context::{Context, RawMemory};
 use jitlink::bpf::vm::contexts::{Packet, PacketContext};
 use jitlink::bpf::vm::helpers::{Host, standard};
+use jitlink::bpf::vm::maps::{Map, MapKind};
 use jitlink::bpf::vm::vm::{Program, Vm, VmBuilder};
 use jitlink::core::Endian;
 use std::path::Path;
@@ -80,15 +82,28 @@ fn machine(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcom
     let vm = builder(args, &printed).build(image).map_err(refuse)?;
     let entry = vm.program(&chosen.name).map_err(|error| Failure::new("program", error, ""))?.clone();
     let kind = program::kind(chosen);
-    let tally = run_all(&vm, &entry, (kind, image.endian), inputs)?;
+    let mut records = Records::listen(&vm, image, args.entries);
+    records::check(args, &records)?;
+    let tally = run_all(&vm, &entry, (kind, image.endian), inputs, || records.take())?;
     let mut outcome = Outcome::new(&chosen.name, "vm", kind, tally);
     outcome.printed = printed.lines();
     for definition in &image.maps {
-        if let Some(map) = vm.map(&definition.name) {
-            outcome.add_map(image, definition, map.entries(), args.entries);
+        let Some(map) = vm.map(&definition.name) else { continue };
+        match records.of(definition) {
+            Some(log) => outcome.add_records(image, definition, records::type_of(args, image, definition)?, log),
+            None if is_queue(map) => {
+                let values = std::iter::from_fn(|| map.lookup_and_delete(&[], 0).ok());
+                outcome.add_map(image, definition, values.map(|value| (Vec::new(), value)), args.entries);
+            }
+            None => outcome.add_map(image, definition, map.entries(), args.entries),
         }
     }
     Ok(outcome)
+}
+
+/// Whether a map gives its values in order, and has no keys.
+fn is_queue(map: &Map) -> bool {
+    matches!(map.kind(), MapKind::Queue | MapKind::Stack)
 }
 
 /// Runs a classic filter in the virtual machine.
@@ -106,16 +121,17 @@ fn classic(args: &BpfRun, path: &Path, inputs: &[Vec<u8>]) -> Result<Outcome, Fa
     let vm =
         builder(args, &printed).build_raw(&words, Endian::NATIVE).map_err(|error| Failure::new("load", error, ""))?;
     let kind = Some(ProgramType::SocketFilter);
-    let tally = run_all(&vm, &vm.programs()[0], (kind, Endian::NATIVE), inputs)?;
+    let tally = run_all(&vm, &vm.programs()[0], (kind, Endian::NATIVE), inputs, || ())?;
     Ok(Outcome::new("filter", "vm", kind, tally))
 }
 
-/// Runs a program on every input.
+/// Runs a program on every input, with `after` after each run.
 fn run_all(
     vm: &Vm,
     entry: &Program,
     (kind, endian): (Option<ProgramType>, Endian),
     inputs: &[Vec<u8>],
+    mut after: impl FnMut(),
 ) -> Result<Tally, Failure> {
     let _progress = Progress::start(format!("running {} {} times", entry.name, inputs.len()));
     let mut tally = Tally::default();
@@ -130,6 +146,7 @@ fn run_all(
             Ok(verdict) => tally.add(verdict as u32),
             Err(fault) => tally.fail(fault.to_string()),
         }
+        after();
     }
     Ok(tally)
 }

@@ -63,6 +63,31 @@ fn the_readme_shows_what_the_example_prints() {
 }
 
 #[test]
+fn what_a_program_sends_is_shown() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/send.bpf.o");
+    let send = ["bpf", "run", fixture.to_str().unwrap(), "--pcap", &packets("capture.pcap"), "--entries", "1"];
+    let outcome = ran(&[&send[..], &["--record", "events=event", "--record", "samples=struct event"]].concat());
+    let sent = "\n  number  name\n       1  \"packet\"\n  … and 24 more";
+    for (map, expected) in [("events (ringbuf", sent), ("samples (perf_event_array", sent)] {
+        assert!(outcome.stdout.contains(&format!("{map}, 25 sent){expected}")), "{}", outcome.stdout);
+    }
+    assert!(outcome.stdout.contains("waiting (queue, 2 of 2)\n  number  name\n"), "{}", outcome.stdout);
+    let shown = json(&send);
+    let of = |name: &str| shown["maps"].as_array().unwrap().iter().find(|map| map["name"] == name).unwrap().clone();
+    let expected = json!({
+        "name": "events", "type": "ringbuf", "max_entries": 4096, "records": ["010000007061636b65740000"], "more": 24, "lost": 0,
+    });
+    assert_eq!(of("events"), expected);
+    assert_eq!(of("waiting")["entries"], json!([{ "value": { "number": 1, "name": "packet" } }]));
+    for (record, message) in
+        [("events=none", "the objects have no type none"), ("waiting=event", "waiting, which --record")]
+    {
+        let outcome = ran(&[&send[..], &["--record", record]].concat());
+        assert!(outcome.status == 1 && outcome.stderr.contains(message), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn captures_that_are_none_are_refused() {
     let (_scratch, short) = Scratch::with("short.pcap", &std::fs::read(packets("capture.pcap")).unwrap()[..1000]);
     let outcome = ran(&["bpf", "run", &gate(), "--pcap", &short]);
