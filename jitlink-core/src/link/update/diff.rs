@@ -72,6 +72,7 @@ impl<'b> Tracker<'b> {
             tracker.spread(graph, base);
             tracker.check_moves(graph, base, &mut errors);
             tracker.check_narrow(graph, &mut errors);
+            tracker.check_ends(graph, base, &mut errors);
             if !errors.is_empty() {
                 return Err(errors);
             }

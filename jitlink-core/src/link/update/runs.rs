@@ -3,13 +3,25 @@
 //! A run that the program walks over stays as it is (`Matching::check_gathered`). One that it did not walk over was pruned, or lies
 //! anywhere: an update can put it together only if all of it is in the batch, and none of it stands already.
 
-use super::ObjectRecord;
-use super::diff::{Fate, RESTART, Tracker};
+use super::diff::{Fate, Origin, RESTART, Tracker};
+use super::{Baseline, ObjectRecord};
 use crate::error::LinkError;
 use crate::graph::{LinkGraph, ObjectId, Value};
 use hashbrown::HashSet;
 
 impl Tracker<'_> {
+    /// Refuses definitions of names that mean ends of runs to code that is linked.
+    pub(super) fn check_ends(&self, graph: &LinkGraph<'_>, base: &Baseline, errors: &mut Vec<LinkError>) {
+        for (id, symbol) in graph.symbols().filter(|(id, _)| self.origins[id.index()] != Origin::Elsewhere) {
+            if base.boundaries.contains_key(symbol.name.bytes()) && graph.canonical(id) == id {
+                let what =
+                    format!("{} is defined now, and was an end of sections that the program walks over", symbol.name);
+                let object = graph.object(symbol.object).name.clone();
+                errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
+            }
+        }
+    }
+
     /// Refuses new ends of runs that the batch is only a part of, once it is known which ends live code refers to.
     pub(in crate::link) fn check_runs(&self, graph: &LinkGraph<'_>) -> Result<(), Vec<LinkError>> {
         let Some(base) = self.base else { return Ok(()) };

@@ -97,6 +97,21 @@ fn names_that_change_their_nature_or_are_defined_twice_are_refused() {
 }
 
 #[test]
+fn an_end_of_a_run_does_not_become_a_definition() {
+    let walk = function("walk", "lea start_list\nlea stop_list") + "undef start_list\nundef stop_list\n";
+    let a = object(&[walk, "section list rw gathered\nhex 01\n".into()]);
+    let mut program = Program::new(&[("a.o", &a)]);
+    for text in [function("start_list", "ret"), "common start_list 8 8 object\n".into()] {
+        let text = refused(&mut program, &[("b.o", &object(&[text]))]);
+        assert!(
+            text.contains("start_list is defined now, and was an end of sections that the program walks over"),
+            "{text}"
+        );
+    }
+    program.update(&[("a.o", &a)]);
+}
+
+#[test]
 fn what_a_program_walks_over_cannot_change() {
     let make = |items: &str| {
         object(&[
