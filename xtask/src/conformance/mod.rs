@@ -195,7 +195,7 @@ fn run_plan(plan: &Plan) -> Result {
 fn run_base(plan: &Plan, base: &'static Base) -> Result<(usize, Vec<CaseResult>)> {
     let work = target().join("conformance").join(base.name);
     std::fs::create_dir_all(&work)?;
-    let package = fetch::fetch(base.package, base.version, &work)?.canonicalize()?;
+    let package = fetch(base.package, base.version, &work)?.canonicalize()?;
     let mut cases = Vec::new();
     for compiler in &plan.compilers {
         for variant in &plan.variants {

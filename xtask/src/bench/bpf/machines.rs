@@ -68,8 +68,8 @@ impl Machine {
 }
 
 fn rbpf() -> Result<PathBuf> {
-    run(&mut cargo(&["build", "--release", "--package", "jitlink-bpf-vm", "--example", "rbpf"]))?;
-    Ok(target().join("release/examples/rbpf"))
+    run(&mut cargo(&["build", "--release", "--package", "xtask", "--bin", "rbpf"]))?;
+    Ok(target().join("release/rbpf"))
 }
 
 fn ubpf() -> Result<PathBuf> {
