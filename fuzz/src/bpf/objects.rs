@@ -8,7 +8,7 @@ use jitlink_arch_bpf::image::{BpfImage, Target};
 use jitlink_arch_bpf::link::{BpfOptions, Capture};
 use jitlink_arch_bpf::{Bpf, ELF_BPF, ELF_UNNAMED, core_relo};
 use jitlink_bpf_vm::context::RawMemory;
-use jitlink_bpf_vm::helpers::{Host, declare_elements, standard};
+use jitlink_bpf_vm::helpers::{Host, standard};
 use jitlink_bpf_vm::vm::VmBuilder;
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkOptions, NoSymbols, link, relocatable};
@@ -127,9 +127,6 @@ fn run_programs(image: &BpfImage) {
     }
     let builder = VmBuilder::new().functions(standard(Arc::new(Host::new()))).budget(BUDGET);
     let Ok(vm) = builder.build(image) else { return };
-    if declare_elements(&vm, image).is_err() {
-        return;
-    }
     for program in vm.programs().iter().take(16) {
         let mut memory = RawMemory::new(&[7; 64]).expect("64 bytes can be had");
         if let Err(fault) = vm.run(program, &mut memory) {
