@@ -40,9 +40,8 @@ enum MachineKind {
 /// Ours, and those of the others that can be had here; what cannot is said.
 pub(super) fn find(plan: &Plan) -> Result<Vec<Machine>> {
     let mut machines = vec![Machine { name: "jitlink", program: plan.jitlink.clone(), kind: MachineKind::Ours }];
-    let others: [(&str, fn() -> Result<PathBuf>); 2] = [("rbpf", rbpf), ("uBPF", ubpf)];
-    for (name, program) in others {
-        match program() {
+    for (name, program) in [("rbpf", rbpf()), ("uBPF", ubpf())] {
+        match program {
             Ok(program) => machines.push(Machine { name, program, kind: MachineKind::Other }),
             Err(error) => eprintln!("bench: {name} cannot be had, its rows are skipped: {error}"),
         }
