@@ -7,11 +7,14 @@
 //! | [`archive`] | an archive |
 //! | [`link`] | a drawn batch of objects and archives with options of a link ([`case`]; [`made`] draws objects) |
 //! | [`update`] | a drawn module, and changes of its objects |
+//! | [`bpf`] | types, notes on instructions, CO-RE relocations, classic filters, objects to link and run |
+//! | [`jitlink_bpf_vm::testing`] | a program for the BPF machine, and what it runs on |
 //! | [`oracle`] | no target: what every field must hold |
 //! | [`machines`] | no target: relocation tables that give the ELF reader machines to read for |
 //! | [`counting`] | no target: counts what is on the heap |
 
 pub mod archive;
+pub mod bpf;
 pub mod case;
 pub mod counting;
 pub mod elf;

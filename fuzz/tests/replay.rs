@@ -76,6 +76,16 @@ fn links() {
 }
 
 #[test]
+fn bpf() {
+    replay("bpf", jitlink_fuzz::bpf::run);
+}
+
+#[test]
+fn bpf_machine() {
+    replay("vm", jitlink_bpf_vm::testing::fuzz_one);
+}
+
+#[test]
 fn updates() {
     replay("update", jitlink_fuzz::update::run);
 }

@@ -9,13 +9,18 @@ use std::path::{Path, PathBuf};
 /// What errors and maps call the object that came in on standard input.
 const STANDARD_INPUT: &str = "(standard input)";
 
-/// Replaces `@FILE` by the words in the file, split as a shell splits them. What follows `--` is left alone.
+/// The options whose values may begin with `@` themselves.
+const WITH_FILES: &[&str] = &["--memory"];
+
+/// Replaces `@FILE` by the words in the file, split as a shell splits them. What follows `--` is left alone, and so is a value of
+/// an option that means a file's bytes by it.
 pub(crate) fn expand_response_files(arguments: Vec<OsString>) -> Result<Vec<OsString>, LinkErrors> {
     let mut expanded = Vec::with_capacity(arguments.len());
-    let mut literal = false;
+    let (mut literal, mut is_value) = (false, false);
     for argument in arguments {
         literal |= argument == "--";
-        let path = argument.to_str().and_then(|text| text.strip_prefix('@')).filter(|_| !literal);
+        let path = argument.to_str().and_then(|text| text.strip_prefix('@')).filter(|_| !literal && !is_value);
+        is_value = WITH_FILES.iter().any(|option| argument == *option);
         let Some(path) = path else {
             expanded.push(argument);
             continue;

@@ -210,6 +210,7 @@ fn chains(btf: &Btf) -> Result<(), BtfError> {
 fn contained<'a>(ty: &Type<'a>, index: usize) -> Option<TypeId> {
     match ty.kind() {
         Kind::Struct | Kind::Union => ty.words().get(3 + index * 3 + 1).map(|id| TypeId(*id)),
+        Kind::Datasec => ty.words().get(3 + index * 3).map(|id| TypeId(*id)),
         Kind::Ptr => None,
         _ => successor(ty).filter(|_| index == 0),
     }

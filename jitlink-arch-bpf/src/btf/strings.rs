@@ -3,20 +3,20 @@
 use super::BtfError;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
+use std::ffi::CStr;
 use std::hash::BuildHasher;
 
 /// The string at an offset, up to the next zero.
 pub(crate) fn at(strings: &[u8], offset: u32) -> Option<&[u8]> {
-    let tail = strings.get(offset as usize..)?;
-    let end = tail.iter().position(|byte| *byte == 0)?;
-    Some(&tail[..end])
+    CStr::from_bytes_until_nul(strings.get(offset as usize..)?).ok().map(CStr::to_bytes)
 }
 
 /// Strings that are being collected. Offset 0 is the empty string.
 #[derive(Clone, Debug)]
 pub(crate) struct Strings {
     bytes: Vec<u8>,
-    table: HashTable<u32>,
+    /// Hash and offset: the table grows without looking at the bytes.
+    table: HashTable<(u64, u32)>,
 }
 
 impl Default for Strings {
@@ -33,7 +33,8 @@ impl Strings {
         while let Some(text) = at(&strings.bytes, start) {
             let next = start + text.len() as u32 + 1;
             if !text.is_empty() {
-                strings.enter(start);
+                let hash = hash(text);
+                strings.enter(hash, start);
             }
             start = next;
         }
@@ -42,12 +43,19 @@ impl Strings {
 
     /// The offset of a string, which is added if it is not there. Bytes from a zero on do not count.
     pub(crate) fn add(&mut self, text: &[u8]) -> Result<u32, BtfError> {
-        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let text = match text.contains(&0) {
+            true => text.split(|byte| *byte == 0).next().unwrap_or_default(),
+            false => text,
+        };
         if text.is_empty() {
             return Ok(0);
         }
-        let bytes = &self.bytes;
-        if let Some(offset) = self.table.find(hash(text), |offset| at(bytes, *offset) == Some(text)) {
+        let (bytes, hash) = (&self.bytes, hash(text));
+        let is_text = |offset: u32| {
+            let rest = bytes.get(offset as usize..).and_then(|tail| tail.strip_prefix(text));
+            rest.is_some_and(|rest| rest.first() == Some(&0))
+        };
+        if let Some((_, offset)) = self.table.find(hash, |entry| entry.0 == hash && is_text(entry.1)) {
             return Ok(*offset);
         }
         let full = || BtfError::TooLarge { what: "strings of more than 4 GiB" };
@@ -55,7 +63,7 @@ impl Strings {
         u32::try_from(self.bytes.len() + text.len() + 1).map_err(|_| full())?;
         self.bytes.extend_from_slice(text);
         self.bytes.push(0);
-        self.enter(offset);
+        self.enter(hash, offset);
         Ok(offset)
     }
 
@@ -68,10 +76,8 @@ impl Strings {
         self.bytes
     }
 
-    fn enter(&mut self, offset: u32) {
-        let bytes = &self.bytes;
-        let hash_of = |offset: &u32| hash(at(bytes, *offset).unwrap_or_default());
-        self.table.insert_unique(hash_of(&offset), offset, hash_of);
+    fn enter(&mut self, hash: u64, offset: u32) {
+        self.table.insert_unique(hash, (hash, offset), |entry| entry.0);
     }
 }
 

@@ -142,12 +142,13 @@ pub(super) fn info_of(
 ) -> Result<SectionInfo, String> {
     let data = graph.block(block);
     let section = graph.section(data.section).name_lossy();
-    let range = data.section_offset..data.section_offset + data.size();
-    let part = object.part(&section, range.clone());
-    let (Ok(from), Ok(to)) = (u32::try_from(range.start), u32::try_from(range.end)) else {
+    let range = data.section_offset..data.section_offset.saturating_add(data.size());
+    let (Ok(from), Ok(to), Some(all)) =
+        (u32::try_from(range.start), u32::try_from(range.end), object.ext.section(&section))
+    else {
         return Ok(SectionInfo::default());
     };
-    part.moved(from..to, start, (&object.btf, &|ty: TypeId| numbers.get(ty)), builder)
+    all.moved(from..to, start, (&object.btf, &|ty: TypeId| numbers.get(ty)), builder)
         .map_err(|error| format!("{}: {error}", graph.object_of(block).name))
 }
 

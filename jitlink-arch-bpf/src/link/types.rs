@@ -1,9 +1,8 @@
 //! The types of the objects of a batch.
 
-use crate::btf::ext::{BtfExt, SectionInfo};
+use crate::btf::ext::BtfExt;
 use crate::btf::{Btf, Kind, Type};
 use jitlink_core::graph::{LinkGraph, ObjectId, SectionId};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// What `.BTF` and `.BTF.ext` of one object say.
@@ -67,20 +66,5 @@ impl ObjectTypes {
     pub(super) fn listed<'t>(&'t self, section: &'t str) -> impl Iterator<Item = Type<'t>> {
         let lists = self.btf.types().filter(move |ty| ty.kind() == Kind::Datasec && ty.name() == section);
         lists.flat_map(|list| list.section_vars()).filter_map(|var| self.btf.ty(var.ty))
-    }
-
-    /// What the object says of the instructions of a part of a section of code.
-    pub(super) fn part(&self, section: &str, range: Range<u64>) -> SectionInfo {
-        let Some(all) = self.ext.section(section) else { return SectionInfo::default() };
-        fn cut<T: Clone>(records: &[T], range: &Range<u64>, offset: impl Fn(&T) -> u32) -> Vec<T> {
-            let start = records.partition_point(|record| u64::from(offset(record)) < range.start);
-            let end = records.partition_point(|record| u64::from(offset(record)) < range.end);
-            records[start..end.max(start)].to_vec()
-        }
-        SectionInfo {
-            funcs: cut(&all.funcs, &range, |func| func.insn_off),
-            lines: cut(&all.lines, &range, |line| line.insn_off),
-            relos: cut(&all.relos, &range, |relo| relo.insn_off),
-        }
     }
 }

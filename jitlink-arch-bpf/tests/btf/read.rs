@@ -194,6 +194,8 @@ fn types_that_contain_themselves_are_refused() {
     cycle(&[1, info(Kind::Struct, 1), 0, 1, 1, 0]);
     cycle(&[1, info(Kind::Struct, 1), 0, 1, 2, 0, 1, info(Kind::Typedef, 0), 1]);
     cycle(&[1, info(Kind::Struct, 1), 0, 1, 2, 0, 1, info(Kind::Union, 1), 0, 1, 1, 0]);
+    // A section that lists a variable of its own type.
+    cycle(&[1, info(Kind::Datasec, 1), 8, 2, 0, 8, 1, info(Kind::Var, 0), 1, 1]);
     // A list is no cycle: a pointer comes between.
     raw(&[1, info(Kind::Struct, 1), 8, 1, 2, 0, 0, info(Kind::Ptr, 0), 1]).unwrap();
     let long = |length: u32| {

@@ -121,6 +121,13 @@ fn bare_instructions_run_on_memory() {
     assert!(outcome.stderr.contains("there are no instructions"), "{}", outcome.stderr);
     let outcome = run(&text, &["--memory", "0a0b0c0d"]);
     assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "0xc\n"));
+    // Bytes of a file, which are no words of a command line.
+    std::fs::write(scratch.path("memory"), [0xff, 0xfe, 0x0d, 0]).unwrap();
+    let file = format!("@{}", scratch.path("memory"));
+    for words in [&["--memory", &file][..], &[&format!("--memory={file}")]] {
+        let outcome = run(&text, words);
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "0xd\n"), "{}", outcome.stderr);
+    }
     let timed = json(&["bpf", "run", "--raw", &text, "--memory", "0a0b0c0d", "--repeat", "3"]);
     assert_eq!(timed["r0"], "0xc");
     assert!(timed["ns_per_run"].as_f64().unwrap() > 0.0 && timed["load_us"].as_f64().unwrap() > 0.0);

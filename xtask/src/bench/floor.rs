@@ -32,7 +32,7 @@ pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
             what: format!("{}, of which {bytes} bytes are allocated", row.what),
             against: "floor".into(),
             measured: pair(results).map(|(ours, theirs)| Measured { ours, theirs, knows_usage: true, rounds }),
-            bars: Bars { time: Some(bar), memory: None },
+            bars: Bars { time: Some(bar), memory: None, cpu: None },
         });
     }
     Ok(lines)

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Ten times the input may take this many times the time.
-const BAR: f64 = 12.0;
+pub(super) const BAR: f64 = 12.0;
 
 /// What grows: its name, the two sizes, and what writes an input of a size.
 struct Kind {
@@ -56,14 +56,14 @@ pub(crate) fn compare(plan: &Plan, trivial: &Row) -> Result<Vec<Line>> {
             what: format!("{large} {} against {small}, less the time of a trivial link", kind.name),
             against: small.to_string(),
             measured: figures.and_then(|figures| grown(&figures, rounds)),
-            bars: Bars { time: Some(BAR), memory: None },
+            bars: Bars { time: Some(BAR), memory: None, cpu: None },
         });
     }
     Ok(lines)
 }
 
 /// The large and the small input's figures without those of a trivial link, which come last.
-fn grown(figures: &[Figures], rounds: usize) -> Result<Measured> {
+pub(super) fn grown(figures: &[Figures], rounds: usize) -> Result<Measured> {
     let [large, small, trivial] = figures else { return Err("a side is lost".into()) };
     let (ours, theirs) = (large.less_time_of(trivial), small.less_time_of(trivial));
     if ours.wall <= 0.0 || theirs.wall <= 0.0 {

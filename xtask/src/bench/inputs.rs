@@ -122,8 +122,7 @@ fn large(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(vec![compile(folder, "large.c", &text, &["-O2"])?])
 }
 
-/// A small object in which the names `AAAAAA` and `BBBBBB` stand for its own number and the next one's. Names of fixed
-/// width are replaced in the object's bytes, which is thousands of compiler runs faster than compiling each.
+/// A small object in which the names `AAAAAA` and `BBBBBB` stand for its own number and the next one's.
 const SMALL: &str = "\
 extern int step_BBBBBB(int);
 int data_AAAAAA = 3;
@@ -135,23 +134,34 @@ int step_AAAAAA(int x) { calls++; return x <= 0 ? data_AAAAAA : step_BBBBBB(x - 
 
 /// Writes `count` small objects, each calling the next and the last the first, and one with `main`.
 pub(crate) fn small_objects(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
-    let template = std::fs::read(compile(folder, "small.c", SMALL, &["-O2"])?)?;
+    let template = compile(folder, "small.c", SMALL, &["-O2"])?;
+    let main = "extern int step_000000(int);\nint main(void) { return step_000000(20) & 0; }\n";
+    let mut files = vec![compile(folder, "main.c", main, &["-O2"])?];
+    files.extend(numbered(&template, count)?);
+    Ok(files)
+}
+
+/// Copies an object, beside which they are written: the names `AAAAAA` and `BBBBBB` become a copy's number and the next one's; the
+/// last one's next is the first. Names of fixed width are replaced in the object's bytes, which is thousands of compiler runs
+/// faster than compiling each.
+pub(crate) fn numbered(object: &Path, count: usize) -> Result<Vec<PathBuf>> {
+    let template = std::fs::read(object)?;
+    let name = object.file_stem().and_then(|name| name.to_str()).ok_or("an object has no name")?;
     let holes = |name: &[u8]| -> Vec<usize> {
         let windows = template.windows(name.len()).enumerate();
         windows.filter(|(_, bytes)| *bytes == name).map(|(at, _)| at).collect()
     };
     let (own, next) = (holes(b"AAAAAA"), holes(b"BBBBBB"));
-    let main = "extern int step_000000(int);\nint main(void) { return step_000000(20) & 0; }\n";
-    let mut files = vec![compile(folder, "main.c", main, &["-O2"])?];
-    let mut object = template.clone();
+    let mut files = Vec::with_capacity(count);
+    let mut copy = template.clone();
     for i in 0..count {
         for (places, number) in [(&own, i), (&next, (i + 1) % count)] {
             for at in places {
-                object[*at..*at + 6].copy_from_slice(format!("{number:06}").as_bytes());
+                copy[*at..*at + 6].copy_from_slice(format!("{number:06}").as_bytes());
             }
         }
-        let file = folder.join(format!("small-{i:06}.o"));
-        std::fs::write(&file, &object)?;
+        let file = object.with_file_name(format!("{name}-{i:06}.o"));
+        std::fs::write(&file, &copy)?;
         files.push(file);
     }
     Ok(files)

@@ -35,21 +35,32 @@ pub(crate) struct Side {
 
 /// The medians of every side, in order, or what the side said when it failed; and how many rounds were run.
 pub(crate) fn compare(sides: &[Side], time: Duration) -> (Vec<Result<Figures>>, usize) {
-    let mut results: Vec<Result<Vec<Figures>>> = sides.iter().map(|side| warm_up(side).map(|()| Vec::new())).collect();
+    let (results, rounds) = take_turns(sides, time, warm_up, Side::run);
+    let medians = results.into_iter().map(|runs| Ok(medians(&runs?)));
+    (medians.collect(), rounds)
+}
+
+/// What each turn of every side gave, in order, or what went wrong; and how many rounds were run. What `first` does is not counted.
+pub(crate) fn take_turns<S, T>(
+    sides: &[S],
+    time: Duration,
+    first: impl Fn(&S) -> Result,
+    run: impl Fn(&S) -> Result<T>,
+) -> (Vec<Result<Vec<T>>>, usize) {
+    let mut results: Vec<Result<Vec<T>>> = sides.iter().map(|side| first(side).map(|()| Vec::new())).collect();
     let start = Instant::now();
     let mut rounds = 0;
     while rounds < FEWEST_ROUNDS || (rounds < MOST_ROUNDS && start.elapsed() < time) {
         for (side, result) in sides.iter().zip(&mut results) {
             let Ok(runs) = result else { continue };
-            match side.run() {
+            match run(side) {
                 Ok(figures) => runs.push(figures),
                 Err(error) => *result = Err(error),
             }
         }
         rounds += 1;
     }
-    let medians = results.into_iter().map(|runs| Ok(medians(&runs?)));
-    (medians.collect(), rounds)
+    (results, rounds)
 }
 
 /// Runs each command once, and shows what it says when it fails.
@@ -108,7 +119,7 @@ fn medians(runs: &[Figures]) -> Figures {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {

@@ -6,6 +6,7 @@
 //!
 //! A table is a module, and a row of [`TABLES`] unless it is always made.
 
+mod bpf;
 mod churn;
 mod floor;
 mod growth;
@@ -33,7 +34,9 @@ pub(crate) const OPTIONS: &str =
   --growth         also ten times the input against one time, in objects, sections, symbols, relocations, chains
   --churn          also 100,000 modules linked and removed in a loop: the last tenth against the first
   --update         also the update of one function against linking programs of 1,000 and of 10,000
-  --no-rivals      only the tables of the options --floor, --growth, --churn and --update
+  --bpf            also BPF: four programs in our machine against the interpreters of rbpf and uBPF, and links of 1,000 and of
+                   10,000 functions to one object, against bpftool and each other
+  --no-rivals      only the tables of the options --floor, --growth, --churn, --update and --bpf
   --seconds N      time for each row's rounds (default 20)
   --jitlink PATH   use this jitlink instead of building the one here
   --prepare        only generate what is linked
@@ -75,6 +78,12 @@ const TABLES: &[Table] = &[
         title: "updates of one function of a running program",
         make: update::compare,
         prepare: || Ok(()),
+    },
+    Table {
+        option: "--bpf",
+        title: "BPF programs against other interpreters (aim 0.25), and links to one object",
+        make: bpf::compare,
+        prepare: bpf::prepare,
     },
 ];
 

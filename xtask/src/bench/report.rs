@@ -27,6 +27,7 @@ pub(crate) struct Measured {
 pub(crate) struct Bars {
     pub(crate) time: Option<f64>,
     pub(crate) memory: Option<f64>,
+    pub(crate) cpu: Option<f64>,
 }
 
 impl Line {
@@ -53,7 +54,11 @@ impl Line {
 
     /// Whether all that is judged is within its bar; `None` if it could not be measured.
     pub(crate) fn passes(&self) -> Option<bool> {
-        let judged = [(self.time_ratio(), self.bars.time), (self.memory_ratio(), self.bars.memory)];
+        let judged = [
+            (self.time_ratio(), self.bars.time),
+            (self.memory_ratio(), self.bars.memory),
+            (self.cpu_ratio(), self.bars.cpu),
+        ];
         let ratios: Option<Vec<(f64, f64)>> =
             judged.into_iter().filter_map(|(ratio, bar)| Some(ratio.zip(Some(bar?)))).collect();
         Some(ratios?.into_iter().all(|(ratio, bar)| ratio <= bar))
@@ -64,8 +69,8 @@ impl Line {
 pub(crate) fn print(title: &str, lines: &[Line]) {
     println!("\n{title}");
     println!(
-        "{:12} {:14} {:>10} {:>10} {:>7} {:>6} {:4}  {:>7} {:>6} {:4}  {:>7}  {:>6}",
-        "row", "against", "ours", "theirs", "time", "bar", "", "memory", "bar", "", "CPU", "rounds"
+        "{:12} {:14} {:>10} {:>10} {:>7} {:>6} {:4}  {:>7} {:>6} {:4}  {:>7} {:>6} {:4}  {:>6}",
+        "row", "against", "ours", "theirs", "time", "bar", "", "memory", "bar", "", "CPU", "bar", "", "rounds"
     );
     for line in lines {
         let name = format!("{:12} {:14}", line.row, line.against);
@@ -77,12 +82,12 @@ pub(crate) fn print(title: &str, lines: &[Line]) {
             }
         };
         println!(
-            "{name} {:>7.2} ms {:>7.2} ms {}  {}  {:>7}  {:>6}",
+            "{name} {:>7.2} ms {:>7.2} ms {}  {}  {}  {:>6}",
             measured.ours.wall * 1e3,
             measured.theirs.wall * 1e3,
             judged(line.time_ratio(), line.bars.time),
             judged(line.memory_ratio(), line.bars.memory),
-            number(line.cpu_ratio()),
+            judged(line.cpu_ratio(), line.bars.cpu),
             measured.rounds
         );
     }
@@ -121,6 +126,7 @@ pub(crate) fn as_json(lines: &[Line]) -> Vec<Value> {
                 "memory_ratio": line.memory_ratio(),
                 "memory_bar": line.bars.memory,
                 "cpu_ratio": line.cpu_ratio(),
+                "cpu_bar": line.bars.cpu,
                 "pass": line.passes(),
                 "rounds": measured.map(|measured| measured.rounds),
             })
@@ -133,7 +139,7 @@ mod tests {
     use super::*;
 
     fn line(ours: Figures, theirs: Figures, knows_usage: bool) -> Line {
-        let bars = Bars { time: Some(0.2), memory: Some(0.5) };
+        let bars = Bars { time: Some(0.2), memory: Some(0.5), cpu: None };
         let measured = Ok(Measured { ours, theirs, knows_usage, rounds: 5 });
         Line { row: "row".into(), what: "what".into(), against: "them".into(), measured, bars }
     }
@@ -148,6 +154,14 @@ mod tests {
         // What cannot be known is no verdict.
         assert_eq!(line(ours(0.2, 50.0), theirs, false).passes(), None);
         assert_eq!(Line { measured: Err("failed".into()), ..line(theirs, theirs, true) }.passes(), None);
+    }
+
+    #[test]
+    fn processor_time_is_judged_where_it_has_a_bar() {
+        let theirs = Figures { wall: 1.0, cpu: 1.0, memory: 100.0 };
+        let bars = Bars { time: Some(12.0), memory: None, cpu: Some(12.0) };
+        let passes = |cpu: f64| Line { bars, ..line(Figures { cpu, ..theirs }, theirs, true) }.passes();
+        assert_eq!((passes(12.0), passes(13.0)), (Some(true), Some(false)));
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub(crate) fn find(with_linkers: bool) -> Vec<Rival> {
 impl Rival {
     fn bars(&self, row: &Row) -> Bars {
         match self.kind {
-            RivalKind::JitLinker => Bars { time: Some(row.time_bar), memory: Some(row.memory_bar) },
-            RivalKind::StaticLinker => Bars { time: Some(1.0), memory: None },
+            RivalKind::JitLinker => Bars { time: Some(row.time_bar), memory: Some(row.memory_bar), cpu: None },
+            RivalKind::StaticLinker => Bars { time: Some(1.0), memory: None, cpu: None },
         }
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn compare(_plan: &Plan) -> Result<Vec<Line>> {
         what: what.into(),
         against: against.into(),
         measured: Ok(Measured { ours: seconds(large), theirs: seconds(theirs), knows_usage: false, rounds: UPDATES }),
-        bars: Bars { time: Some(bar), memory: None },
+        bars: Bars { time: Some(bar), memory: None, cpu: None },
     };
     Ok(vec![
         line("link of 10,000", "one function of 10,000, against linking them", link, OF_LINK),

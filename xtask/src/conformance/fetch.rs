@@ -1,6 +1,6 @@
-//! Brings a code base's sources: cargo downloads the crate that ships them, at the exact version, and checks its hash.
+//! Brings sources: cargo downloads the crate that ships them, at the exact version, and checks its hash.
 //!
-//! Each base has a scratch package of its own with that one dependency, so that bases never have to agree on anything.
+//! Each crate has a scratch package of its own with that one dependency, so that crates never have to agree on anything.
 
 use super::bases::Base;
 use crate::Result;
@@ -12,9 +12,9 @@ use std::time::Duration;
 /// Pauses between tries, in seconds.
 const PAUSES: &[u64] = &[2, 10, 30];
 
-/// The folder of the crate that ships the base.
-pub(crate) fn fetch(base: &Base, work: &Path) -> Result<PathBuf> {
-    let note = work.join(format!("package-{}", base.version));
+/// The folder of a crate; what is needed to find it again stands in `work`.
+pub(crate) fn fetch(package: &str, version: &str, work: &Path) -> Result<PathBuf> {
+    let note = work.join(format!("package-{version}"));
     if let Ok(known) = std::fs::read_to_string(&note)
         && Path::new(&known).is_dir()
     {
@@ -22,20 +22,19 @@ pub(crate) fn fetch(base: &Base, work: &Path) -> Result<PathBuf> {
     }
     let scratch = work.join("fetch");
     std::fs::create_dir_all(&scratch)?;
-    std::fs::write(scratch.join("Cargo.toml"), manifest(base))?;
+    std::fs::write(scratch.join("Cargo.toml"), manifest(package, version))?;
     std::fs::write(scratch.join("lib.rs"), "")?;
-    let folder = package_folder(base, &download(&scratch)?)?;
+    let folder = package_folder(package, &download(&scratch)?)?;
     std::fs::write(&note, folder.to_string_lossy().as_bytes())?;
     Ok(folder)
 }
 
 /// A package of its own workspace, so that cargo does not look for ours above it.
-fn manifest(base: &Base) -> String {
+fn manifest(package: &str, version: &str) -> String {
     format!(
-        "[package]\nname = \"fetch-{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
+        "[package]\nname = \"fetch-{package}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
          [lib]\npath = \"lib.rs\"\n\n[workspace]\n\n\
-         [dependencies]\n{} = {{ version = \"={}\", default-features = false }}\n",
-        base.name, base.package, base.version
+         [dependencies]\n{package} = {{ version = \"={version}\", default-features = false }}\n"
     )
 }
 
@@ -57,18 +56,18 @@ pub(crate) fn patiently<T>(mut job: impl FnMut() -> Result<T>) -> Result<T> {
             (Ok(answer), _) => return Ok(answer),
             (Err(error), None) => return Err(error),
             (Err(error), Some(seconds)) => {
-                eprintln!("conformance: {error}\nconformance: trying again in {seconds} s");
+                eprintln!("fetch: {error}\nfetch: trying again in {seconds} s");
                 std::thread::sleep(Duration::from_secs(*seconds));
             }
         }
     }
 }
 
-fn package_folder(base: &Base, metadata: &serde_json::Value) -> Result<PathBuf> {
+fn package_folder(name: &str, metadata: &serde_json::Value) -> Result<PathBuf> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    let package = packages.into_iter().find(|package| package["name"].as_str() == Some(base.package));
+    let package = packages.into_iter().find(|package| package["name"].as_str() == Some(name));
     let manifest = package.and_then(|package| package["manifest_path"].as_str()).map(Path::new);
-    let folder = manifest.and_then(Path::parent).ok_or_else(|| format!("cargo did not bring {}", base.package))?;
+    let folder = manifest.and_then(Path::parent).ok_or_else(|| format!("cargo did not bring {name}"))?;
     Ok(folder.to_path_buf())
 }
 

@@ -15,6 +15,7 @@ use crate::process::{capture, cargo, find_tool, in_ci, run as run_command, step,
 use crate::{Args, Result};
 use bases::{BASES, Base, SAMPLE_BASES, SAMPLE_VARIANTS, VARIANTS, Variant};
 use build::{Compiler, in_parallel};
+pub(crate) use fetch::fetch;
 use run::{Case, CaseResult, Verdict};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -194,7 +195,7 @@ fn run_plan(plan: &Plan) -> Result {
 fn run_base(plan: &Plan, base: &'static Base) -> Result<(usize, Vec<CaseResult>)> {
     let work = target().join("conformance").join(base.name);
     std::fs::create_dir_all(&work)?;
-    let package = fetch::fetch(base, &work)?.canonicalize()?;
+    let package = fetch(base.package, base.version, &work)?.canonicalize()?;
     let mut cases = Vec::new();
     for compiler in &plan.compilers {
         for variant in &plan.variants {

@@ -123,14 +123,19 @@ impl SectionInfo {
         };
         let mut string = |offset: u32| to.string(from.string(offset).unwrap_or_default());
         let mut moved = SectionInfo::default();
-        for func in self.funcs.iter().filter(|func| range.contains(&func.insn_off)) {
+        for func in within(&self.funcs, &range, |func| func.insn_off) {
             moved.funcs.push(FuncInfo { insn_off: place(func.insn_off)?, ty: types(func.ty) });
         }
-        for line in self.lines.iter().filter(|line| range.contains(&line.insn_off)) {
-            let (file, text) = (string(line.file)?, string(line.text)?);
-            moved.lines.push(LineInfo { insn_off: place(line.insn_off)?, file, text, ..*line });
+        // Most lines are of the file of the line before.
+        let mut file = (0, 0);
+        for line in within(&self.lines, &range, |line| line.insn_off) {
+            if line.file != file.0 {
+                file = (line.file, string(line.file)?);
+            }
+            let text = string(line.text)?;
+            moved.lines.push(LineInfo { insn_off: place(line.insn_off)?, file: file.1, text, ..*line });
         }
-        for relo in self.relos.iter().filter(|relo| range.contains(&relo.insn_off)) {
+        for relo in within(&self.relos, &range, |relo| relo.insn_off) {
             let (insn_off, access) = (place(relo.insn_off)?, string(relo.access)?);
             moved.relos.push(CoreRelo { insn_off, ty: types(relo.ty), access, kind: relo.kind });
         }
@@ -143,4 +148,11 @@ impl SectionInfo {
         self.lines.sort_by_key(|line| line.insn_off);
         self.relos.sort_by_key(|relo| relo.insn_off);
     }
+}
+
+/// The records, sorted by their offset, whose offset is in the range.
+fn within<'r, T>(records: &'r [T], range: &Range<u32>, offset: impl Fn(&T) -> u32) -> &'r [T] {
+    let start = records.partition_point(|record| offset(record) < range.start);
+    let end = records.partition_point(|record| offset(record) < range.end);
+    &records[start..end.max(start)]
 }

@@ -5,6 +5,7 @@ use crate::btf::read::MAGIC;
 use crate::btf::{Btf, Kind, TypeId};
 use crate::core_relo::CoreKind;
 use jitlink_core::Endian;
+use std::slice::ChunksExact;
 
 /// The bytes of the header without CO-RE relocations, and with them.
 const SHORT_HEADER: usize = 24;
@@ -24,17 +25,26 @@ impl BtfExt {
         let reader = Reader { body: &bytes[length..], endian, btf };
         let word = |index: usize| endian.read(&bytes[index * 4..][..4]) as u32;
         let mut ext = BtfExt::default();
-        reader.list((word(2), word(3)), 8, |record, name| {
-            ext.entry(name).funcs.push(reader.func(record)?);
+        reader.list((word(2), word(3)), 8, |records, name| {
+            let funcs = &mut ext.entry(name).funcs;
+            for record in records {
+                funcs.push(reader.func(record)?);
+            }
             Ok(())
         })?;
-        reader.list((word(4), word(5)), 16, |record, name| {
-            ext.entry(name).lines.push(reader.line(record)?);
+        reader.list((word(4), word(5)), 16, |records, name| {
+            let lines = &mut ext.entry(name).lines;
+            for record in records {
+                lines.push(reader.line(record)?);
+            }
             Ok(())
         })?;
         if length >= LONG_HEADER {
-            reader.list((word(6), word(7)), 16, |record, name| {
-                ext.entry(name).relos.push(reader.relo(record)?);
+            reader.list((word(6), word(7)), 16, |records, name| {
+                let relos = &mut ext.entry(name).relos;
+                for record in records {
+                    relos.push(reader.relo(record)?);
+                }
                 Ok(())
             })?;
         }
@@ -57,12 +67,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Calls `each` with every record of a list and the name of its section.
+    /// Calls `each` with the records of every section of a list, and the section's name.
     fn list(
         &self,
         (offset, length): (u32, u32),
         least: usize,
-        mut each: impl FnMut(&'a [u8], &'a str) -> Result<(), ExtError>,
+        mut each: impl FnMut(ChunksExact<'a, u8>, &'a str) -> Result<(), ExtError>,
     ) -> Result<(), ExtError> {
         if length == 0 {
             return Ok(());
@@ -88,7 +98,7 @@ impl<'a> Reader<'a> {
             let truncated = || truncated("the records of a section", start + position, needed, list.len() - position);
             let end = usize::try_from(needed).ok().and_then(|needed| position.checked_add(needed));
             let records = end.and_then(|end| list.get(position..end)).ok_or_else(truncated)?;
-            records.chunks_exact(record).try_for_each(|bytes| each(bytes, name))?;
+            each(records.chunks_exact(record), name)?;
             position += records.len();
         }
         Ok(())
