@@ -4,6 +4,7 @@ use super::args::BpfRun;
 use super::error::Failure;
 use super::outcome::{Outcome, Tally};
 use super::program;
+use super::trace::Trace;
 use crate::progress::Progress;
 use jitlink::bpf::catalog::maps;
 use jitlink::bpf::image::BpfImage;
@@ -21,6 +22,7 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
         load(image, &LoadOptions { name: "jitlink", programs: &programs, ..LoadOptions::default() }).map_err(refuse)?;
     let missing = || Failure::new("kernel", format!("{} was not loaded", chosen.name), "");
     let loaded = object.program(&chosen.name).ok_or_else(missing)?;
+    let trace = Trace::listen(image);
     let mut tally = Tally::default();
     for input in inputs {
         let run = TestRun { data: input, room: input.len() + ROOM, context: &[], repeat: 1 };
@@ -30,6 +32,7 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
         }
     }
     let mut outcome = Outcome::new(&chosen.name, "kernel", program::kind(chosen), tally);
+    outcome.printed = trace.map_or(Ok(Vec::new()), Trace::printed)?;
     object.notes().iter().for_each(|note| eprintln!("note: {note}"));
     for definition in &image.maps {
         let kind = maps::by_number(definition.kind).map_or("", |kind| kind.name);

@@ -15,6 +15,7 @@ mod records;
 mod run;
 mod sections;
 mod table;
+mod trace;
 mod values;
 
 use args::{Bpf, BpfCommand};
