@@ -9,7 +9,7 @@ use crate::complete::is_code;
 use crate::image::ImageTypes;
 use hashbrown::HashMap;
 use jitlink_core::Addr;
-use jitlink_core::graph::{BlockId, LinkGraph, SymbolId, Value};
+use jitlink_core::graph::{BlockId, LinkGraph, Scope, Symbol, SymbolId, SymbolKind, Value};
 
 /// Where variables are in the sections of a program, for lists of sections.
 #[derive(Debug, Default)]
@@ -102,12 +102,17 @@ impl Layout for ObjectPlaces {
     }
 }
 
-/// The symbols of objects with types, by the position of the types and name.
+/// The symbols of objects with types, by the position of the types and name. Files and sections may have the name of a variable, and
+/// of several symbols of one name the one that others see is meant.
 fn named<'g>(graph: &'g LinkGraph<'_>, types: &Types) -> HashMap<(usize, &'g [u8]), SymbolId> {
-    let mut symbols = HashMap::new();
-    for (id, symbol) in graph.symbols().filter(|(_, symbol)| !symbol.name.is_empty()) {
-        if let Some(position) = types.position(symbol.object) {
-            symbols.entry((position, symbol.name.bytes())).or_insert(id);
+    let mut symbols: HashMap<_, SymbolId> = HashMap::new();
+    let is_named =
+        |symbol: &Symbol<'_>| !symbol.name.is_empty() && !matches!(symbol.kind, SymbolKind::File | SymbolKind::Section);
+    for (id, symbol) in graph.symbols().filter(|(_, symbol)| is_named(symbol)) {
+        let Some(position) = types.position(symbol.object) else { continue };
+        let named = symbols.entry((position, symbol.name.bytes())).or_insert(id);
+        if graph.symbol(*named).scope == Scope::Local {
+            *named = id;
         }
     }
     symbols

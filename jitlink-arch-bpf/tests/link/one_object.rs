@@ -1,5 +1,6 @@
 //! One object of several, as `bpftool gen object` makes it.
 
+use crate::compilers::compile;
 use crate::kit::{check_references, fixtures, function, inputs, link, link_with, references, registry};
 use jitlink_arch_bpf::image::BpfImage;
 use jitlink_arch_bpf::link::{BpfOptions, Kconfig};
@@ -50,6 +51,20 @@ fn lines_and_types_follow_what_was_pruned() {
         let line = image.line_at(function(&image, name).address).unwrap();
         assert!(String::from_utf8_lossy(line.text).contains(name), "{name}: {line:?}");
     }
+}
+
+#[test]
+fn a_file_may_have_the_name_of_a_map() {
+    let source = "#include \"bpf.h\"\n\
+                  struct { int (*type)[2]; int (*max_entries)[1]; int *key; long *value; } counts SEC(\".maps\");\n\
+                  SEC(\"xdp\") int prog(void *context) { return bpf_map_lookup_elem(&counts, context) != 0; }\n";
+    let Some(mut object) = compile("clang-22", &["--target=bpf", "-O2", "-g"], "c", source) else { return };
+    let (file, map) = (b"\0input.c\0", b"\0counts\0\0");
+    let at = object.windows(file.len()).rposition(|bytes| bytes == file).expect("the symbol of the file");
+    object[at..at + map.len()].copy_from_slice(map);
+    let whole = together(&[("a.o", object)], Roots::Exported);
+    let image = link(&[("whole.o", whole)]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(image.maps.iter().map(|map| (map.name.as_str(), map.value_size)).collect::<Vec<_>>(), [("counts", 8)]);
 }
 
 #[test]
