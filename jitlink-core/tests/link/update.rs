@@ -191,6 +191,17 @@ fn data_that_refers_narrowly_to_what_no_update_moves_stays() {
 }
 
 #[test]
+fn names_in_debug_sections_come_and_go() {
+    let user = object(&[function("f", "tag 1\ncall32 n"), "undef n weak\n".into()]);
+    let mut program = Program::new(&[("a.o", &user)]);
+    let debug = object(&["section .debug unloaded\nlabel n global\nret\n".into()]);
+    for _ in 0..2 {
+        assert!(program.update(&[("b.o", &debug)]).added.is_empty());
+    }
+    program.update(&[("b.o", "toy le64\n")]);
+}
+
+#[test]
 fn common_symbols_and_handles_are_those_of_the_module() {
     let make = |tag: u32| {
         object(&[

@@ -333,9 +333,10 @@ fn origins(graph: &LinkGraph<'_>) -> Vec<Origin> {
             Value::Block { block, .. } => {
                 let section = graph.section(graph.block(block).section);
                 match section.object == symbol.object {
-                    true => Origin::Own,
+                    // What is not loaded has no address that others could use.
+                    true if section.is_loaded() => Origin::Own,
                     false if section.name == b".common" => Origin::Common,
-                    false => Origin::Elsewhere,
+                    _ => Origin::Elsewhere,
                 }
             }
             Value::Absolute(_) => Origin::Own,
