@@ -90,9 +90,13 @@ pub(crate) struct BpfRun {
     /// Runs bare instructions: hexadecimal text, or raw bytes. They get the address of --memory in r1 and its length in r2.
     #[arg(long, value_name = "FILE|-", conflicts_with_all = ["kernel", "pcap", "input", "program"])]
     pub(crate) raw: Option<PathBuf>,
-    /// Runs a classic filter, as tcpdump -ddd or -dd prints it or as bytes of struct sock_filter.
+    /// Runs a classic filter, as tcpdump -ddd or -dd prints it or as bytes of struct sock_filter; of packets, or with --seccomp of
+    /// system calls.
     #[arg(long, value_name = "FILE|-", conflicts_with_all = ["kernel", "program"])]
     pub(crate) classic: Option<PathBuf>,
+    /// The classic filter is one of system calls: it reads struct seccomp_data, the 64 bytes of --input (zeros without it).
+    #[arg(long, requires = "classic", conflicts_with = "pcap")]
+    pub(crate) seccomp: bool,
     /// The memory of --raw: hexadecimal digits, or @FILE.
     #[arg(long, value_name = "HEX|@FILE", requires = "raw")]
     pub(crate) memory: Option<String>,

@@ -2,7 +2,7 @@
 
 use super::args::BpfRun;
 use super::error::Failure;
-use super::outcome::{Outcome, Tally};
+use super::outcome::{Outcome, Tally, Verdicts};
 use super::program;
 use super::trace::Trace;
 use crate::progress::Progress;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
             Err(error) => tally.fail(error.to_string()),
         }
     }
-    let mut outcome = Outcome::new(&chosen.name, "kernel", program::kind(chosen), tally);
+    let mut outcome = Outcome::new(&chosen.name, "kernel", Verdicts::Of(program::kind(chosen)), tally);
     outcome.printed = trace.map_or(Ok(Vec::new()), Trace::printed)?;
     object.notes().iter().for_each(|note| eprintln!("note: {note}"));
     for definition in &image.maps {

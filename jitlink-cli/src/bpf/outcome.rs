@@ -32,13 +32,31 @@ impl Tally {
     }
 }
 
+/// What the numbers mean that a program returns.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdicts {
+    /// What they mean to programs of a kind, if it is known.
+    Of(Option<ProgramType>),
+    /// What becomes of a system call (`SECCOMP_RET_*`).
+    OfSystemCalls,
+}
+
+impl Verdicts {
+    fn name(self, value: u32) -> Option<String> {
+        match self {
+            Verdicts::Of(kind) => verdict(kind, value),
+            Verdicts::OfSystemCalls => Some(seccomp(value)),
+        }
+    }
+}
+
 /// Everything that is shown.
 #[derive(Debug)]
 pub(super) struct Outcome {
     program: String,
     /// Where it ran: `vm` or `kernel`.
     executor: &'static str,
-    kind: Option<ProgramType>,
+    verdicts: Verdicts,
     pub(super) tally: Tally,
     /// Lines that the program printed.
     pub(super) printed: Vec<String>,
@@ -72,8 +90,8 @@ enum Holds {
 }
 
 impl Outcome {
-    pub(super) fn new(program: &str, executor: &'static str, kind: Option<ProgramType>, tally: Tally) -> Outcome {
-        Outcome { program: program.into(), executor, kind, tally, printed: Vec::new(), maps: Vec::new() }
+    pub(super) fn new(program: &str, executor: &'static str, verdicts: Verdicts, tally: Tally) -> Outcome {
+        Outcome { program: program.into(), executor, verdicts, tally, printed: Vec::new(), maps: Vec::new() }
     }
 
     /// Adds a map, of whose elements `shown` are shown. Elements of arrays that are all zero are left out.
@@ -134,7 +152,7 @@ impl Outcome {
             .tally
             .verdicts
             .iter()
-            .map(|(&value, count)| json!({ "value": value, "name": verdict(self.kind, value), "count": count }));
+            .map(|(&value, count)| json!({ "value": value, "name": self.verdicts.name(value), "count": count }));
         let faults = self.tally.faults.iter().map(|(fault, count)| json!({ "fault": fault, "count": count }));
         let maps = self.maps.iter().map(|map| {
             let entries = map.entries.iter().map(|(key, value)| match (key, map.holds) {
@@ -169,7 +187,7 @@ impl Outcome {
         let times = if self.tally.runs == 1 { "time" } else { "times" };
         writeln!(out, "{} ran {} {times}", self.program, self.tally.runs)?;
         for (&value, count) in &self.tally.verdicts {
-            let name = verdict(self.kind, value).unwrap_or_else(|| format!("{value:#x}"));
+            let name = self.verdicts.name(value).unwrap_or_else(|| format!("{value:#x}"));
             writeln!(out, "{count:>8}  {name}")?;
         }
         for (fault, count) in &self.tally.faults {
@@ -203,6 +221,22 @@ impl Outcome {
 
 fn kind_name(definition: &MapDefinition) -> String {
     maps::by_number(definition.kind).map_or_else(|| format!("type {}", definition.kind), |kind| kind.name.to_string())
+}
+
+/// What the kernel calls what becomes of a system call (include/uapi/linux/seccomp.h): an action, and 16 bits of data.
+fn seccomp(value: u32) -> String {
+    let (action, data) = (value & 0xffff_0000, value & 0xffff);
+    match action {
+        0 => "SECCOMP_RET_KILL_THREAD".into(),
+        0x0003_0000 => format!("SECCOMP_RET_TRAP, {data}"),
+        0x0005_0000 => format!("SECCOMP_RET_ERRNO, {data}"),
+        0x7fc0_0000 => "SECCOMP_RET_USER_NOTIF".into(),
+        0x7ff0_0000 => format!("SECCOMP_RET_TRACE, {data}"),
+        0x7ffc_0000 => "SECCOMP_RET_LOG".into(),
+        0x7fff_0000 => "SECCOMP_RET_ALLOW".into(),
+        // 0x80000000, and whatever is none of these.
+        _ => "SECCOMP_RET_KILL_PROCESS".into(),
+    }
 }
 
 /// What the kernel calls a verdict of a kind of program.

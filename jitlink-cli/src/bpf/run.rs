@@ -2,7 +2,7 @@
 
 use super::args::BpfRun;
 use super::error::Failure;
-use super::outcome::{Outcome, Tally};
+use super::outcome::{Outcome, Tally, Verdicts};
 use super::records::{self, Records};
 use super::{bytes, capture, program, raw};
 use crate::progress::Progress;
@@ -85,7 +85,7 @@ fn machine(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcom
     let mut records = Records::listen(&vm, image, args.entries);
     records::check(args, &records)?;
     let tally = run_all(&vm, &entry, (kind, image.endian), inputs, || records.take())?;
-    let mut outcome = Outcome::new(&chosen.name, "vm", kind, tally);
+    let mut outcome = Outcome::new(&chosen.name, "vm", Verdicts::Of(kind), tally);
     outcome.printed = printed.lines();
     for definition in &image.maps {
         let Some(map) = vm.map(&definition.name) else { continue };
@@ -116,13 +116,35 @@ fn classic(args: &BpfRun, path: &Path, inputs: &[Vec<u8>]) -> Result<Outcome, Fa
         Ok(text) if !bytes.contains(&0) => classic::from_text(text),
         _ => classic::from_bytes(&bytes, Endian::NATIVE),
     };
-    let words = filter.and_then(|filter| classic::translate(&filter, FilterKind::Socket)).map_err(refuse)?;
+    let kind = if args.seccomp { FilterKind::Seccomp } else { FilterKind::Socket };
+    let words = filter.and_then(|filter| classic::translate(&filter, kind)).map_err(refuse)?;
     let printed = Printed::default();
     let vm =
         builder(args, &printed).build_raw(&words, Endian::NATIVE).map_err(|error| Failure::new("load", error, ""))?;
+    let program = &vm.programs()[0];
+    if args.seccomp {
+        let tally = run_all(&vm, program, (None, Endian::NATIVE), &[system_call(inputs)?], || ())?;
+        return Ok(Outcome::new("filter", "vm", Verdicts::OfSystemCalls, tally));
+    }
     let kind = Some(ProgramType::SocketFilter);
-    let tally = run_all(&vm, &vm.programs()[0], (kind, Endian::NATIVE), inputs, || ())?;
-    Ok(Outcome::new("filter", "vm", kind, tally))
+    let tally = run_all(&vm, program, (kind, Endian::NATIVE), inputs, || ())?;
+    Ok(Outcome::new("filter", "vm", Verdicts::Of(kind), tally))
+}
+
+/// What a filter of system calls reads: `struct seccomp_data` (include/uapi/linux/seccomp.h).
+fn system_call(inputs: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+    const SIZE: usize = 64;
+    let data = inputs.first().map_or(&[][..], Vec::as_slice);
+    match data.len() {
+        0 => Ok(vec![0; SIZE]),
+        SIZE => Ok(data.to_vec()),
+        size => {
+            let message = format!("struct seccomp_data has {SIZE} bytes, and --input has {size}");
+            let advice =
+                "give the call's number (4 bytes), the machine (4), the place (8) and six arguments of 8 bytes";
+            Err(Failure::new("input", message, advice))
+        }
+    }
 }
 
 /// Runs a program on every input, with `after` after each run.

@@ -112,6 +112,21 @@ fn objects_for_other_machines_are_no_programs() {
 }
 
 #[test]
+fn filters_of_system_calls_say_what_becomes_of_a_call() {
+    // ld [0]; jeq #39, next, 1 on; ret ERRNO | 13; ret ALLOW
+    let (_scratch, filter) = Scratch::with("filter", b"4\n32 0 0 0\n21 0 1 39\n6 0 0 327693\n6 0 0 2147418112\n");
+    let mut data = [0; 64];
+    data[0] = 39;
+    let (_call, call) = Scratch::with("call", &data);
+    let (_short, short) = Scratch::with("short", &data[..60]);
+    let run = |more: &[&str]| ran(&[&["bpf", "run", "--classic", &filter, "--seccomp"][..], more].concat());
+    assert!(run(&["--input", &call]).stdout.contains("1  SECCOMP_RET_ERRNO, 13"));
+    assert!(run(&[]).stdout.contains("1  SECCOMP_RET_ALLOW"));
+    let outcome = run(&["--input", &short]);
+    assert!(outcome.status == 1 && outcome.stderr.contains("64 bytes, and --input has 60"), "{}", outcome.stderr);
+}
+
+#[test]
 fn bare_instructions_run_on_memory() {
     // r0 = *(u8 *)(r1 + 2); exit
     let (scratch, text) = Scratch::with("load.hex", b"71 10 02 00 00 00 00 00\n95 00 00 00 00 00 00 00\n");
