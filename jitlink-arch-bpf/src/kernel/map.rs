@@ -135,6 +135,11 @@ impl KernelMap {
         Ok(entries)
     }
 
+    /// Takes the records that programs have submitted to a ring buffer, in order, as its one consumer.
+    pub fn consume(&self, each: impl FnMut(&[u8])) -> Result<(), KernelError> {
+        self.raw.drain(each).map_err(|error| self.error(Command::MapLookup, error))
+    }
+
     /// From now on the host cannot change it.
     pub fn freeze(&self) -> Result<(), KernelError> {
         self.raw.freeze().map_err(|error| self.error(Command::MapFreeze, error))

@@ -1,4 +1,4 @@
-//! The `bpf(2)` system call: the only module of this crate with unsafe code.
+//! The `bpf(2)` system call, and memory of maps: the only module of this crate with unsafe code.
 //!
 //! The argument of `bpf(2)` is a union of structures with pointers as numbers, and counts that say how far the kernel reads or
 //! writes behind them. Two things keep that sound here. A pointer and its count are one [`Buffer`] that is set from one slice, so
@@ -6,6 +6,8 @@
 //! ([`RawMap`]) and compared before each call. Fields and buffers can only be made in this module.
 //!
 //! Offsets are those of `union bpf_attr` in `linux/bpf.h`; a kernel that knows fewer fields accepts the rest if they are zero.
+
+mod ring;
 
 use std::ffi::CStr;
 use std::io;

@@ -108,7 +108,7 @@ pub(crate) struct BpfRun {
     pub(crate) budget: Option<u64>,
     /// The type of the records that programs send by a ring buffer or a perf event array, such as `events=struct event`; without
     /// it they are shown as hexadecimal digits.
-    #[arg(long = "record", value_name = "MAP=TYPE", conflicts_with_all = ["kernel", "raw", "classic"], value_parser = record)]
+    #[arg(long = "record", value_name = "MAP=TYPE", conflicts_with_all = ["raw", "classic"], value_parser = record)]
     pub(crate) records: Vec<String>,
     /// At most this many elements or records of each map are shown.
     #[arg(long, value_name = "N", default_value_t = 32)]

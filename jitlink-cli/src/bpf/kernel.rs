@@ -4,10 +4,11 @@ use super::args::BpfRun;
 use super::error::Failure;
 use super::outcome::{Outcome, Tally, Verdicts};
 use super::program;
+use super::records::{self, Log};
 use super::trace::Trace;
 use crate::progress::Progress;
 use jitlink::bpf::catalog::maps;
-use jitlink::bpf::image::BpfImage;
+use jitlink::bpf::image::{BpfImage, MapDefinition};
 use jitlink::bpf::kernel::{KernelError, LoadOptions, TestRun, load};
 
 /// Room for what a program makes of its packet, beyond what it was.
@@ -23,6 +24,11 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
     let missing = || Failure::new("kernel", format!("{} was not loaded", chosen.name), "");
     let loaded = object.program(&chosen.name).ok_or_else(missing)?;
     let trace = Trace::listen(image);
+    let kind = |definition: &MapDefinition| maps::by_number(definition.kind).map_or("", |kind| kind.name);
+    let rings = image.maps.iter().filter(|definition| kind(definition) == "ringbuf");
+    let mut rings: Vec<_> =
+        rings.filter_map(|definition| Some((definition, object.map(&definition.name)?, Log::default()))).collect();
+    records::check(args, &rings.iter().map(|(definition, ..)| definition.name.as_str()).collect::<Vec<_>>())?;
     let mut tally = Tally::default();
     for input in inputs {
         let run = TestRun { data: input, room: input.len() + ROOM, context: &[], repeat: 1 };
@@ -30,13 +36,19 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
             Ok(result) => tally.add(result.retval),
             Err(error) => tally.fail(error.to_string()),
         }
+        for (_, ring, log) in &mut rings {
+            ring.consume(|record| log.add(record, args.entries)).map_err(refuse)?;
+        }
     }
     let mut outcome = Outcome::new(&chosen.name, "kernel", Verdicts::Of(program::kind(chosen)), tally);
     outcome.printed = trace.map_or(Ok(Vec::new()), Trace::printed)?;
     object.notes().iter().for_each(|note| eprintln!("note: {note}"));
     for definition in &image.maps {
-        let kind = maps::by_number(definition.kind).map_or("", |kind| kind.name);
-        if matches!(kind, "ringbuf" | "perf_event_array") {
+        if let Some((.., log)) = rings.iter().find(|(ring, ..)| ring.name == definition.name) {
+            outcome.add_records(image, definition, records::type_of(args, image, definition)?, log);
+            continue;
+        }
+        if kind(definition) == "perf_event_array" {
             eprintln!("note: what was sent by {} is not read from the kernel, only from the machine", definition.name);
             continue;
         }

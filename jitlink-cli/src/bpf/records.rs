@@ -28,6 +28,16 @@ pub(super) struct Log {
     pub(super) lost: u64,
 }
 
+impl Log {
+    /// Counts a record, and keeps it if there are not so many yet.
+    pub(super) fn add(&mut self, record: &[u8], most: usize) {
+        self.total += 1;
+        if self.first.len() < most {
+            self.first.push(record.to_vec());
+        }
+    }
+}
+
 impl<'i> Records<'i> {
     /// Listens to all maps of these kinds.
     pub(super) fn listen(vm: &Vm, image: &'i BpfImage, most: usize) -> Records<'i> {
@@ -50,19 +60,18 @@ impl<'i> Records<'i> {
     /// Takes what has come since the last time.
     pub(super) fn take(&mut self) {
         for (_, map, log) in &mut self.of {
-            let mut keep = |record: &[u8]| {
-                log.total += 1;
-                if log.first.len() < self.most {
-                    log.first.push(record.to_vec());
-                }
-            };
             if let Some(ring) = map.ring() {
-                ring.consume(keep);
+                ring.consume(|record| log.add(record, self.most));
             } else if let Some(perf) = map.perf() {
-                perf.consume(|_, record| keep(record));
+                perf.consume(|_, record| log.add(record, self.most));
                 log.lost = (0..map.cpus() as u32).map(|cpu| perf.lost(cpu)).sum();
             }
         }
+    }
+
+    /// The names of the maps.
+    pub(super) fn names(&self) -> Vec<&'i str> {
+        self.of.iter().map(|(definition, ..)| definition.name.as_str()).collect()
     }
 
     /// What came by a map, if programs send records by it.
@@ -83,17 +92,20 @@ pub(super) fn type_of(args: &BpfRun, image: &BpfImage, definition: &MapDefinitio
     let found = kinds.into_iter().find_map(|kind| image.types.btf.find_by_name_kind(plain, kind));
     found.map(|ty| ty.id()).ok_or_else(|| {
         let message = format!("the objects have no type {name}, which --record says for {}", definition.name);
-        Failure::new("record", message, "jitlink bpf inspect --types shows the types; a type must be used to be there")
+        let advice = format!(
+            "jitlink bpf inspect --types shows the types; compilers leave out those of local variables, unless a global one \
+             needs them: struct {plain} *unused __attribute__((unused));"
+        );
+        Failure::new("record", message, advice)
     })
 }
 
-/// Checks that what --record says is about maps that send records.
-pub(super) fn check(args: &BpfRun, records: &Records<'_>) -> Result<(), Failure> {
+/// Checks that what --record says is about maps that send records, `known`.
+pub(super) fn check(args: &BpfRun, known: &[&str]) -> Result<(), Failure> {
     for said in &args.records {
         let map = said.split_once('=').map_or(said.as_str(), |(map, _)| map);
-        if !records.of.iter().any(|(definition, ..)| definition.name == map) {
-            let known: Vec<&str> = records.of.iter().map(|(definition, ..)| definition.name.as_str()).collect();
-            let message = format!("{map}, which --record names, is no ring buffer or perf event array of the objects");
+        if !known.contains(&map) {
+            let message = format!("{map}, which --record names, is no map whose records are shown here");
             let advice = if known.is_empty() { String::new() } else { format!("there are: {}", known.join(", ")) };
             return Err(Failure::new("record", message, advice));
         }

@@ -83,7 +83,7 @@ fn machine(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result<Outcom
     let entry = vm.program(&chosen.name).map_err(|error| Failure::new("program", error, ""))?.clone();
     let kind = program::kind(chosen);
     let mut records = Records::listen(&vm, image, args.entries);
-    records::check(args, &records)?;
+    records::check(args, &records.names())?;
     let tally = run_all(&vm, &entry, (kind, image.endian), inputs, || records.take())?;
     let mut outcome = Outcome::new(&chosen.name, "vm", Verdicts::Of(kind), tally);
     outcome.printed = printed.lines();

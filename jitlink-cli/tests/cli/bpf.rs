@@ -88,6 +88,26 @@ fn what_a_program_sends_is_shown() {
 }
 
 #[test]
+fn the_kernel_sends_what_the_machine_sends() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/send.bpf.o");
+    let capture = packets("capture.pcap");
+    let send = ["bpf", "run", fixture.to_str().unwrap(), "--pcap", &capture, "--record", "events=event"];
+    let outcome = ran(&[&send[..], &["--kernel", "--format", "json"]].concat());
+    if outcome.status != 0 {
+        // Machines without root or without BPF say so.
+        assert!(outcome.stderr.contains("error[kernel]") || outcome.stderr.contains("kernel"), "{}", outcome.stderr);
+        return println!("skipped: {}", outcome.stderr);
+    }
+    let kernel: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let machine = json(&send);
+    let of = |shown: &Value, name: &str| {
+        shown["maps"].as_array().unwrap().iter().find(|map| map["name"] == name).unwrap().clone()
+    };
+    assert_eq!((of(&kernel, "events"), &kernel["verdicts"]), (of(&machine, "events"), &machine["verdicts"]));
+    assert_eq!(of(&kernel, "events")["records"].as_array().unwrap().len(), 25);
+}
+
+#[test]
 fn captures_that_are_none_are_refused() {
     let (_scratch, short) = Scratch::with("short.pcap", &std::fs::read(packets("capture.pcap")).unwrap()[..1000]);
     let outcome = ran(&["bpf", "run", &gate(), "--pcap", &short]);
