@@ -24,9 +24,15 @@ impl Types {
     pub(super) fn read(graph: &LinkGraph<'_>) -> Result<Types, String> {
         let mut objects: Vec<ObjectTypes> = Vec::new();
         let mut extensions: Vec<(ObjectId, SectionId)> = Vec::new();
-        for (id, section) in graph.sections().filter(|(_, section)| !section.is_loaded()) {
+        for (id, section) in graph.sections() {
             let name = &graph.object(section.object).name;
             match section.name {
+                b".BTF" | b".BTF.ext" if section.is_loaded() => {
+                    let what = section.name_lossy();
+                    return Err(format!(
+                        "{name}: section {what} is memory of the program, in which no types can stand"
+                    ));
+                }
                 b".BTF" if objects.last().is_some_and(|last| last.object == section.object) => {
                     return Err(format!("{name}: a second section .BTF"));
                 }

@@ -1,5 +1,6 @@
 //! What is no program, or not one program.
 
+use crate::compilers::compile;
 use crate::kit::{check_references, fixture, fixtures, inputs, link, references, registry};
 use jitlink_core::link::{LinkOptions, relocatable};
 use proptest::prelude::*;
@@ -21,6 +22,22 @@ fn a_variable_declared_in_two_ways_shows_both() {
         assert!(license || variable, "{error}");
         let error = relocatable(&registry(), &inputs(&fixtures(&objects)), &LinkOptions::default()).unwrap_err();
         assert!(error.to_string().contains("GPL") && error.to_string().contains("Proprietary"), "{error}");
+    }
+}
+
+#[test]
+fn types_are_no_memory_of_the_program() {
+    for name in [".BTF", ".BTF.ext"] {
+        let source = format!(
+            ".section xdp,\"ax\",@progbits\n.globl prog\n.type prog,@function\nprog:\n r0 = 1\n exit\n\
+             .section {name},\"aw\",@progbits\n.globl table\n.type table,@object\ntable: .quad prog\n"
+        );
+        let Some(object) = compile("clang-22", &["--target=bpf"], "s", &source) else { return };
+        let message = format!("a.o: section {name} is memory of the program");
+        let error = link(&[("a.o", object.clone())]).unwrap_err().to_string();
+        assert!(error.contains(&message), "{error}");
+        let error = relocatable(&registry(), &inputs(&[("a.o", object)]), &LinkOptions::default()).unwrap_err();
+        assert!(error.to_string().contains(&message), "{error}");
     }
 }
 

@@ -187,10 +187,10 @@ impl<'a> LinkGraph<'a> {
         self.blocks[id.index()].content.to_mut()
     }
 
-    /// Replaces what a block holds, which may then have another size. Only for blocks without edges.
+    /// Replaces what a block holds, which may then have another size. Edges into the bytes that were there go with them.
     pub fn replace_content(&mut self, id: BlockId, content: Content<'a>) {
-        debug_assert_eq!(self.block(id).edge_count, 0, "edges would point into bytes that are gone");
-        self.blocks[id.index()].content = content;
+        let block = &mut self.blocks[id.index()];
+        (block.content, block.edge_count) = (content, 0);
     }
 
     /// Leaves out a block that pruning kept, because a pass has put elsewhere what it held. Nothing that is live may refer to it.
