@@ -11,6 +11,9 @@ use jitlink::bpf::catalog::maps;
 use jitlink::bpf::image::{BpfImage, MapDefinition};
 use jitlink::bpf::kernel::{KernelError, LoadOptions, TestRun, load};
 
+/// What the kernel takes for a packet: one that has a head (`ETH_HLEN`).
+const SHORTEST: usize = 14;
+
 /// Room for what a program makes of its packet, beyond what it was.
 const ROOM: usize = 4096;
 
@@ -34,6 +37,10 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
         let run = TestRun { data: input, room: input.len() + ROOM, context: &[], repeat: 1 };
         match loaded.test_run(&run) {
             Ok(result) => tally.add(result.retval),
+            Err(error) if input.len() < SHORTEST => {
+                let why = format!("the kernel runs programs on packets of {SHORTEST} bytes or more: --pcap, --input");
+                tally.fail(format!("{error} ({why})"));
+            }
             Err(error) => tally.fail(error.to_string()),
         }
         for (_, ring, log) in &mut rings {
