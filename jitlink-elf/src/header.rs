@@ -52,7 +52,7 @@ impl Shape {
                 "",
                 0,
                 "LLVM bitcode is not machine code",
-                "compile without -flto (-fno-lto); of bitcode by rustc for BPF, clang --target=bpf -O2 -x ir -c makes an object",
+                "compile without -flto (-fno-lto), or make an object of the bitcode: clang -O2 -x ir -c, with --target as it was",
             ));
         }
         let malformed = |offset: u64, what: String| Err(LinkError::malformed(name, "", offset, what));

@@ -132,7 +132,7 @@ error[unrecognized]: tool.exe: no backend recognises this file (it starts with 4
         "run bitcode.o",
         "\
 error[unsupported]: bitcode.o: LLVM bitcode is not machine code
-  help: compile without -flto (-fno-lto); of bitcode by rustc for BPF, clang --target=bpf -O2 -x ir -c makes an object",
+  help: compile without -flto (-fno-lto), or make an object of the bitcode: clang -O2 -x ir -c, with --target as it was",
     );
     check(
         &folder,
