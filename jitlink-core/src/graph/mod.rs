@@ -64,7 +64,7 @@ pub struct LinkGraph<'a> {
     pub(crate) live: Vec<bool>,
     /// The definition that each symbol stands for; set by the resolve phase, empty before it.
     pub(crate) canonical: Vec<SymbolId>,
-    /// The runs of gathered sections that boundary symbols stand for; set by the resolve phase, and by updates.
+    /// The runs of gathered sections that boundary symbols stand for; set by the resolve phase.
     pub(crate) runs: Vec<Vec<SectionId>>,
     /// Which of the runs something live refers to an end of; set by the prune phase.
     pub(crate) walked: Vec<bool>,

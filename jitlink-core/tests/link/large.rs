@@ -1,9 +1,10 @@
 //! Blocks and sections that are large enough to be read and fixed up in pieces.
 
+use crate::kit::machine::Event;
 use crate::kit::{Image, executor, exported, inputs, link_with};
-use jitlink_core::LinkErrors;
 use jitlink_core::graph::{BlockId, Edge};
 use jitlink_core::link::{LinkOptions, NoSymbols, Stage};
+use jitlink_core::{Addr, LinkErrors};
 use std::fmt::Write;
 
 /// How many pointers the block holds: over half a mebibyte.
@@ -85,4 +86,26 @@ fn errors_of_a_large_block_are_the_same_with_any_number_of_threads() {
         assert!(errors[0].len() <= 20, "{}", errors[0].len());
         assert!(errors.iter().all(|other| *other == errors[0]));
     }
+}
+
+#[test]
+fn references_of_a_large_block_are_relaxed_whatever_the_threads() {
+    const LOADS: usize = 40_000;
+    let mut text =
+        String::from("toy le64\nsection .data rw\nlabel d global\nfill 8\nsection .text rx\nlabel f global\n");
+    // One in a thousand is of a name outside, and keeps its slot.
+    (0..LOADS).for_each(|number| text += if number % 1000 == 7 { "loadx outside\n" } else { "loadx d\n" });
+    text += "ret\n";
+    let linked = |threads: usize| {
+        let defines = vec![("outside".to_string(), Addr(0x7fff_0000_1000))];
+        let options = LinkOptions { threads: Some(threads), defines, ..exported() };
+        link_with(&executor(), &inputs(&[("large.o", &text)]), &NoSymbols, &options).unwrap()
+    };
+    let [one, two, seven] = [1, 2, 7].map(linked);
+    assert_eq!(one.linked.statistics.slots, 1);
+    assert!(two.all_bytes() == one.all_bytes() && seven.all_bytes() == one.all_bytes());
+    let [d, outside] = [one.address("d"), 0x7fff_0000_1000];
+    let expected: Vec<Event> =
+        (0..LOADS).map(|number| Event::Loaded(if number % 1000 == 7 { outside } else { d })).collect();
+    assert!(one.run("f") == expected, "each load gives the address that it asks for");
 }

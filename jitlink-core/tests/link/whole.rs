@@ -171,10 +171,19 @@ fn large(errors: bool) -> Vec<(String, String)> {
         .collect()
 }
 
+/// These objects with one in their middle that is large enough to be read by itself.
+fn with_one_apart(errors: bool) -> Vec<(String, String)> {
+    let mut objects = large(errors);
+    let bytes = format!("hex {}\n", "5a ".repeat(3 << 20));
+    objects[300].1.push_str(&format!("section .data.large rw\nlabel middle global\n{bytes}rel ABS64 f299\n"));
+    objects
+}
+
 #[test]
 fn bytes_and_errors_do_not_depend_on_the_number_of_threads() {
-    for errors in [false, true] {
-        let objects = large(errors);
+    for (errors, objects) in
+        [false, true].map(|errors| [(errors, large(errors)), (errors, with_one_apart(errors))]).concat()
+    {
         let objects: Vec<(&str, &str)> = objects.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let inputs = inputs(&objects);
         let mut outcomes = Vec::new();
