@@ -137,7 +137,8 @@ impl KernelMap {
 
     /// Takes the records that programs have submitted to a ring buffer, in order, as its one consumer.
     pub fn consume(&self, each: impl FnMut(&[u8])) -> Result<(), KernelError> {
-        self.raw.drain(each).map_err(|error| self.error(Command::MapLookup, error))
+        let failed = |source| KernelError::Call { command: "mmap", object: self.name.clone(), source };
+        self.raw.drain(each).map_err(failed)
     }
 
     /// From now on the host cannot change it.

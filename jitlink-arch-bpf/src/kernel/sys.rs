@@ -266,6 +266,17 @@ impl<'a> Attr<'a> {
     }
 }
 
+/// Type, sizes of keys and values, number of entries and flags of a map.
+fn numbers(map: BorrowedFd<'_>) -> io::Result<[u32; 5]> {
+    let info = super::info(map, 24)?;
+    // struct bpf_map_info: type, id, key, value, entries, flags. Programs have other numbers there, but no map commands.
+    let word = |index: usize| {
+        let bytes = info.get(4 * index..4 * index + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u32::from_ne_bytes).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    };
+    Ok([word(0)?, word(2)?, word(3)?, word(4)?, word(5)?])
+}
+
 /// A map's descriptor and the sizes of its elements as the kernel copies them.
 #[derive(Debug)]
 pub(super) struct RawMap {
@@ -286,13 +297,7 @@ impl RawMap {
     /// Opens a pinned map. Gives its type, sizes, number of entries and flags, too.
     pub(super) fn open(path: &CStr) -> io::Result<(RawMap, [u32; 5])> {
         let fd = Attr::get(path).open()?;
-        let info = super::info(fd.as_fd(), 24)?;
-        // struct bpf_map_info: type, id, key, value, entries, flags. Programs have other numbers there, but no map commands.
-        let word = |index: usize| {
-            let bytes = info.get(4 * index..4 * index + 4).and_then(|bytes| bytes.try_into().ok());
-            bytes.map(u32::from_ne_bytes).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
-        };
-        let numbers = [word(0)?, word(2)?, word(3)?, word(4)?, word(5)?];
+        let numbers = numbers(fd.as_fd())?;
         Ok((RawMap::new(fd, numbers[0], numbers[1], numbers[2])?, numbers))
     }
 

@@ -3,7 +3,7 @@
 //! The first page of a map of this type holds the consumer's position, which the consumer writes. The second holds the producer's,
 //! and the data follows, twice, so that no record is cut where the buffer ends.
 
-use super::RawMap;
+use super::{RawMap, numbers};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -47,11 +47,7 @@ impl RawMap {
     /// Takes the records that were submitted, in order.
     pub(in crate::kernel) fn drain(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-        let info = super::super::info(self.fd.as_fd(), 24)?;
-        let word = |index: usize| info.get(4 * index..4 * index + 4).and_then(|bytes| bytes.try_into().ok());
-        let [Some(kind), Some(entries)] = [word(0), word(4)].map(|bytes| bytes.map(u32::from_ne_bytes)) else {
-            return Err(invalid("the kernel says nothing of the map"));
-        };
+        let [kind, _, _, entries, _] = numbers(self.fd.as_fd())?;
         let data = entries as usize;
         if kind != RING || !data.is_power_of_two() {
             return Err(invalid("the map is no ring buffer"));
