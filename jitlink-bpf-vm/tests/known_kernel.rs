@@ -4,11 +4,11 @@
 //! verifier's own arithmetic. Where `bpf(2)` is not allowed this says so and passes.
 #![cfg(target_os = "linux")]
 
-#[path = "known/cases.rs"]
+#[path = "known/cases/mod.rs"]
 #[allow(dead_code, reason = "the programs that check themselves are for machines without maps")]
 mod cases;
 
-use cases::{CASES, Case, constant};
+use cases::{Case, cases, constant};
 use jitlink_arch_bpf::image::MapDefinition;
 use jitlink_arch_bpf::insn::Insn;
 use jitlink_arch_bpf::kernel::{KernelMap, KernelProgram, MapContext, ProgramRequest, TestRun, allowed};
@@ -53,7 +53,7 @@ fn the_kernel_gives_the_known_answers() {
     let (name, value_size) = ("value".to_owned(), VALUE_SIZE as u32);
     let definition = MapDefinition { name, kind: 2, key_size: 4, value_size, max_entries: 1, ..Default::default() };
     let map = KernelMap::create(&definition, MapContext::default()).unwrap();
-    for case in CASES {
+    for case in cases() {
         let instructions = program(case, map.as_fd().as_raw_fd());
         let request = ProgramRequest {
             name: "known",

@@ -1,21 +1,16 @@
 //! Locks and timers in values of maps: found in the types of a compiled program as the running kernel finds them.
 #![cfg(target_os = "linux")]
 
+mod compiled;
+
 use jitlink_arch_bpf::btf::ValueFields;
 use jitlink_arch_bpf::image::BpfImage;
 use jitlink_arch_bpf::kernel::{KernelError, KernelMap, KernelObject, LoadOptions, TestRun, allowed, load};
-use jitlink_arch_bpf::link::{BpfOptions, link_image};
-use jitlink_arch_bpf::{Bpf, ELF_BPF, ELF_UNNAMED};
 use jitlink_bpf_vm::contexts::{Packet, PacketContext};
 use jitlink_bpf_vm::helpers::{Host, standard};
 use jitlink_bpf_vm::maps::{Map, MapHost, flag};
 use jitlink_bpf_vm::vm::{Vm, VmBuilder};
-use jitlink_core::input::Input;
-use jitlink_core::link::LinkOptions;
-use jitlink_core::registry::Plugin;
-use jitlink_core::{Endian, Registry};
-use jitlink_elf::ElfFormat;
-use std::process::Command;
+use jitlink_core::Endian;
 use std::sync::Arc;
 
 /// The linked program, or none with a message where there is no clang.
@@ -23,25 +18,8 @@ fn image(options: &[&str]) -> Option<BpfImage> {
     if cfg!(target_endian = "big") {
         return None;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("locks.c"), folder.path().join("locks.o"));
-    std::fs::write(&input, include_str!("compiled/locks.c")).unwrap();
-    let mut command = Command::new("clang-22");
-    match command.args(["--target=bpfel", "-O2", "-g", "-c"]).args(options).arg(&input).arg("-o").arg(&output).output()
-    {
-        Ok(result) => assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr)),
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "clang-22 is not installed");
-            println!("skipped: {error}");
-            return None;
-        }
-    }
-    let plugins =
-        [Plugin::Format(&ElfFormat), Plugin::Arch(&Bpf), Plugin::Relocs(ELF_BPF), Plugin::Relocs(ELF_UNNAMED)];
-    let registry = plugins.into_iter().try_fold(Registry::empty(), Registry::with).unwrap();
-    let inputs = [Input::from_bytes("locks.o", std::fs::read(output).unwrap())];
-    let linked = link_image(&registry, &inputs, &LinkOptions::default(), &BpfOptions::default());
-    Some(linked.unwrap_or_else(|errors| panic!("{errors}")))
+    let options = [&["--target=bpfel"], options].concat();
+    Some(compiled::image(&[compiled::compile("locks.c", &options, include_str!("compiled/locks.c"))?]))
 }
 
 fn machine(image: &BpfImage, cpus: usize) -> Vm {

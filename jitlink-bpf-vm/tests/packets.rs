@@ -1,52 +1,14 @@
 //! Programs of a compiler, linked and run on packets, with the kernel's helpers.
 
-use std::process::Command;
+mod compiled;
+
 use std::sync::{Arc, Mutex};
 
 use jitlink_arch_bpf::catalog::programs::{ProgramType, classify};
-use jitlink_arch_bpf::image::BpfImage;
-use jitlink_arch_bpf::link::{BpfOptions, Capture};
-use jitlink_arch_bpf::{Bpf, ELF_BPF, ELF_UNNAMED};
 use jitlink_bpf_vm::contexts::{Action, Packet, PacketContext};
 use jitlink_bpf_vm::helpers::{Clock, Host, standard};
 use jitlink_bpf_vm::vm::{Vm, VmBuilder};
-use jitlink_core::image::{ImageConfig, ImageExecutor};
-use jitlink_core::input::Input;
-use jitlink_core::link::{LinkOptions, NoSymbols, link};
-use jitlink_core::registry::Plugin;
-use jitlink_core::{Addr, Endian, Registry};
-use jitlink_elf::ElfFormat;
-
-/// The object that clang makes of the source, or none with a message.
-fn compile(options: &[&str]) -> Option<Vec<u8>> {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("packets.c"), folder.path().join("packets.o"));
-    std::fs::write(&input, include_str!("compiled/packets.c")).unwrap();
-    for compiler in ["clang-22", "clang"] {
-        let mut command = Command::new(compiler);
-        command.args(["--target=bpf", "-O2", "-g", "-c"]).args(options).arg(&input).arg("-o").arg(&output);
-        if let Ok(result) = command.output() {
-            assert!(result.status.success(), "{compiler}: {}", String::from_utf8_lossy(&result.stderr));
-            return Some(std::fs::read(output).unwrap());
-        }
-    }
-    assert!(std::env::var_os("CI").is_none(), "there is no clang");
-    println!("skipped: there is no clang");
-    None
-}
-
-/// The linked program, where the machine has linked code.
-fn linked(object: Vec<u8>) -> BpfImage {
-    let plugins =
-        [Plugin::Format(&ElfFormat), Plugin::Arch(&Bpf), Plugin::Relocs(ELF_BPF), Plugin::Relocs(ELF_UNNAMED)];
-    let registry = plugins.into_iter().try_fold(Registry::empty(), Registry::with).unwrap();
-    let mut options = LinkOptions::default();
-    let capture = Capture::add(&mut options, &BpfOptions::default());
-    let config = ImageConfig { base: Addr(16 << 32), arena_size: 1 << 30, page_size: 4096 };
-    let executor = ImageExecutor::new(config).unwrap();
-    let linked = link(&registry, &executor, &[Input::from_bytes("packets.o", object)], &NoSymbols, &options);
-    capture.image(&linked.unwrap_or_else(|errors| panic!("{errors}"))).unwrap()
-}
+use jitlink_core::Endian;
 
 fn udp() -> Vec<u8> {
     let mut bytes: Vec<u8> = (1..=12).collect();
@@ -71,8 +33,9 @@ fn compiled_programs_work_on_packets() {
         return;
     }
     for cpu in ["-mcpu=v1", "-mcpu=v3", "-mcpu=v4"] {
-        let Some(object) = compile(&[cpu]) else { return };
-        let image = linked(object);
+        let source = include_str!("compiled/packets.c");
+        let Some(object) = compiled::compile("packets.c", &["--target=bpf", cpu], source) else { return };
+        let image = compiled::image(&[object]);
         let text = Arc::new(Mutex::new(String::new()));
         let sink = text.clone();
         let mut host = Host::new().on_print(move |line| sink.lock().unwrap().push_str(line));

@@ -1,50 +1,17 @@
 //! Compiled programs, linked and run.
 
-use jitlink_arch_bpf::link::{BpfOptions, link_image};
-use jitlink_arch_bpf::{Bpf, ELF_BPF, ELF_UNNAMED};
+mod compiled;
+
+use compiled::{compile, image, registry};
 use jitlink_bpf_vm::context::RawMemory;
 use jitlink_bpf_vm::executor::VmExecutor;
 use jitlink_bpf_vm::fault::FaultKind;
 use jitlink_bpf_vm::helpers::{Host, standard};
 use jitlink_bpf_vm::vm::VmBuilder;
+use jitlink_core::Endian;
 use jitlink_core::executor::Executor;
-use jitlink_core::input::Input;
 use jitlink_core::link::{LinkOptions, NoSymbols, Roots, link};
-use jitlink_core::registry::Plugin;
-use jitlink_core::{Endian, Registry};
-use jitlink_elf::ElfFormat;
-use std::process::Command;
 use std::sync::Arc;
-
-fn registry() -> Registry {
-    let plugins =
-        [Plugin::Format(&ElfFormat), Plugin::Arch(&Bpf), Plugin::Relocs(ELF_BPF), Plugin::Relocs(ELF_UNNAMED)];
-    plugins.into_iter().try_fold(Registry::empty(), Registry::with).unwrap()
-}
-
-/// Compiles C; `None` where the compiler is not installed.
-fn compile(name: &str, target: &str, source: &str) -> Option<Input> {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join(name), folder.path().join("output.o"));
-    std::fs::write(&input, source).unwrap();
-    let mut command = Command::new("clang-22");
-    command
-        .current_dir(folder.path())
-        .args(["-O2", "-g", "-mcpu=v4", "-target", target, "-c", name, "-o"])
-        .arg(&output);
-    match command.output() {
-        Ok(result) => {
-            assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-            Some(Input::from_bytes(name, std::fs::read(output).unwrap()))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "clang-22 is not installed");
-            println!("skipped: clang-22 is not installed");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
 
 const PROGRAM: &str = r#"
 #define SEC(name) __attribute__((section(name), used))
@@ -81,8 +48,8 @@ char LICENSE[] SEC("license") = "GPL";
 #[test]
 fn a_program_with_maps_and_variables_runs_from_its_image() {
     for (target, endian) in [("bpfel", Endian::Little), ("bpfeb", Endian::Big)] {
-        let Some(object) = compile("program.c", target, PROGRAM) else { return };
-        let image = link_image(&registry(), &[object], &LinkOptions::default(), &BpfOptions::default()).unwrap();
+        let Some(object) = compile("program.c", &["-mcpu=v4", "-target", target], PROGRAM) else { return };
+        let image = image(&[object]);
         let functions = standard(Arc::new(Host::default()));
         let vm = VmBuilder::new().functions(functions).build(&image).unwrap();
         let program = vm.program("count").unwrap();
@@ -128,9 +95,11 @@ fn answer(case: u64, factor: u64) -> u64 {
 fn switches_that_became_tables_of_jumps_go_where_they_should() {
     for target in ["bpfel", "bpfeb"] {
         let sources = [("one", 7919), ("two", 6007)].map(|(name, factor)| (name, factor, switch(name, factor)));
-        let objects = sources.iter().map(|(name, _, source)| compile(&format!("{name}.c"), target, source));
-        let Some(objects) = objects.collect::<Option<Vec<Input>>>() else { return };
-        let image = link_image(&registry(), &objects, &LinkOptions::default(), &BpfOptions::default()).unwrap();
+        let objects = sources
+            .iter()
+            .map(|(name, _, source)| compile(&format!("{name}.c"), &["-mcpu=v4", "-target", target], source));
+        let Some(objects) = objects.collect::<Option<Vec<_>>>() else { return };
+        let image = image(&objects);
         assert!(image.data.iter().any(|block| block.section == ".jumptables"), "clang made no tables");
         let vm = VmBuilder::new().build(&image).unwrap();
         for (name, factor, _) in &sources {
@@ -155,8 +124,11 @@ int main(int argc, char **argv) { return twice(argc) + base + argv[1][0]; }
 
 #[test]
 fn modules_are_linked_into_the_machine_and_removed() {
+    let options = ["-mcpu=v4", "-target", "bpf"];
     let twice = "int base = 1000; int twice(int x) { return x + x; }";
-    let (Some(main), Some(twice)) = (compile("main.c", "bpf", MAIN), compile("twice.c", "bpf", twice)) else { return };
+    let (Some(main), Some(twice)) = (compile("main.c", &options, MAIN), compile("twice.c", &options, twice)) else {
+        return;
+    };
     let executor = VmExecutor::new(VmBuilder::new(), Endian::Little);
     let options = LinkOptions { roots: Roots::Named(vec!["main".into()]), ..LinkOptions::default() };
     let arguments = [c"program".into(), c"A".into()];

@@ -1,18 +1,13 @@
 //! One machine, whose programs several threads run at once on the maps that they share, while the host reads along.
 
+mod compiled;
+
 use jitlink_arch_bpf::image::BpfImage;
-use jitlink_arch_bpf::link::{BpfOptions, link_image};
-use jitlink_arch_bpf::{Bpf, ELF_BPF, ELF_UNNAMED};
 use jitlink_bpf_vm::context::RawMemory;
 use jitlink_bpf_vm::helpers::{Host, standard};
 use jitlink_bpf_vm::maps::{MapHost, flag};
 use jitlink_bpf_vm::vm::{Vm, VmBuilder};
-use jitlink_core::input::Input;
-use jitlink_core::link::LinkOptions;
-use jitlink_core::registry::Plugin;
-use jitlink_core::{Endian, Registry};
-use jitlink_elf::ElfFormat;
-use std::process::Command;
+use jitlink_core::Endian;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,24 +18,8 @@ const KEYS: u64 = 16;
 
 fn image() -> Option<BpfImage> {
     let target = if Endian::NATIVE == Endian::Little { "--target=bpfel" } else { "--target=bpfeb" };
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("stress.c"), folder.path().join("stress.o"));
-    std::fs::write(&input, include_str!("compiled/stress.c")).unwrap();
-    let mut command = Command::new("clang-22");
-    match command.args([target, "-O2", "-g", "-mcpu=v3", "-c"]).arg(&input).arg("-o").arg(&output).output() {
-        Ok(result) => assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr)),
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "clang-22 is not installed");
-            println!("skipped: {error}");
-            return None;
-        }
-    }
-    let plugins =
-        [Plugin::Format(&ElfFormat), Plugin::Arch(&Bpf), Plugin::Relocs(ELF_BPF), Plugin::Relocs(ELF_UNNAMED)];
-    let registry = plugins.into_iter().try_fold(Registry::empty(), Registry::with).unwrap();
-    let inputs = [Input::from_bytes("stress.o", std::fs::read(output).unwrap())];
-    let linked = link_image(&registry, &inputs, &LinkOptions::default(), &BpfOptions::default());
-    Some(linked.unwrap_or_else(|errors| panic!("{errors}")))
+    let object = compiled::compile("stress.c", &[target, "-mcpu=v3"], include_str!("compiled/stress.c"))?;
+    Some(compiled::image(&[object]))
 }
 
 fn word(bytes: &[u8], at: usize) -> u64 {
