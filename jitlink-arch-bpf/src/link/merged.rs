@@ -111,7 +111,7 @@ fn named<'g>(graph: &'g LinkGraph<'_>, types: &Types) -> HashMap<(usize, &'g [u8
     for (id, symbol) in graph.symbols().filter(|(_, symbol)| is_named(symbol)) {
         let Some(position) = types.position(symbol.object) else { continue };
         let named = symbols.entry((position, symbol.name.bytes())).or_insert(id);
-        if graph.symbol(*named).scope == Scope::Local {
+        if graph.symbol(*named).scope == Scope::Local && symbol.scope != Scope::Local {
             *named = id;
         }
     }
