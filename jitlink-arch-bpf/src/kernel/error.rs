@@ -63,8 +63,10 @@ impl KernelError {
     /// The error of a call on an object; lack of privileges is told apart.
     pub(super) fn call(command: Command, object: &str, source: io::Error) -> KernelError {
         // Calls on a map that was opened are refused for what the map is, such as a frozen one.
-        let on_map =
-            matches!(command, Command::MapLookup | Command::MapUpdate | Command::MapDelete | Command::MapNextKey);
+        let on_map = matches!(
+            command,
+            Command::MapLookup | Command::MapTake | Command::MapUpdate | Command::MapDelete | Command::MapNextKey
+        );
         let (command, object) = (command.name(), object.to_owned());
         match source.raw_os_error() {
             Some(libc::EPERM) if !on_map => KernelError::NotAllowed { command, object, source },

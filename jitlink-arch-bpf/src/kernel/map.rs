@@ -99,6 +99,13 @@ impl KernelMap {
         found.map(|found| found.then_some(value)).map_err(|error| self.error(Command::MapLookup, error))
     }
 
+    /// Takes the next value out of a queue or stack, which have no keys, if there is one.
+    pub fn take(&self) -> Result<Option<Vec<u8>>, KernelError> {
+        let mut value = vec![0; self.raw.value_size()];
+        let found = found(self.raw.take(&[], &mut value));
+        found.map(|found| found.then_some(value)).map_err(|error| self.error(Command::MapTake, error))
+    }
+
     /// Gives a key a value; `flags` are the kernel's (`BPF_ANY` is 0).
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), KernelError> {
         self.raw.update(key, value, flags).map_err(|error| self.error(Command::MapUpdate, error))

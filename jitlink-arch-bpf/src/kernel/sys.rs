@@ -29,6 +29,7 @@ pub(super) enum Command {
     TestRun = 10,
     Info = 15,
     BtfLoad = 18,
+    MapTake = 21,
     MapFreeze = 22,
 }
 
@@ -47,6 +48,7 @@ impl Command {
             Command::TestRun => "BPF_PROG_TEST_RUN",
             Command::Info => "BPF_OBJ_GET_INFO_BY_FD",
             Command::BtfLoad => "BPF_BTF_LOAD",
+            Command::MapTake => "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
             Command::MapFreeze => "BPF_MAP_FREEZE",
         }
     }
@@ -342,6 +344,11 @@ impl RawMap {
     pub(super) fn lookup(&self, key: &[u8], value: &mut [u8], flags: u64) -> io::Result<()> {
         self.check(key, value.len())?;
         self.element(Command::MapLookup, key.as_ptr(), value.as_mut_ptr() as u64, flags)
+    }
+
+    pub(super) fn take(&self, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+        self.check(key, value.len())?;
+        self.element(Command::MapTake, key.as_ptr(), value.as_mut_ptr() as u64, 0)
     }
 
     pub(super) fn update(&self, key: &[u8], value: &[u8], flags: u64) -> io::Result<()> {

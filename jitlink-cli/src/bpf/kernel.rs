@@ -9,7 +9,7 @@ use super::trace::Trace;
 use crate::progress::Progress;
 use jitlink::bpf::catalog::maps;
 use jitlink::bpf::image::{BpfImage, MapDefinition};
-use jitlink::bpf::kernel::{KernelError, LoadOptions, TestRun, load};
+use jitlink::bpf::kernel::{KernelError, KernelMap, KernelObject, LoadOptions, TestRun, load};
 
 /// What the kernel takes for a packet: one that has a head (`ETH_HLEN`).
 const SHORTEST: usize = 14;
@@ -27,7 +27,6 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
     let missing = || Failure::new("kernel", format!("{} was not loaded", chosen.name), "");
     let loaded = object.program(&chosen.name).ok_or_else(missing)?;
     let trace = Trace::listen(image);
-    let kind = |definition: &MapDefinition| maps::by_number(definition.kind).map_or("", |kind| kind.name);
     let rings = image.maps.iter().filter(|definition| kind(definition) == "ringbuf");
     let mut rings: Vec<_> =
         rings.filter_map(|definition| Some((definition, object.map(&definition.name)?, Log::default()))).collect();
@@ -50,6 +49,23 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
     let mut outcome = Outcome::new(&chosen.name, "kernel", Verdicts::Of(program::kind(chosen)), tally);
     outcome.printed = trace.map_or(Ok(Vec::new()), Trace::printed)?;
     object.notes().iter().for_each(|note| eprintln!("note: {note}"));
+    show_maps(args, image, &object, &rings, &mut outcome)?;
+    Ok(outcome)
+}
+
+/// The name of a map's type, as the kernel has it.
+fn kind(definition: &MapDefinition) -> &'static str {
+    maps::by_number(definition.kind).map_or("", |kind| kind.name)
+}
+
+/// What is in the maps after all runs, and what was sent by them.
+fn show_maps(
+    args: &BpfRun,
+    image: &BpfImage,
+    object: &KernelObject,
+    rings: &[(&MapDefinition, &KernelMap, Log)],
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
     for definition in &image.maps {
         if let Some((.., log)) = rings.iter().find(|(ring, ..)| ring.name == definition.name) {
             outcome.add_records(image, definition, records::type_of(args, image, definition)?, log);
@@ -59,11 +75,15 @@ pub(super) fn run(args: &BpfRun, image: &BpfImage, inputs: &[Vec<u8>]) -> Result
             eprintln!("note: what was sent by {} is not read from the kernel, only from the machine", definition.name);
             continue;
         }
-        if let Some(map) = object.map(&definition.name) {
+        let Some(map) = object.map(&definition.name) else { continue };
+        if matches!(kind(definition), "queue" | "stack") {
+            let values = std::iter::from_fn(|| map.take().ok().flatten());
+            outcome.add_map(image, definition, values.map(|value| (Vec::new(), value)), args.entries);
+        } else {
             // Not every type of map can be walked; those that cannot are shown without elements.
             let entries = map.entries(definition.max_entries as usize).unwrap_or_default();
             outcome.add_map(image, definition, entries.into_iter(), args.entries);
         }
     }
-    Ok(outcome)
+    Ok(())
 }

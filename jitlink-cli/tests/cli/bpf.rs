@@ -105,6 +105,10 @@ fn the_kernel_sends_what_the_machine_sends() {
     };
     assert_eq!((of(&kernel, "events"), &kernel["verdicts"]), (of(&machine, "events"), &machine["verdicts"]));
     assert_eq!(of(&kernel, "events")["records"].as_array().unwrap().len(), 25);
+    assert_eq!(
+        (of(&kernel, "waiting"), of(&kernel, "waiting")["entries"].as_array().unwrap().len()),
+        (of(&machine, "waiting"), 2)
+    );
 }
 
 #[test]
