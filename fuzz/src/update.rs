@@ -99,7 +99,8 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
     let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
     let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
     let (hidden, places) = (BTreeSet::new(), BTreeMap::new());
-    let mut play = Play { module, sources, commons, hidden, places, image: image.clone(), other, needs_other: false };
+    let (image, debug) = (image.clone(), options.keep_debug);
+    let mut play = Play { module, sources, debug, commons, hidden, places, image, other, needs_other: false };
     play.find_places();
     play.check_names();
     play.again(&play.sources.all());
@@ -109,6 +110,7 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
         }
     }
     play.remove();
+    let image = play.image.clone();
     drop((play, session));
     assert!(image.segments().is_empty(), "memory that nobody holds");
     Ok(())
@@ -118,6 +120,8 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
 struct Play {
     module: Module,
     sources: Sources,
+    /// Whether debug sections are linked, and what they define and hide with them.
+    debug: bool,
     /// Names that were common symbols at some time.
     commons: BTreeSet<String>,
     /// Names that an object declared hidden at some time: they stay so until their own object is updated.
@@ -151,7 +155,7 @@ impl Play {
 
     /// Whether an object refers to a name of the other module, or defines one in a way that may yield.
     fn may_need_other(&self, object: &[u8]) -> bool {
-        let (Some(other), Ok(graph)) = (&self.other, elf::read(object, false)) else { return false };
+        let (Some(other), Ok(graph)) = (&self.other, elf::read(object, self.debug)) else { return false };
         let exports = other.exports();
         let yields = |symbol: &Symbol<'_>| !symbol.is_defined() || symbol.linkage != Linkage::Strong;
         let gives_way = |symbol: &Symbol<'_>| match symbol.value {
@@ -253,7 +257,7 @@ impl Play {
         let found: BTreeSet<String> = names(&self.module).into_iter().map(|(name, _)| name).collect();
         let (mut defined, mut certain) = (self.commons.clone(), BTreeSet::new());
         for input in self.sources.all() {
-            let Ok(graph) = elf::read(input.bytes(), false) else { return };
+            let Ok(graph) = elf::read(input.bytes(), self.debug) else { return };
             for (_, symbol) in
                 graph.symbols().filter(|(_, symbol)| symbol.scope != Scope::Local && !symbol.name.is_empty())
             {

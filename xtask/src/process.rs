@@ -22,6 +22,12 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
+/// The folder in which cargo keeps what it has downloaded.
+pub(crate) fn cargo_home() -> PathBuf {
+    let given = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    given.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"))
+}
+
 /// Whether this is a CI run, where a missing tool is a failure and not a skip.
 pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))

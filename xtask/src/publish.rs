@@ -4,7 +4,7 @@
 //! does not look at is checked first: a package says what it is for, carries both licences, and holds the files that its
 //! sources and tests include.
 
-use crate::process::{capture, cargo, root, run, step};
+use crate::process::{capture, cargo, cargo_home, root, run, step};
 use crate::{Args, Result};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -44,6 +44,9 @@ pub(crate) fn check(without_build: bool) -> Result {
     if !findings.is_empty() {
         return Err(format!("{} packages or files are not as they must be", findings.len()).into());
     }
+    for package in &packages {
+        package.forget_unpacked()?;
+    }
     let mut publish = cargo(&["publish", "--dry-run", "--allow-dirty"]);
     if without_build {
         publish.arg("--no-verify");
@@ -82,6 +85,24 @@ impl Package {
             library: library.map(str::to_owned),
             manifest: manifest.clone(),
         }
+    }
+
+    /// Deletes what cargo unpacked of the package to build those that depend on it.
+    ///
+    /// The packages of a dry run come from a registry in a folder, and cargo unpacks them where it does those of crates.io. It
+    /// takes what is there already for the same version's, though the package was made anew from other sources.
+    fn forget_unpacked(&self) -> Result {
+        let Ok(registries) = std::fs::read_dir(cargo_home().join("registry/src")) else { return Ok(()) };
+        let version = self.manifest["version"].as_str().unwrap_or_default();
+        for registry in registries {
+            let registry = registry?;
+            // A registry's name is its host's, which one in a folder lacks, and a hash.
+            let unpacked = registry.path().join(format!("{}-{version}", self.name));
+            if registry.file_name().to_string_lossy().starts_with('-') && unpacked.exists() {
+                std::fs::remove_dir_all(unpacked)?;
+            }
+        }
+        Ok(())
     }
 
     fn check(&self, findings: &mut Vec<String>) -> Result {

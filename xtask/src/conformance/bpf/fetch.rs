@@ -7,7 +7,7 @@
 use super::projects::Package;
 use crate::Result;
 use crate::conformance::fetch::patiently;
-use crate::process::capture;
+use crate::process::{capture, cargo_home};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,9 +71,7 @@ pub(super) fn of_crate(package: &Package) -> Result<PathBuf> {
 }
 
 fn unpacked(package: &Package) -> Option<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))?;
-    let registries = std::fs::read_dir(home.join("registry/src")).ok()?;
+    let registries = std::fs::read_dir(cargo_home().join("registry/src")).ok()?;
     let folders = registries.flatten().map(|registry| registry.path());
     let mut folders = folders.map(|registry| registry.join(format!("{}-{}", package.name, package.version)));
     // Cargo writes this file last.
