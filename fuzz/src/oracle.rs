@@ -17,8 +17,17 @@ struct Wish {
     offset: u64,
     addend: i64,
     target: SymbolId,
+    /// The block and offset that the symbol stood for.
+    body: Option<(BlockId, u64)>,
+    /// The symbol was a section's.
+    is_section: bool,
+}
+
+impl Wish {
     /// The block and offset that a section's symbol stood for.
-    section: Option<(BlockId, u64)>,
+    fn section(&self) -> Option<(BlockId, u64)> {
+        self.body.filter(|_| self.is_section)
+    }
 }
 
 /// A live block before it was lowered.
@@ -57,12 +66,13 @@ fn note(graph: &LinkGraph<'_>) -> Snapshot {
         let section = graph.section(block.section);
         let wish = |edge: &jitlink_core::graph::Edge| {
             let symbol = graph.symbol(edge.target);
-            let section = match (symbol.kind, symbol.value) {
-                (SymbolKind::Section, Value::Block { block, offset }) => Some((block, offset)),
+            let body = match symbol.value {
+                Value::Block { block, offset } => Some((block, offset)),
                 _ => None,
             };
+            let is_section = symbol.kind == SymbolKind::Section;
             let (raw, offset) = (graph.rows().row(edge.row).raw(), u64::from(edge.offset));
-            Wish { raw, offset, addend: edge.addend, target: graph.canonical(edge.target), section }
+            Wish { raw, offset, addend: edge.addend, target: graph.canonical(edge.target), body, is_section }
         };
         graph.is_live(id).then(|| Before {
             bytes: block.content.bytes().to_vec(),
@@ -334,7 +344,7 @@ impl Memory<'_, '_, '_> {
 
     /// A reference into a section whose entries became one with others: the same bytes must be found. Whether it was one.
     fn merged(&mut self, wish: &Wish, snapshot: &Snapshot, place: i128, plain: i128, signed: i128) -> bool {
-        let Some((block, offset)) = wish.section else { return false };
+        let Some((block, offset)) = wish.section() else { return false };
         if self.graph.is_live(block) {
             return false;
         }
@@ -366,12 +376,24 @@ impl Memory<'_, '_, '_> {
         let bytes = self.context.bytes(id).map(|bytes| bytes.to_vec()).unwrap_or_default();
         for wish in before.wishes.iter().filter(|wish| matches!(wish.raw, 1 | 10)) {
             // Addresses of what was pruned are the linker's choice, and so are those of merged entries here.
-            let dead =
-                wish.section.is_some_and(|(block, _)| !self.graph.is_live(block) || snapshot[block.index()].is_none());
-            let (Some(s), false) = (self.symbol(wish.target), dead) else { continue };
+            let dead = wish
+                .section()
+                .is_some_and(|(block, _)| !self.graph.is_live(block) || snapshot[block.index()].is_none());
+            let (Some(s), false) = (self.described(wish, snapshot), dead) else { continue };
             let at = wish.offset as usize;
             let field = number(&bytes[at..at + field_size(wish.raw)]);
             assert_eq!(i128::from(field), unsigned(s + i128::from(wish.addend)), "debug information at {at:#x}");
+        }
+    }
+
+    /// Where that is which debug information speaks of: of a function that can be replaced, its body and not its entry.
+    fn described(&self, wish: &Wish, snapshot: &Snapshot) -> Option<i128> {
+        let is_made = |block: BlockId| block.index() >= snapshot.len();
+        match (wish.body, self.graph.symbol(wish.target).value) {
+            (Some((body, offset)), Value::Block { block, .. }) if is_made(block) => {
+                self.context.address(body).map(|address| i128::from(address.0) + i128::from(offset))
+            }
+            _ => self.symbol(wish.target),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Layout: LSB Core, "DWARF Extensions", `.eh_frame`; DWARF 5, section 6.4.1. A record is a length (four bytes, or
 //! `0xffffffff` and eight), then an id: zero for a CIE, else the distance from the id back to the CIE of this FDE.
 
-use super::{BlockId, LinkGraph, ObjectId, Role, Value};
+use super::{BlockId, Edge, LinkGraph, ObjectId, Role, Value};
 use crate::addr::Endian;
 use crate::error::LinkError;
 
@@ -52,6 +52,13 @@ pub(crate) fn classify(bytes: &[u8], endian: Endian) -> Option<Record> {
     })
 }
 
+/// How many bytes of a record say how long it is and what it is; for the record that ends a section, all.
+fn head_size(bytes: &[u8], endian: Endian) -> usize {
+    let length = bytes.get(..4).map_or(0, |bytes| endian.read(bytes));
+    let head = if length == 0xffff_ffff { 12 + 4 } else { 4 + 4 };
+    head.min(bytes.len())
+}
+
 /// Makes each record of an object live with its function, and its CIE with it.
 pub(crate) fn link_records(graph: &mut LinkGraph<'_>, object: ObjectId) -> Result<(), LinkError> {
     let endian = graph.target.endian;
@@ -75,6 +82,15 @@ pub(crate) fn link_records(graph: &mut LinkGraph<'_>, object: ObjectId) -> Resul
             };
             let record =
                 classify(block.content.bytes(), endian).ok_or_else(|| malformed(0, "an unwind record too short"))?;
+            let edges = &graph.edges[block.edge_range()];
+            // What the records were told apart by is what memory must hold.
+            let head = head_size(block.content.bytes(), endian);
+            let writes = |edge: &&Edge| graph.rows.row(edge.row).field().bytes() > 0;
+            if let Some(edge) = edges.iter().filter(writes).find(|edge| (edge.offset as usize) < head) {
+                let site = Box::new(graph.site(BlockId(index), edge));
+                let what = "the field lies in the length or the CIE pointer of an unwind record".into();
+                return Err(LinkError::Malformed { site, what });
+            }
             let Record::Fde { pointer, distance, function } = record else { continue };
             let cie = (start + pointer as u64).checked_sub(distance).and_then(|at| {
                 if let Some((_, known)) = last.filter(|(known, _)| *known == at) {
@@ -88,7 +104,6 @@ pub(crate) fn link_records(graph: &mut LinkGraph<'_>, object: ObjectId) -> Resul
                 Some(cie)
             });
             let cie = cie.ok_or_else(|| malformed(pointer, "an FDE whose CIE pointer points to no CIE"))?;
-            let edges = &graph.edges[block.edge_range()];
             let edge = edges.iter().find(|edge| edge.offset as usize == function);
             let target = edge.map(|edge| graph.symbol(edge.target).value);
             let Some(Value::Block { block: keeper, .. }) = target else {

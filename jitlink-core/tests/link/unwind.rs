@@ -111,6 +111,23 @@ fn an_fde_that_points_to_no_cie_is_refused() {
 }
 
 #[test]
+fn a_relocation_of_a_records_length_or_cie_pointer_is_refused() {
+    let cie = "hex 10 00 00 00 00 00 00 00 01";
+    let fde = "hex 10 00 00 00 18 00 00 00";
+    for (place, record, field) in [
+        (0x0, cie, "hex 10 00 00 00\nover ABS32 a\nhex 00 00 00 00 01"),
+        (0x4, cie, "hex 10 00 00 00 00 00 00 00\nover ABS32 a\nhex 01"),
+        (0x18, fde, "hex 10 00 00 00 18 00 00 00\nover ABS32 a"),
+    ] {
+        let text = object("a");
+        assert!(text.contains(record), "{text}");
+        let errors = link_err(&[("a.o", &text.replacen(record, field, 1))], &exported());
+        let place = format!("a.o: .eh_frame+{place:#x}: ABS32 against a: malformed: the field lies in the length or");
+        assert!(errors.to_string().starts_with(&place), "{errors}");
+    }
+}
+
+#[test]
 fn a_record_that_runs_past_its_section_is_refused() {
     let long = object("a").replace("hex 00 00 00 00\n", "hex 00 00 01 00\n");
     assert!(link_err(&[("a.o", &long)], &exported()).to_string().contains("past the end"));

@@ -285,15 +285,17 @@ impl<'a> Text<'a> {
             "loadx" => (operation(LOAD, 0), "SLOTX"),
             "lea" => (operation(LEA, 0), "REL32"),
             "lea64" => (operation(LEA64, 0), "ABS64"),
-            "rel" => ((), rest[0]),
+            // A new field, and one that the bytes just written are.
+            "rel" | "over" => ((), rest[0]),
             other => return Err(format!("no directive {other}")),
         };
         let row = arch::row(operand.1).ok_or_else(|| format!("no row {}", operand.1))?;
-        let words = if word == "rel" { &rest[1..] } else { rest };
+        let words = if matches!(word, "rel" | "over") { &rest[1..] } else { rest };
         let addend = words.get(1).map_or(Ok(0), |word| signed(word))?;
         let mut offset = block.bytes.len();
-        if word == "call" {
-            offset -= 4;
+        if matches!(word, "call" | "over") {
+            let field = arch::field_bytes(row);
+            offset = offset.checked_sub(field).ok_or_else(|| format!("no {field} bytes before {line}"))?;
         } else {
             block.bytes.resize(offset + arch::field_bytes(row), 0);
         }
