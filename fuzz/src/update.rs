@@ -97,9 +97,9 @@ fn play(u: &mut Unstructured<'_>) -> Result<()> {
     // Another module that may need the first.
     let other = flags & 0x20 != 0;
     let other = other.then(|| session.link(&[Input::from_bytes("other.o", OBJECTS[3])], &options).ok()).flatten();
-    let commons = sources.all().iter().flat_map(|input| commons(input.bytes())).collect();
-    let (hidden, places) = (BTreeSet::new(), BTreeMap::new());
     let (image, debug) = (image.clone(), options.keep_debug);
+    let commons = sources.all().iter().flat_map(|input| commons(input.bytes(), debug)).collect();
+    let (hidden, places) = (BTreeSet::new(), BTreeMap::new());
     let mut play = Play { module, sources, debug, commons, hidden, places, image, other, needs_other: false };
     play.find_places();
     play.check_names();
@@ -184,7 +184,7 @@ impl Play {
                 self.find_places();
                 self.again(&inputs);
                 self.sources = next;
-                self.commons.extend(inputs.iter().flat_map(|input| commons(input.bytes())));
+                self.commons.extend(inputs.iter().flat_map(|input| commons(input.bytes(), self.debug)));
                 self.check_names();
             }
         }
@@ -288,8 +288,8 @@ fn is_certain(graph: &LinkGraph<'_>, symbol: &Symbol<'_>) -> bool {
 }
 
 /// The names of an object's common symbols, which no object owns, so that they stay.
-fn commons(bytes: &[u8]) -> Vec<String> {
-    let Ok(graph) = elf::read(bytes, false) else { return Vec::new() };
+fn commons(bytes: &[u8], debug: bool) -> Vec<String> {
+    let Ok(graph) = elf::read(bytes, debug) else { return Vec::new() };
     let common = graph.symbols().filter(|(_, symbol)| matches!(symbol.value, Value::Common { .. }));
     common.map(|(_, symbol)| symbol.name.to_string()).collect()
 }
