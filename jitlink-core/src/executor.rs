@@ -4,6 +4,12 @@
 //! reach; [`Reservation::finalize`] makes the written bytes the target's. Between them the linker writes into *working memory*,
 //! which may be the target's own memory under another address, or a buffer that is sent there.
 
+mod thread_locals;
+
+pub use thread_locals::{
+    ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest, ThreadLocalVariable,
+};
+
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::arch::Target;
 use crate::error::LinkErrors;
@@ -43,6 +49,14 @@ pub trait Executor: Send + Sync {
         Err(ExecutorError::with_advice(
             format!("the executor \"{}\" links no functions on their first call", self.name()),
             "supply their object or address instead",
+        ))
+    }
+
+    /// Gives every thread a copy of a block of variables, and tells how code finds them and those of others.
+    fn thread_locals(&self, _request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
+        Err(ExecutorError::with_advice(
+            format!("the executor \"{}\" has no threads, and so no thread-local variables", self.name()),
+            "link for an executor that runs the code, or build without thread-local variables",
         ))
     }
 

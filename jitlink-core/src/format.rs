@@ -76,6 +76,8 @@ pub enum Provided {
     GotBase,
     /// An address that identifies the module (`__dso_handle`).
     ModuleHandle,
+    /// The start of the module's thread-local variables, for code that finds them all by one descriptor.
+    ThreadLocalBase,
 }
 
 /// What an object's header says.

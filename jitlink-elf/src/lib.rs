@@ -72,6 +72,7 @@ impl ObjectFormat for ElfFormat {
         match name {
             b"_GLOBAL_OFFSET_TABLE_" => Some(Provided::GotBase),
             b"__dso_handle" => Some(Provided::ModuleHandle),
+            b"_TLS_MODULE_BASE_" => Some(Provided::ThreadLocalBase),
             _ => None,
         }
     }

@@ -11,7 +11,8 @@ use crate::update::Updates;
 use jitlink_core::arch::Target;
 use jitlink_core::executor::Allocation;
 use jitlink_core::graph::Name;
-use jitlink_core::link::{Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics};
+use jitlink_core::graph::SymbolKind;
+use jitlink_core::link::{Definition, Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics, ThreadLocals};
 use jitlink_core::{Addr, Executor, LinkError};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -53,14 +54,20 @@ pub(crate) struct ModuleShared {
 pub(crate) struct Memory {
     /// That of the link, then those of updates; empty when the module was removed.
     pub(crate) allocations: Vec<Option<Box<dyn Allocation>>>,
+    /// The variables that each thread has of its own.
+    pub(crate) thread_locals: Option<ThreadLocals>,
     dependencies: Vec<Arc<ModuleShared>>,
     /// Some of them may need this module in turn: it came to need them when it was linked already.
     came_to_need: bool,
 }
 
 impl Memory {
-    fn new(allocation: Box<dyn Allocation>, dependencies: Vec<Arc<ModuleShared>>) -> Memory {
-        Memory { allocations: vec![Some(allocation)], dependencies, came_to_need: false }
+    fn new(
+        allocation: Box<dyn Allocation>,
+        thread_locals: Option<ThreadLocals>,
+        dependencies: Vec<Arc<ModuleShared>>,
+    ) -> Memory {
+        Memory { allocations: vec![Some(allocation)], thread_locals, dependencies, came_to_need: false }
     }
 }
 
@@ -99,7 +106,7 @@ impl ModuleShared {
             name,
             exports: RwLock::new(Arc::new(linked.exports)),
             executor,
-            memory: Mutex::new(Memory::new(linked.allocation, dependencies)),
+            memory: Mutex::new(Memory::new(linked.allocation, linked.thread_locals, dependencies)),
             holders: linked.baseline.is_some().then(Mutex::default),
             updates: Mutex::new(linked.baseline.map(|baseline| Updates::new(baseline, options))),
             slot: AtomicU32::new(REMOVED),
@@ -288,7 +295,8 @@ impl ModuleShared {
     fn free(&self) {
         let memory = {
             let mut memory = lock(&self.memory);
-            (std::mem::take(&mut memory.allocations), std::mem::take(&mut memory.dependencies))
+            let allocations = std::mem::take(&mut memory.allocations);
+            (allocations, memory.thread_locals.take(), std::mem::take(&mut memory.dependencies))
         };
         drop(memory);
     }
@@ -434,9 +442,29 @@ impl SymbolHandle {
         SymbolHandle { module, export }
     }
 
-    /// Its address in the target.
+    /// Its address in the target; of a thread-local variable, that of the calling thread's copy.
     pub fn address(&self) -> Addr {
-        self.export.address
+        match self.export.kind {
+            SymbolKind::ThreadLocal => {
+                let memory = lock(&self.module.memory);
+                let block = memory.thread_locals.as_ref();
+                // Every thread has a copy as long as the module is linked, which the handle sees to.
+                block.and_then(|block| block.address(self.export.address.0).ok()).unwrap_or_default()
+            }
+            _ => self.export.address,
+        }
+    }
+
+    /// What a link is told that needs it.
+    pub(crate) fn definition(&self) -> Definition {
+        match self.export.kind {
+            SymbolKind::ThreadLocal => {
+                let memory = lock(&self.module.memory);
+                let place = memory.thread_locals.as_ref().map(|block| block.place(self.export.address.0));
+                place.map_or(Definition::Address(self.export.address), Definition::ThreadLocal)
+            }
+            _ => Definition::Address(self.export.address),
+        }
     }
 
     /// Its size in bytes; zero where unknown.

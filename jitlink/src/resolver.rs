@@ -204,9 +204,9 @@ impl link::Resolver for SessionResolver<'_> {
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Answer>, LinkError> {
         let known = |name: &&[u8]| {
             if let Some(handle) = self.library.find(&Name::new(name)).filter(|found| self.is_other(found)) {
-                let address = handle.address();
+                let definition = handle.definition();
                 self.depend(handle);
-                return Some(address.into());
+                return Some(definition);
             }
             self.session.defined(name).map(Into::into)
         };

@@ -47,21 +47,21 @@ fn definitions_twice() {
 }
 
 #[test]
-fn thread_local_storage_and_indirect_functions_are_refused_by_name() {
+fn what_needs_threads_and_indirect_functions_are_refused_by_name() {
     let folder = Folder::with(&["thread_local.o", "thread_local_elsewhere.o", "indirect.o"]);
     check(
         &folder,
         "link --no-exec thread_local.o",
         "\
-error[unsupported]: thread_local.o: .text+0x4: R_X86_64_TPOFF32 against slot: thread-local storage is not supported
-  help: build without thread-local variables (_Thread_local, __thread, thread_local)",
+error[unsupported]: thread_local.o: .text+0x4: R_X86_64_TPOFF32 against slot: the executor \"image\" has no threads, and so no thread-local variables
+  help: link for an executor that runs the code, or build without thread-local variables",
     );
     check(
         &folder,
         "link --no-exec thread_local_elsewhere.o",
         "\
-error[unsupported]: thread_local_elsewhere.o: .text+0x3: R_X86_64_GOTTPOFF against slot: thread-local storage is not supported
-  help: build without thread-local variables (_Thread_local, __thread, thread_local)",
+error[undefined]: slot is not defined; referred to at thread_local_elsewhere.o .text+0x3 (R_X86_64_GOTTPOFF)
+  help: add the object, archive or library (-l) that defines it, or give it an address (--define NAME=ADDR)",
     );
     check(
         &folder,

@@ -31,7 +31,7 @@ use crate::arch::Target;
 use crate::error::{LinkError, Site};
 use crate::pages;
 use crate::reloc::RowTable;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
 
 /// One input object of a batch.
@@ -74,6 +74,8 @@ pub struct LinkGraph<'a> {
     pub(crate) handle: Option<BlockId>,
     /// Canonical symbols that something outside the batch defines; set by the look-up phase.
     pub(crate) external: HashSet<SymbolId>,
+    /// Canonical symbols of thread-local variables outside the batch; set by the look-up phase.
+    pub(crate) thread_locals: HashMap<SymbolId, crate::link::Outside>,
     /// Canonical symbols whose definitions gave way to others outside the batch; set by the resolve phase, and by updates.
     pub(crate) yielded: HashSet<SymbolId>,
     /// Blocks that stand already, so that they are not placed; empty if there are none.
@@ -108,6 +110,7 @@ impl<'a> LinkGraph<'a> {
             anchors: Vec::new(),
             handle: None,
             external: HashSet::new(),
+            thread_locals: HashMap::new(),
             yielded: HashSet::new(),
             pinned: Vec::new(),
             got: None,
@@ -291,6 +294,13 @@ impl<'a> LinkGraph<'a> {
             reloc: self.rows.row(edge.row).name().to_string(),
             symbol: self.display_symbol(edge.target),
         }
+    }
+
+    /// Where a block starts, for errors.
+    pub(crate) fn place(&self, block: BlockId) -> Site {
+        let offset = self.block(block).section_offset;
+        let section = self.section(self.block(block).section);
+        Site { object: self.object(section.object).name.clone(), section: section.name_lossy(), offset, ..Site::default() }
     }
 
     /// A symbol's name for people: its own, or that of the section it stands for.

@@ -6,6 +6,7 @@ use super::read::{BatchTarget, LazyArchive, Reader};
 use super::resolve::Names;
 use super::resolver::{Definition, Resolver};
 use super::synthetic::Synthetic;
+use super::thread_locals::Outside;
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors, Site};
 use crate::executor::Executor;
@@ -95,9 +96,21 @@ impl<'l, 'a> LookUp<'l, 'a> {
         for &symbol in needed {
             let Symbol { name, linkage, kind, .. } = *graph.symbol(symbol);
             let value = match self.answers.get(name.bytes()).cloned().flatten() {
+                Some(Definition::Address(_)) if kind == SymbolKind::ThreadLocal => {
+                    graph.external.insert(symbol);
+                    graph.thread_locals.insert(symbol, Outside::Named);
+                    0
+                }
                 Some(Definition::Address(address)) => {
                     graph.external.insert(symbol);
                     address.0
+                }
+                // References that take it for another kind of variable are refused with their places.
+                Some(Definition::ThreadLocal(place)) => {
+                    graph.external.insert(symbol);
+                    graph.symbols[symbol.index()].kind = SymbolKind::ThreadLocal;
+                    graph.thread_locals.insert(symbol, Outside::Placed(place));
+                    0
                 }
                 Some(Definition::Lazy(function)) => {
                     graph.external.insert(symbol);
@@ -110,8 +123,6 @@ impl<'l, 'a> LookUp<'l, 'a> {
                 {
                     0
                 }
-                // Lowering refuses these by name and place; that nothing defines them as well would lead astray.
-                _ if kind == SymbolKind::ThreadLocal => 0,
                 _ => {
                     missing.push(symbol);
                     continue;

@@ -131,7 +131,7 @@ pub(super) fn map(graph: &LinkGraph<'_>, addresses: &Addresses, lowered: &Lowere
 
 /// Lists slots and stubs under each object that uses them.
 fn add_tables(graph: &LinkGraph<'_>, addresses: &Addresses, lowered: &Lowered, objects: &mut [MapObject]) {
-    let slots: HashMap<SymbolId, SymbolId> = lowered.slots.iter().map(|&(target, slot)| (slot, target)).collect();
+    let slots: HashMap<SymbolId, SymbolId> = lowered.slots.iter().map(|slot| (slot.symbol, slot.target)).collect();
     let stubs: HashMap<_, _> = lowered.stubs.iter().map(|&(target, stub, kind)| (stub, (target, kind))).collect();
     let mut seen: HashMap<(usize, SymbolId), ()> = HashMap::new();
     for (id, block) in graph.blocks() {

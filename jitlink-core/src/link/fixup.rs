@@ -1,10 +1,11 @@
 //! Fix-up: blocks are copied to working memory and their edges applied, in one pass, in parallel where it pays.
 
 use super::layout::{Addresses, Layout, UNLOADED};
+use super::thread_locals::Numbers;
 use crate::addr::Endian;
 use crate::error::{LinkError, SignedHex};
 use crate::executor::WorkingMemory;
-use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection};
+use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, SymbolId};
 use crate::reloc::{Base, FieldError, Inputs, Reloc, Subject, apply, evaluate};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -24,6 +25,8 @@ pub(super) struct Context<'c, 'a> {
     pub(super) got: u64,
     /// The lowest address of the batch.
     pub(super) image: u64,
+    /// How thread-local variables are found, once that is known.
+    pub(super) thread_locals: Option<&'c Numbers>,
 }
 
 /// Writes the final bytes of all segments; `memory` holds each with its kind.
@@ -320,14 +323,17 @@ fn fix(
         Subject::Symbol | Subject::Callee => symbol,
         Subject::Size => graph.symbol(edge.target).size,
         Subject::GotBase => context.got,
-        // A variable's offset in its module's block, for debuggers only: thread-local code was refused before.
-        Subject::DtpOffset if unloaded => 0,
+        // A variable's offset in its module's block, for debuggers.
+        Subject::DtpOffset if unloaded => symbol,
         _ if unloaded => return Ok(()),
-        _ => {
-            let site = Box::new(graph.site(id, edge));
-            let what = "no pass of this link lowers this relocation".to_string();
-            return Err(LinkError::Unsupported { site, what, advice: "add the pass that lowers it".into() });
-        }
+        asked => match context.thread_locals.and_then(|numbers| thread_local(graph, numbers, asked, edge.target, symbol)) {
+            Some(number) => number,
+            None => {
+                let site = Box::new(graph.site(id, edge));
+                let what = "no pass of this link lowers this relocation".to_string();
+                return Err(LinkError::Unsupported { site, what, advice: "add the pass that lowers it".into() });
+            }
+        },
     };
     let anchor = match row.base() {
         Base::Anchor(anchor) => match graph.anchor(anchor, id) {
@@ -349,6 +355,24 @@ fn fix(
     let value = evaluate(row, &inputs);
     apply(row, field, value, graph.target.endian)
         .map_err(|error| describe(context, id, edge, row, error, place, subject))
+}
+
+/// The number of a thread-local variable that a field is to hold; `offset` is that in the batch's block.
+fn thread_local(
+    graph: &LinkGraph<'_>,
+    numbers: &Numbers,
+    asked: Subject,
+    target: SymbolId,
+    offset: u64,
+) -> Option<u64> {
+    Some(match asked {
+        Subject::TlsModule => numbers.dynamic(graph, target, offset)[0],
+        Subject::DtpOffset => numbers.dynamic(graph, target, offset)[1],
+        Subject::TpOffset => numbers.pointer_offset(graph, target, offset),
+        Subject::TlsDescFunction => numbers.descriptor(graph, target)[0],
+        Subject::TlsDescArgument => numbers.descriptor(graph, target)[1],
+        _ => return None,
+    })
 }
 
 /// Where what is left of the target's section starts.

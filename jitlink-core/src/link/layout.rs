@@ -7,7 +7,7 @@ use super::lower::Islands;
 use crate::addr::Addr;
 use crate::error::LinkError;
 use crate::executor::SegmentRequest;
-use crate::graph::{BlockId, Content, LinkGraph, Protection, Residence, SectionId, Value};
+use crate::graph::{BlockId, Content, LinkGraph, Protection, Residence, Role, Section, SectionId, Value};
 use crate::pages;
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
@@ -25,6 +25,10 @@ pub(super) const KINDS: [(Protection, Residence); 6] = [
 
 /// The segment of blocks that are not loaded: debug information, whose addresses start at zero.
 pub(super) const UNLOADED: u8 = KINDS.len() as u8;
+/// The segment of thread-local variables, whose addresses are offsets in the block that each thread has of its own.
+pub(super) const THREAD_LOCAL: u8 = UNLOADED + 1;
+/// How many kinds of segments there are.
+const SEGMENTS: usize = KINDS.len() + 2;
 /// The segment of blocks that are not live.
 const NONE: u8 = u8::MAX;
 
@@ -36,9 +40,9 @@ pub(super) struct Layout {
     /// Offset of each block in its segment.
     offset: Vec<u64>,
     /// The blocks of each kind of segment in ascending order.
-    pub(super) order: [Vec<BlockId>; KINDS.len() + 1],
+    pub(super) order: [Vec<BlockId>; SEGMENTS],
     /// Size and alignment of each kind of segment.
-    pub(super) extent: [(u64, u64); KINDS.len() + 1],
+    pub(super) extent: [(u64, u64); SEGMENTS],
     /// The sections without memory, one for each name, as they lie one after another: name, start, size.
     pub(super) unloaded: Vec<(Vec<u8>, u64, u64)>,
 }
@@ -59,7 +63,7 @@ pub(super) fn estimate(graph: &LinkGraph<'_>, extra: [u64; KINDS.len()]) -> Resu
     }
     for (id, block) in graph.blocks() {
         let section = graph.section(block.section);
-        if let (true, Some(kind)) = (graph.is_live(id), kind(section.protection, section.residence)) {
+        if let (true, Some(kind)) = (graph.is_live(id), kind(section)) {
             let (size, align) = &mut extent[kind];
             *size = size
                 .checked_add(block.size())
@@ -79,13 +83,17 @@ fn too_large() -> LinkError {
     LinkError::TooLarge { what: "the batch's memory".into(), value: u64::MAX, limit: u64::MAX }
 }
 
-fn kind(protection: Protection, residence: Residence) -> Option<usize> {
-    let protection = match protection {
+/// The kind of memory that a section is in, if the batch's own memory holds it.
+fn kind(section: &Section<'_>) -> Option<usize> {
+    if section.role == Role::ThreadLocal {
+        return None;
+    }
+    let protection = match section.protection {
         Protection::ReadExecute => 0,
         Protection::Read => 1,
         Protection::ReadWrite => 2,
     };
-    match residence {
+    match section.residence {
         Residence::Near => Some(protection),
         Residence::Far => Some(protection + 3),
         Residence::Unloaded => None,
@@ -99,12 +107,15 @@ pub(super) fn lay_out(graph: &LinkGraph<'_>, islands: &Islands) -> Result<Layout
         segment: vec![NONE; count],
         offset: vec![0; count],
         order: Default::default(),
-        extent: [(0, 1); KINDS.len() + 1],
+        extent: [(0, 1); SEGMENTS],
         unloaded: Vec::new(),
     };
     for section in section_order(graph) {
         let section = graph.section(section);
-        let segment = kind(section.protection, section.residence).unwrap_or(usize::from(UNLOADED));
+        let segment = kind(section).unwrap_or(match section.role {
+            Role::ThreadLocal => usize::from(THREAD_LOCAL),
+            _ => usize::from(UNLOADED),
+        });
         for block in section.blocks.clone().map(BlockId).filter(|&block| graph.is_live(block)) {
             layout.order[segment].push(block);
         }
@@ -198,6 +209,7 @@ pub(super) fn addresses(graph: &LinkGraph<'_>, layout: &Layout, starts: &[Addr; 
             let after = layout.unloaded.partition_point(|section| section.1 <= offset);
             Addr(offset - layout.unloaded[after - 1].1)
         }
+        THREAD_LOCAL => Addr(offset),
         _ => starts[usize::from(segment)] + offset,
     });
     blocks.extend(placed);

@@ -1,5 +1,6 @@
 //! What a link gives: memory, names, and what has to be run.
 
+use super::thread_locals::ThreadLocals;
 use super::update::Baseline;
 use crate::addr::Addr;
 use crate::arch::{StubKind, Target};
@@ -15,6 +16,8 @@ use std::time::Duration;
 pub struct Linked {
     /// The memory.
     pub allocation: Box<dyn Allocation>,
+    /// Its thread-local variables, if it has or uses any.
+    pub thread_locals: Option<ThreadLocals>,
     /// The machine.
     pub target: Target,
     /// Its segments, in ascending order of kind.

@@ -26,6 +26,7 @@ mod relocatable;
 mod resolve;
 mod resolver;
 mod synthetic;
+mod thread_locals;
 mod update;
 
 pub use linked::{Export, Exports, LinkMap, Linked, MapObject, MapSection, MapSymbol, Segment, Statistics};
@@ -34,6 +35,8 @@ pub use options::{LinkOptions, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
 pub use relocatable::relocatable;
 pub use resolver::{Definition, Existing, NoSymbols, Resolver};
+pub(crate) use thread_locals::Outside;
+pub use thread_locals::{ThreadLocalPlace, ThreadLocals};
 pub use update::{Baseline, Changes, PointerChange, Update, update};
 
 use crate::addr::Addr;
@@ -199,6 +202,9 @@ impl Batch<'_> {
         let memory = Memory::reserve(self.executor, &graph, &demand)?;
         let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region, &survey).map_err(collected)?;
         lowered.stubs.extend(trampolines.iter().map(Trampoline::stub));
+        if tracker.is_some() {
+            thread_locals::check_updatable(&graph, &lowered.thread_locals)?;
+        }
         clock.phase("lower");
 
         // Lay out.
@@ -221,12 +227,17 @@ impl Batch<'_> {
         let got = lowered.got.or(graph.got.filter(|&got| graph.is_live(got)));
         let got = got.map_or(0, |got| (addresses.blocks[got.index()] + graph.target.arch.info().got_base_bias()).0);
         let mut unloaded = vec![0; layout.extent[usize::from(UNLOADED)].0 as usize];
+        let thread_locals;
         {
-            let context = fixup::Context { graph: &graph, layout: &layout, addresses: &addresses, got, image: image.0 };
+            let (layout, addresses, image) = (&layout, &addresses, image.0);
+            let before = fixup::Context { graph: &graph, layout, addresses, got, image, thread_locals: None };
+            let (numbers, own) = thread_locals::bind(self.executor, &before, &lowered.thread_locals)?;
+            thread_locals = own;
+            let context = fixup::Context { thread_locals: Some(&numbers), ..before };
             let mut working = memory.working();
             working.push((usize::from(UNLOADED), WorkingMemory { bytes: &mut unloaded, zeroed: true }));
             fixup::fix_up(&context, &mut working, self.threads).map_err(collected)?;
-            run_memory_passes(&pipeline, &mut graph, &layout, &addresses, &mut working)?;
+            run_memory_passes(&pipeline, &mut graph, layout, addresses, &mut working)?;
         }
         clock.phase("fix up");
 
@@ -283,6 +294,7 @@ impl Batch<'_> {
             baseline: first,
             allocation,
             target: graph.target,
+            thread_locals,
             segments,
             exports,
             roots: roots.iter().map(root_address).collect(),

@@ -12,6 +12,7 @@ use super::options::LinkOptions;
 use super::read::{BatchTarget, LazyArchive, Reader, Source};
 use super::resolver::{Existing, Resolver};
 use super::synthetic::Synthetic;
+use super::thread_locals::Outside;
 use crate::error::{LinkError, LinkErrors};
 use crate::format::{Boundary, BoundaryEnd, Provided, VisibleName};
 use crate::graph::{
@@ -458,6 +459,10 @@ impl<'a> Names<'a> {
                     let block = synthetic.add(graph, section, Content::Zero(size), size.trailing_zeros() as u8);
                     graph.handle = Some(block);
                     Value::Block { block, offset: 0 }
+                }
+                Some(Provided::ThreadLocalBase) => {
+                    graph.thread_locals.insert(reference, Outside::Base);
+                    Value::Absolute(0)
                 }
                 None => continue,
             };

@@ -1,5 +1,6 @@
 //! Who defines what the batch does not.
 
+use super::thread_locals::ThreadLocalPlace;
 use crate::addr::Addr;
 use crate::error::LinkError;
 use crate::executor::LazyFunction;
@@ -10,7 +11,8 @@ use std::sync::Arc;
 
 /// Finds definitions outside the batch.
 pub trait Resolver: Sync {
-    /// What defines each of these names; `None` where nothing does. Called with every name that live code needs and the batch
+    /// What defines each of these names; `None` where nothing does. The address of a thread-local variable, which is the
+    /// asking thread's, says that the executor knows it by its name. Called with every name that live code needs and the batch
     /// does not define; again, with the names that are new, when objects that it gave have joined. No name is asked for twice.
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError>;
 
@@ -45,6 +47,8 @@ pub enum Definition {
         /// Who gave it, for errors.
         supplier: String,
     },
+    /// It is a thread-local variable of a batch that was linked before.
+    ThreadLocal(ThreadLocalPlace),
     /// A function that is linked when it is first called. References get the address of a trampoline.
     Lazy(Arc<dyn LazyFunction>),
 }
@@ -62,6 +66,7 @@ impl fmt::Debug for Definition {
             Definition::Object { input, supplier } => {
                 f.debug_struct("Object").field("input", input).field("supplier", supplier).finish()
             }
+            Definition::ThreadLocal(place) => f.debug_tuple("ThreadLocal").field(place).finish(),
             Definition::Lazy(function) => f.debug_tuple("Lazy").field(&function.name()).finish(),
         }
     }

@@ -21,6 +21,7 @@
 //! | `symbols`, `libraries` | look-up in the process; shared libraries by name |
 //! | `call`, `exit` | initialisers, `main`, what runs at the end |
 //! | `unwind` | unwind records |
+//! | `thread_locals` | thread-local variables |
 //! | `lazy` | functions that are linked when they are first called |
 //! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
 
@@ -39,6 +40,7 @@ mod modules;
 mod place;
 mod runs;
 mod symbols;
+mod thread_locals;
 #[cfg(test)]
 mod tests;
 mod unwind;
@@ -47,7 +49,9 @@ pub use place::Placement;
 
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::arch::Target;
-use crate::executor::{Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest};
+use crate::executor::{
+    Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest, ThreadLocalBlock, ThreadLocalRequest,
+};
 use crate::graph::Residence;
 use allocation::{Pieces, ProcessReservation};
 use arena::{Arena, Piece, StripeSizes};
@@ -272,6 +276,10 @@ impl Executor for ProcessExecutor {
 
     fn lazy_linker(&self) -> Result<Addr, ExecutorError> {
         Ok(lazy::linker())
+    }
+
+    fn thread_locals(&self, request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
+        thread_locals::load(request)
     }
 
     unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {

@@ -25,6 +25,12 @@ pub enum Subject {
     TpOffset,
     /// The offset in the module's thread-local block.
     DtpOffset,
+    /// The number of the module's thread-local block, for `__tls_get_addr`.
+    TlsModule,
+    /// The function of a TLS descriptor.
+    TlsDescFunction,
+    /// The argument of a TLS descriptor.
+    TlsDescArgument,
     /// The symbol's size (Z).
     Size,
     /// The number of the symbol's section in the image.
@@ -33,6 +39,25 @@ pub enum Subject {
     GotBase,
     /// Nothing: zero. The edge only keeps its target alive.
     Nothing,
+}
+
+impl Subject {
+    /// Whether it is for code that finds a thread-local variable.
+    pub fn is_thread_local(self) -> bool {
+        use Subject::*;
+        matches!(
+            self,
+            TlsGdSlot
+                | TlsLdSlot
+                | TlsIeSlot
+                | TlsDescSlot
+                | TpOffset
+                | DtpOffset
+                | TlsModule
+                | TlsDescFunction
+                | TlsDescArgument
+        )
+    }
 }
 
 /// What the value is relative to.

@@ -138,7 +138,7 @@ fn refused_rows_and_subjects_are_errors_by_name_where_they_are_live() {
 }
 
 #[test]
-fn thread_local_symbols_and_indirect_functions_are_refused_by_name() {
+fn addresses_of_thread_local_variables_and_indirect_functions_are_refused_by_name() {
     let text = "
 toy le64
 section .tdata rw tls

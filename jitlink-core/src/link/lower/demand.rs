@@ -53,6 +53,9 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
             if edge.subject == Subject::GotSlot && *seen & 1 == 0 {
                 (demand.slots, *seen) = (demand.slots + 8, *seen | 1);
             }
+            if edge.subject.is_thread_local() {
+                demand.slots += 16;
+            }
             if edge.subject == Subject::Callee && may_be_far && *seen & 2 == 0 {
                 (demand.slots, demand.code, *seen) = (demand.slots + 8, demand.code + stub_bytes, *seen | 2);
             }

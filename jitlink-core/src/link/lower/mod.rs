@@ -12,6 +12,7 @@ mod far;
 mod reasons;
 mod survey;
 mod tables;
+mod thread_locals;
 mod thunks;
 mod unwind_tables;
 
@@ -28,16 +29,30 @@ pub(super) use reasons::Explainer;
 pub(super) use survey::Survey;
 use tables::Tables;
 pub(super) use tables::provide_got;
+pub(super) use thread_locals::{Accesses, Variable, is_thread_local};
 
 /// The outcome of lowering that later phases need.
 #[derive(Debug, Default)]
 pub(super) struct Lowered {
     /// The GOT's first slot, if the batch has a GOT.
     pub(super) got: Option<BlockId>,
-    /// GOT slots in order: what each holds, and its own symbol.
-    pub(super) slots: Vec<(SymbolId, SymbolId)>,
+    /// GOT slots in order.
+    pub(super) slots: Vec<Slot>,
     /// Stubs in order: what each is for, its own symbol, its kind.
     pub(super) stubs: Vec<(SymbolId, SymbolId, StubKind)>,
+    /// How thread-local variables are found.
+    pub(super) thread_locals: Accesses,
+}
+
+/// A pointer-sized place in the GOT.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    /// What it is for.
+    pub(super) target: SymbolId,
+    /// Its own symbol.
+    pub(super) symbol: SymbolId,
+    /// What of the target it holds.
+    pub(super) content: Subject,
 }
 
 /// Lowers all edges of live, loaded blocks. All errors are collected.
@@ -52,7 +67,8 @@ pub(super) fn lower(
         return Err(vec![LinkError::Request(format!("{arch} has no relocation row for pointers of {bytes} bytes"))]);
     };
     let tables = Tables::new(graph, pointer_row);
-    let mut lowering = Lowering { graph, synthetic, tables, survey, region, far: Vec::new() };
+    let (far, accesses, own_module) = (Vec::new(), Accesses::default(), None);
+    let mut lowering = Lowering { graph, synthetic, tables, survey, region, far, accesses, own_module };
     let mut errors = Vec::new();
     for block in (0..lowering.graph.blocks.len()).map(BlockId::new).filter(|block| survey.holds(*block)) {
         let section = lowering.graph.section(lowering.graph.block(block).section);
@@ -63,12 +79,12 @@ pub(super) fn lower(
             }
         }
     }
-    let Lowering { graph, synthetic, mut tables, far, .. } = lowering;
+    let Lowering { graph, synthetic, mut tables, far, accesses, .. } = lowering;
     far::lower(graph, synthetic, &mut tables, far, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
-    Ok(tables.finish(graph, synthetic))
+    Ok(Lowered { thread_locals: accesses, ..tables.finish(graph, synthetic) })
 }
 
 /// The state of the phase.
@@ -82,6 +98,10 @@ struct Lowering<'l, 'a> {
     /// Direct references out of reach: block, index of the edge, whether the block is code. Edges change when code is moved out
     /// of line, so that waits until all are seen.
     far: Vec<(BlockId, u32, bool)>,
+    /// How thread-local variables are found.
+    accesses: Accesses,
+    /// The variable whose slot tells the number of the batch's thread-local block.
+    own_module: Option<SymbolId>,
 }
 
 impl Lowering<'_, '_> {
@@ -92,6 +112,7 @@ impl Lowering<'_, '_> {
         match edge.subject {
             Subject::Symbol | Subject::Callee => self.direct(block, index, &row, is_code),
             Subject::GotSlot => self.got_slot(index),
+            subject if subject.is_thread_local() => self.thread_local(block, index)?,
             _ => {}
         }
         if edge.subject == Subject::GotBase || row.base() == Base::Got {
@@ -117,16 +138,23 @@ impl Lowering<'_, '_> {
                         "indirect functions (STT_GNU_IFUNC) are not supported",
                         "build without ifunc and target_clones attributes",
                     ),
-                    SymbolKind::ThreadLocal => THREAD_LOCAL,
+                    _ if self.is_thread_local(edge.target) => thread_locals::NO_ADDRESS,
                     _ => return Ok(()),
                 },
                 Subject::SectionIndex => {
                     ("a section's number has no meaning in memory", "link for a format that numbers its sections")
                 }
-                _ => THREAD_LOCAL,
+                _ => return Ok(()),
             }
         };
         Err(unsupported(self.graph, block, edge, what.into(), advice))
+    }
+
+    fn is_thread_local(&self, symbol: SymbolId) -> bool {
+        match self.graph.symbol(symbol).value {
+            Value::Block { block, .. } => is_thread_local(self.graph, block),
+            _ => self.graph.symbol(symbol).kind == SymbolKind::ThreadLocal,
+        }
     }
 
     /// The target's address, where it is outside the batch.
@@ -167,11 +195,6 @@ impl Lowering<'_, '_> {
         (edge.target, edge.subject) = (slot, Subject::Symbol);
     }
 }
-
-const THREAD_LOCAL: (&str, &str) = (
-    "thread-local storage is not supported",
-    "build without thread-local variables (_Thread_local, __thread, thread_local)",
-);
 
 /// Whether the value fits wherever in the region the place (or the base of the GOT) will be.
 fn reaches(row: &Reloc, region: AddrRange, target: Addr, addend: i64) -> bool {

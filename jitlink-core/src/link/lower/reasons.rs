@@ -31,8 +31,11 @@ impl Explainer<'_, '_> {
         };
         let through = self.lowered.stubs.iter().filter(|(_, _, kind)| uses_slot(*kind)).map(|stub| stub.0);
         let through: HashSet<SymbolId> = through.collect();
-        let slot =
-            |&(target, symbol): &(SymbolId, SymbolId)| Slot { symbol, target, for_stub: through.contains(&target) };
+        let slot = |slot: &super::Slot| Slot {
+            symbol: slot.symbol,
+            target: slot.target,
+            for_stub: slot.content == Subject::Symbol && through.contains(&slot.target),
+        };
         self.lowered.slots.iter().map(slot).collect()
     }
 
@@ -45,7 +48,7 @@ impl Explainer<'_, '_> {
     /// The edges that changed.
     pub(in crate::link) fn rewrites(&self) -> Vec<Rewrite> {
         let mut made: HashMap<SymbolId, Change> = HashMap::new();
-        made.extend(self.lowered.slots.iter().map(|&(_, slot)| (slot, Change::Slot(slot))));
+        made.extend(self.lowered.slots.iter().map(|slot| (slot.symbol, Change::Slot(slot.symbol))));
         for &(_, stub, _) in &self.lowered.stubs {
             let is_thunk = self.section_name(stub) == Some(b".thunks");
             made.insert(stub, if is_thunk { Change::Thunk(stub) } else { Change::Stub(stub) });

@@ -7,7 +7,7 @@
 //! Each edge is looked at by itself, those of a large block by several threads.
 
 use super::demand::RowClass;
-use super::{asks_for_more, is_apart, residence};
+use super::{asks_for_more, is_apart, is_thread_local, residence};
 use crate::arch::CodeSite;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, Symbol, SymbolKind, Value};
 use crate::reloc::{Reloc, Subject};
@@ -86,7 +86,9 @@ fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>
         let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
         special
             || match symbol.value {
-                Value::Block { block, .. } => residence(graph, block) != Residence::Near,
+                Value::Block { block, .. } => {
+                    residence(graph, block) != Residence::Near || is_thread_local(graph, block)
+                }
                 _ => true,
             }
     };

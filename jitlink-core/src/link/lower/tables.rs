@@ -1,7 +1,7 @@
 //! GOT slots and stubs, made on demand and shared by the whole batch.
 
 use super::super::synthetic::Synthetic;
-use super::Lowered;
+use super::{Lowered, Slot};
 use crate::arch::{StubKind, StubTemplate};
 use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, Residence, Section, SymbolId};
 use crate::reloc::Subject;
@@ -13,6 +13,8 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Tables {
     /// Slot of each symbol, by position.
     slot_of: Vec<u32>,
+    /// The first of the slots that hold what thread-local code needs, by variable and what asks for them.
+    thread_local: HashMap<(SymbolId, Subject), SymbolId>,
     got: Option<BlockId>,
     /// Stubs for near code, which jump through slots.
     near: StubTable,
@@ -28,6 +30,7 @@ impl Tables {
         Tables {
             pointer_row,
             slot_of: vec![NONE; symbols],
+            thread_local: HashMap::new(),
             got: graph.got.filter(|&got| graph.is_live(got)),
             near: StubTable::new(StubKind::Plt, Residence::Near),
             far: StubTable::new(StubKind::Thunk, Residence::Far),
@@ -49,13 +52,42 @@ impl Tables {
         let got = self.need_got(graph, synthetic);
         let known = self.slot_of[target.index()];
         if known != NONE {
-            return self.lowered.slots[known as usize].1;
+            return self.lowered.slots[known as usize].symbol;
         }
-        let index = self.lowered.slots.len();
-        let slot = synthetic.symbol(graph, got, index as u64 * u64::from(graph.target.pointer_bytes));
-        self.slot_of[target.index()] = index as u32;
-        self.lowered.slots.push((target, slot));
-        slot
+        self.slot_of[target.index()] = self.lowered.slots.len() as u32;
+        self.push(graph, synthetic, got, (target, Subject::Symbol))
+    }
+
+    /// The symbol of the first of neighbouring slots that hold numbers of a thread-local variable.
+    pub(super) fn thread_local(
+        &mut self,
+        graph: &mut LinkGraph<'_>,
+        synthetic: &mut Synthetic,
+        key: (SymbolId, Subject),
+        contents: &[Subject],
+    ) -> SymbolId {
+        let (got, target) = (self.need_got(graph, synthetic), key.0);
+        if let Some(&known) = self.thread_local.get(&key) {
+            return known;
+        }
+        let mut slots = contents.iter().map(|&content| self.push(graph, synthetic, got, (target, content)));
+        let first = slots.next().unwrap_or(target);
+        slots.for_each(drop);
+        self.thread_local.insert(key, first);
+        first
+    }
+
+    fn push(
+        &mut self,
+        graph: &mut LinkGraph<'_>,
+        synthetic: &mut Synthetic,
+        got: BlockId,
+        (target, content): (SymbolId, Subject),
+    ) -> SymbolId {
+        let index = self.lowered.slots.len() as u64;
+        let symbol = synthetic.symbol(graph, got, index * u64::from(graph.target.pointer_bytes));
+        self.lowered.slots.push(Slot { target, symbol, content });
+        symbol
     }
 
     /// The symbol of the stub that calls a symbol wherever it is, for code with the given residence.
@@ -81,7 +113,7 @@ impl Tables {
     /// Gives the blocks their bytes and edges.
     pub(super) fn finish(mut self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> Lowered {
         let pointer = usize::from(graph.target.pointer_bytes);
-        let slot = |target: SymbolId| self.lowered.slots[self.slot_of[target.index()] as usize].1;
+        let slot = |target: SymbolId| self.lowered.slots[self.slot_of[target.index()] as usize].symbol;
         for table in [&self.near, &self.far] {
             table.finish(graph, synthetic, slot);
         }
@@ -91,12 +123,12 @@ impl Tables {
         if let Some(got) = self.got {
             let row = self.pointer_row;
             graph.blocks[got.index()].content = Content::Owned(vec![0; self.lowered.slots.len() * pointer].into());
-            let slot = |(index, &(target, _)): (usize, &(SymbolId, SymbolId))| Edge {
+            let slot = |(index, slot): (usize, &Slot)| Edge {
                 offset: (index * pointer) as u32,
-                target,
+                target: slot.target,
                 addend: 0,
                 row,
-                subject: Subject::Symbol,
+                subject: slot.content,
             };
             let edges: Vec<Edge> = self.lowered.slots.iter().enumerate().map(slot).collect();
             synthetic.set_edges(graph, got, edges);

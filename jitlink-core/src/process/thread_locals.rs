@@ -1,0 +1,277 @@
+//! Thread-local variables: the C library's own, so that every thread has them, however it was made.
+//!
+//! The C library gives each thread a copy of every loaded object's variables. It does so for objects that it loads only, so each
+//! batch with such variables has one made for it: no code, just the initial values, and a table of dynamic relocations that ask for
+//! what linked code has to know ("ELF Handling For Thread-Local Storage", section 3.4; psABI of x86-64, section 4.4.2). The
+//! loader fills the table in. So all access models are its own: lazily made copies in threads that never use the variables, initial
+//! values in threads of any age, variables of the program and its libraries by name, and all of it undone when the object is closed.
+//!
+//! Variables at a fixed distance from the thread pointer (initial-exec and local-exec code) must lie in the room that the loader
+//! kept for that when the process began: by default glibc's is about 1,600 bytes. More needs the tunable that the error names.
+//!
+//! The object is in memory only, under a name that nothing else had: the loader takes a known name for a known object.
+
+use super::symbols;
+use crate::addr::Addr;
+use crate::executor::{ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalRequest, ThreadLocalVariable};
+use std::ffi::{CStr, CString, c_void};
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the object calls the table of answers.
+const TABLE: &CStr = c"jitlink_thread_locals";
+
+/// Numbers of the processor's ELF files.
+struct Machine {
+    number: u16,
+    module: u64,
+    offset: u64,
+    pointer_offset: u64,
+    descriptor: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+const MACHINE: Option<Machine> =
+    Some(Machine { number: 62, module: 16, offset: 17, pointer_offset: 18, descriptor: 36 });
+#[cfg(target_arch = "aarch64")]
+const MACHINE: Option<Machine> =
+    Some(Machine { number: 183, module: 1028, offset: 1029, pointer_offset: 1030, descriptor: 1031 });
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const MACHINE: Option<Machine> = None;
+
+/// A loaded object that holds a batch's variables.
+struct Block {
+    /// The loader's handle.
+    handle: *mut c_void,
+    answers: Vec<[u64; 2]>,
+    module: u64,
+}
+
+// SAFETY: the handle is only given to the loader, whose functions may be called on any thread.
+unsafe impl Send for Block {}
+// SAFETY: as above; nothing changes after the object was loaded.
+unsafe impl Sync for Block {}
+
+/// Makes and loads the object that a request asks for.
+pub(super) fn load(request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
+    let machine = MACHINE.ok_or_else(|| {
+        let reason = "thread-local variables of linked code are not supported on this processor";
+        ExecutorError::with_advice(reason, "build without thread-local variables")
+    })?;
+    let (bytes, table) = object(&machine, request);
+    let failed = |error| ExecutorError::new(format!("cannot make the object that holds thread-local variables: {error}"));
+    // SAFETY: the name is a C string. The descriptor is checked, and nobody else owns it.
+    let mut file = unsafe {
+        let descriptor = libc::memfd_create(TABLE.as_ptr(), libc::MFD_CLOEXEC);
+        if descriptor < 0 {
+            return Err(failed(std::io::Error::last_os_error()));
+        }
+        File::from_raw_fd(descriptor)
+    };
+    file.write_all(&bytes).and_then(|()| file.seek(SeekFrom::Start(0)).map(drop)).map_err(failed)?;
+    let path = unique_path(file.as_raw_fd());
+    // SAFETY: the path is a C string, and the object there has no code, so that loading it runs nothing of its own.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    if handle.is_null() {
+        return Err(refused(request));
+    }
+    let mut block = Block { handle, answers: Vec::with_capacity(request.queries.len()), module: 0 };
+    let start = symbols::find_in(handle, TABLE).ok_or_else(|| refused(request))?;
+    for (index, query) in request.queries.iter().enumerate() {
+        // SAFETY: the table has two aligned words for each query, lies in memory of the object, which stays loaded as long as
+        // `block`, and nobody writes to it any more. It is `table` bytes behind the object's start, so not null.
+        let answer = unsafe { *(start.0 as *const [u64; 2]).add(index) };
+        debug_assert!(start.0 >= table);
+        if query.variable == ThreadLocalVariable::Own(0) && query.access == ThreadLocalAccess::Dynamic {
+            block.module = answer[0];
+        }
+        block.answers.push(answer);
+    }
+    Ok(Box::new(block))
+}
+
+impl ThreadLocalBlock for Block {
+    fn answers(&self) -> &[[u64; 2]] {
+        &self.answers
+    }
+
+    fn address(&self, offset: u64) -> Result<Addr, ExecutorError> {
+        type TlsGetAddr = unsafe extern "C" fn(*const [u64; 2]) -> *mut c_void;
+        let function = symbols::find(c"__tls_get_addr").filter(|function| self.module != 0 && *function != Addr(0));
+        let function = function.ok_or_else(|| ExecutorError::new("the module has no thread-local variables of its own"))?;
+        // SAFETY: a function of that name has this type ("ELF Handling For Thread-Local Storage", section 3.4), and the module's
+        // number is that of an object that stays loaded as long as `self`.
+        Ok(Addr(unsafe {
+            let function = std::mem::transmute::<*const (), TlsGetAddr>(function.0 as *const ());
+            function(&[self.module, offset])
+        } as u64))
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `dlopen`, once, and is not used any more.
+        unsafe { libc::dlclose(self.handle) };
+    }
+}
+
+/// A path to an open file that no other had before: the same place, said in another way each time.
+fn unique_path(descriptor: i32) -> CString {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut path = b"/proc/self".to_vec();
+    while number > 0 {
+        // Each of these parts means "here".
+        path.extend_from_slice(if number & 1 == 0 { b"/" } else { b"/." });
+        number >>= 1;
+    }
+    path.extend_from_slice(format!("/fd/{descriptor}").as_bytes());
+    CString::new(path).unwrap_or_default()
+}
+
+/// What the loader said.
+fn refused(request: &ThreadLocalRequest<'_>) -> ExecutorError {
+    // SAFETY: dlerror gives null, or a C string that stays until the next call of this thread.
+    let said = unsafe {
+        let said = libc::dlerror();
+        if said.is_null() { String::new() } else { CStr::from_ptr(said).to_string_lossy().into_owned() }
+    };
+    let said = said.rsplit_once(": ").map_or(said.as_str(), |(_, what)| what);
+    if said.contains("static TLS") {
+        let reason = format!(
+            "the process has no room left for thread-local variables at a fixed distance from the thread pointer, of which \
+             this link has {} bytes",
+            request.size
+        );
+        let advice = "compile with -fPIC and without -ftls-model, which needs no fixed distance, or start the program with more \
+                      room: GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536";
+        return ExecutorError::with_advice(reason, advice);
+    }
+    ExecutorError::new(format!("the loader does not take the batch's thread-local variables: {said}"))
+}
+
+/// The bytes of the object, and where in it the table of answers is.
+fn object(machine: &Machine, request: &ThreadLocalRequest<'_>) -> (Vec<u8>, u64) {
+    let mut strings = [b"\0", TABLE.to_bytes_with_nul()].concat();
+    // The null symbol, the table, and the variables that others define.
+    let mut symbols = vec![[0u64; 3], [1 | (1 << 4 | 1) << 32 | 1 << 48, 0, 0]];
+    let mut relocations: Vec<[u64; 3]> = Vec::new();
+    let mut table = vec![[0u64; 2]; request.queries.len()];
+    for (index, query) in request.queries.iter().enumerate() {
+        let (symbol, offset) = match query.variable {
+            ThreadLocalVariable::Own(offset) => (0, offset),
+            ThreadLocalVariable::Named(name) => {
+                // Global, thread-local, undefined.
+                symbols.push([strings.len() as u64 | (1 << 4 | 6) << 32, 0, 0]);
+                strings.extend_from_slice(name);
+                strings.push(0);
+                (symbols.len() as u64 - 1, 0)
+            }
+        };
+        let mut relocate = |word: u64, kind: u64| {
+            relocations.push([16 * index as u64 + 8 * word, symbol << 32 | kind, offset]);
+        };
+        match query.access {
+            ThreadLocalAccess::Static => relocate(0, machine.pointer_offset),
+            ThreadLocalAccess::Descriptor => relocate(0, machine.descriptor),
+            ThreadLocalAccess::Dynamic if symbol == 0 => {
+                relocate(0, machine.module);
+                table[index][1] = offset;
+            }
+            ThreadLocalAccess::Dynamic => {
+                relocate(0, machine.module);
+                relocate(1, machine.offset);
+            }
+        }
+    }
+    // A descriptor may take the room that must be had for a fixed distance.
+    let needs_distance = |relocation: &[u64; 3]| relocation[1] as u32 as u64 != machine.pointer_offset;
+    relocations.sort_by_key(needs_distance);
+    Parts { strings, symbols, relocations, table }.assemble(machine, request)
+}
+
+/// The parts of an object.
+struct Parts {
+    strings: Vec<u8>,
+    /// Name, kind and section; value; size.
+    symbols: Vec<[u64; 3]>,
+    /// Place in the table; symbol and kind; addend.
+    relocations: Vec<[u64; 3]>,
+    table: Vec<[u64; 2]>,
+}
+
+/// ELF's names for numbers ("Tool Interface Standard", book III, chapters 1 and 2; gABI, "Dynamic Section").
+const PT_LOAD: u64 = 1;
+const PT_DYNAMIC: u64 = 2;
+const PT_TLS: u64 = 7;
+const PT_GNU_STACK: u64 = 0x6474_e551;
+const READ_WRITE: u64 = 6;
+const DT_BIND_NOW_AND_STATIC_TLS: u64 = 0x8 | 0x10;
+const DYNAMIC_ENTRIES: u64 = 10;
+const PAGE: u64 = 0x1000;
+
+impl Parts {
+    fn assemble(mut self, machine: &Machine, request: &ThreadLocalRequest<'_>) -> (Vec<u8>, u64) {
+        let has_block = request.size > 0 || request.queries.iter().any(|query| is_own(&query.variable));
+        let headers = if has_block { 4 } else { 3 };
+        let dynamic = 64 + 56 * headers;
+        let symbols = dynamic + 16 * DYNAMIC_ENTRIES;
+        let relocations = symbols + 24 * self.symbols.len() as u64;
+        let table = (relocations + 24 * self.relocations.len() as u64).next_multiple_of(16);
+        let hash = table + 16 * self.table.len() as u64;
+        let strings = hash + 4 * (3 + self.symbols.len() as u64);
+        let image = (strings + self.strings.len() as u64).next_multiple_of(request.align.max(1));
+        let end = image + request.image.len() as u64;
+
+        self.symbols[1][1] = table;
+        self.symbols[1][2] = 16 * self.table.len() as u64;
+        let mut file = Bytes(Vec::with_capacity(end as usize));
+        file.0.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+        // A shared object of version 1 without entry point and sections.
+        file.words(&[3 | u64::from(machine.number) << 16 | 1 << 32, 0, 64, 0, 64 << 32 | 56 << 48, headers | 64 << 16]);
+        let mut header = |kind: u64, start: u64, size: u64, memory: u64, align: u64| {
+            file.words(&[kind | READ_WRITE << 32, start, start, start, size, memory, align]);
+        };
+        header(PT_LOAD, 0, end, end, PAGE);
+        header(PT_DYNAMIC, dynamic, 16 * DYNAMIC_ENTRIES, 16 * DYNAMIC_ENTRIES, 8);
+        header(PT_GNU_STACK, 0, 0, 0, 16);
+        if has_block {
+            header(PT_TLS, image, request.image.len() as u64, request.size.max(1), request.align.max(1));
+        }
+        let needs_distance = request.queries.iter().any(|query| query.access == ThreadLocalAccess::Static);
+        let flags = if needs_distance { DT_BIND_NOW_AND_STATIC_TLS } else { DT_BIND_NOW_AND_STATIC_TLS & 0x8 };
+        let relocated = 24 * self.relocations.len() as u64;
+        let (hash_at, strings_size) = (hash, self.strings.len() as u64);
+        // DT_HASH, DT_SYMTAB, DT_SYMENT, DT_STRTAB, DT_STRSZ, DT_RELA, DT_RELASZ, DT_RELAENT, DT_FLAGS, DT_NULL.
+        file.words(&[4, hash_at, 6, symbols, 11, 24, 5, strings, 10, strings_size, 7, relocations, 8, relocated, 9, 24]);
+        file.words(&[30, flags, 0, 0]);
+        self.symbols.iter().for_each(|symbol| file.words(symbol));
+        for [place, info, addend] in &self.relocations {
+            file.words(&[table + place, *info, *addend]);
+        }
+        file.0.resize(table as usize, 0);
+        self.table.iter().for_each(|answer| file.words(answer));
+        // One chain, of the table alone.
+        let mut chains = vec![0u32; 3 + self.symbols.len()];
+        (chains[0], chains[1], chains[2]) = (1, self.symbols.len() as u32, 1);
+        chains.iter().for_each(|word| file.0.extend_from_slice(&word.to_le_bytes()));
+        file.0.extend_from_slice(&self.strings);
+        file.0.resize(image as usize, 0);
+        file.0.extend_from_slice(request.image);
+        (file.0, table)
+    }
+}
+
+fn is_own(variable: &ThreadLocalVariable<'_>) -> bool {
+    matches!(variable, ThreadLocalVariable::Own(_))
+}
+
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn words(&mut self, words: &[u64]) {
+        words.iter().for_each(|word| self.0.extend_from_slice(&word.to_le_bytes()));
+    }
+}
