@@ -12,7 +12,9 @@ use jitlink_core::arch::Target;
 use jitlink_core::executor::Allocation;
 use jitlink_core::graph::Name;
 use jitlink_core::graph::SymbolKind;
-use jitlink_core::link::{Definition, Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics, ThreadLocals};
+use jitlink_core::link::{
+    Definition, Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics, ThreadLocals,
+};
 use jitlink_core::{Addr, Executor, LinkError};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};

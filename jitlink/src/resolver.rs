@@ -218,6 +218,16 @@ impl link::Resolver for SessionResolver<'_> {
         Ok(found)
     }
 
+    fn resolve_thread_locals(&self, names: &[&[u8]]) -> Result<Vec<Option<link::ThreadLocalPlace>>, LinkError> {
+        let known = |name: &&[u8]| {
+            let handle = self.library.find(&Name::new(name)).filter(|found| self.is_other(found))?;
+            let link::Definition::ThreadLocal(place) = handle.definition() else { return None };
+            self.depend(handle);
+            Some(place)
+        };
+        Ok(names.iter().map(known).collect())
+    }
+
     fn supplies_objects(&self) -> bool {
         !self.resolvers.is_empty()
     }

@@ -25,10 +25,10 @@ struct Numbers {
     asked: Mutex<Vec<(Vec<u8>, u64, u64)>>,
 }
 
-struct Answers(Vec<[u64; 2]>);
+struct Answers(Vec<Option<[u64; 2]>>);
 
 impl ThreadLocalBlock for Answers {
-    fn answers(&self) -> &[[u64; 2]] {
+    fn answers(&self) -> &[Option<[u64; 2]>] {
         &self.0
     }
 
@@ -59,11 +59,11 @@ impl Executor for Numbers {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
         let answer = |query: &jitlink_core::executor::ThreadLocalQuery<'_>| {
             let ThreadLocalVariable::Own(offset) = query.variable else { panic!("{query:?}") };
-            match query.access {
+            Some(match query.access {
                 ThreadLocalAccess::Dynamic => [9, offset],
                 ThreadLocalAccess::Static => [self.pointer_offset.wrapping_add(offset), 0],
                 ThreadLocalAccess::Descriptor => [0xd000 + offset, 0xa000 + offset],
-            }
+            })
         };
         Ok(Box::new(Answers(request.queries.iter().map(answer).collect())))
     }

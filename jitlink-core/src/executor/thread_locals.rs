@@ -51,8 +51,8 @@ pub enum ThreadLocalAccess {
 
 /// A block that every thread has, or will have when it first uses it. Dropping it takes it from all of them.
 pub trait ThreadLocalBlock: Send + Sync {
-    /// The answers to the queries, in their order.
-    fn answers(&self) -> &[[u64; 2]];
+    /// The answers to the queries, in their order; `None` for a variable that the target does not know.
+    fn answers(&self) -> &[Option<[u64; 2]>];
 
     /// The address of the calling thread's copy of what is at an offset in the block.
     fn address(&self, offset: u64) -> Result<Addr, ExecutorError>;

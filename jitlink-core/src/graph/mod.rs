@@ -300,7 +300,12 @@ impl<'a> LinkGraph<'a> {
     pub(crate) fn place(&self, block: BlockId) -> Site {
         let offset = self.block(block).section_offset;
         let section = self.section(self.block(block).section);
-        Site { object: self.object(section.object).name.clone(), section: section.name_lossy(), offset, ..Site::default() }
+        Site {
+            object: self.object(section.object).name.clone(),
+            section: section.name_lossy(),
+            offset,
+            ..Site::default()
+        }
     }
 
     /// A symbol's name for people: its own, or that of the section it stands for.

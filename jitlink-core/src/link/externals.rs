@@ -44,7 +44,7 @@ impl<'l, 'a> LookUp<'l, 'a> {
 
     /// Asks for the needed names that are new. The objects among the answers, in the order of the names.
     pub(super) fn ask(&mut self, graph: &LinkGraph<'a>, needed: &[SymbolId]) -> Result<Vec<Joining<'a>>, LinkErrors> {
-        let mut names: Vec<&'a [u8]> = Vec::new();
+        let (mut names, mut thread_locals): (Vec<&'a [u8]>, Vec<&'a [u8]>) = (Vec::new(), Vec::new());
         for symbol in needed.iter().map(|&symbol| graph.symbol(symbol)) {
             let name = symbol.name.bytes();
             let hash_map::Entry::Vacant(answer) = self.answers.entry(name) else { continue };
@@ -52,8 +52,15 @@ impl<'l, 'a> LookUp<'l, 'a> {
                 answer.insert(Some(Definition::Address(address)));
             } else if symbol.scope >= Scope::Protected {
                 answer.insert(None);
-                names.push(name);
+                let is_thread_local = symbol.kind == SymbolKind::ThreadLocal;
+                if is_thread_local { thread_locals.push(name) } else { names.push(name) }
             }
+        }
+        if !thread_locals.is_empty() {
+            let found = self.resolver.resolve_thread_locals(&thread_locals)?;
+            self.answers.extend(
+                thread_locals.into_iter().zip(found.into_iter().map(|place| place.map(Definition::ThreadLocal))),
+            );
         }
         if names.is_empty() {
             return Ok(Vec::new());
@@ -94,13 +101,8 @@ impl<'l, 'a> LookUp<'l, 'a> {
     ) -> Result<Vec<Trampoline>, LinkErrors> {
         let (mut missing, mut lazy) = (Vec::new(), Vec::new());
         for &symbol in needed {
-            let Symbol { name, linkage, kind, .. } = *graph.symbol(symbol);
+            let Symbol { name, linkage, kind, scope, .. } = *graph.symbol(symbol);
             let value = match self.answers.get(name.bytes()).cloned().flatten() {
-                Some(Definition::Address(_)) if kind == SymbolKind::ThreadLocal => {
-                    graph.external.insert(symbol);
-                    graph.thread_locals.insert(symbol, Outside::Named);
-                    0
-                }
                 Some(Definition::Address(address)) => {
                     graph.external.insert(symbol);
                     address.0
@@ -116,6 +118,12 @@ impl<'l, 'a> LookUp<'l, 'a> {
                     graph.external.insert(symbol);
                     lazy.push((symbol, function));
                     continue;
+                }
+                // Whether the target defines it is known when its place is asked for.
+                None if kind == SymbolKind::ThreadLocal && scope >= Scope::Protected => {
+                    graph.external.insert(symbol);
+                    graph.thread_locals.insert(symbol, Outside::Named);
+                    0
                 }
                 // The object that was to define it has joined, and lost its definition to a group that was discarded.
                 Some(Definition::Object { .. }) | None
@@ -183,7 +191,7 @@ pub(super) fn join<'a>(
 const SHOWN_REFERENCES: usize = 3;
 
 /// The errors about missing names, each with the first few live places that refer to it.
-fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions) -> Vec<LinkError> {
+pub(super) fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions) -> Vec<LinkError> {
     if missing.is_empty() {
         return Vec::new();
     }

@@ -326,14 +326,16 @@ fn fix(
         // A variable's offset in its module's block, for debuggers.
         Subject::DtpOffset if unloaded => symbol,
         _ if unloaded => return Ok(()),
-        asked => match context.thread_locals.and_then(|numbers| thread_local(graph, numbers, asked, edge.target, symbol)) {
-            Some(number) => number,
-            None => {
-                let site = Box::new(graph.site(id, edge));
-                let what = "no pass of this link lowers this relocation".to_string();
-                return Err(LinkError::Unsupported { site, what, advice: "add the pass that lowers it".into() });
+        asked => {
+            match context.thread_locals.and_then(|numbers| thread_local(graph, numbers, asked, edge.target, symbol)) {
+                Some(number) => number,
+                None => {
+                    let site = Box::new(graph.site(id, edge));
+                    let what = "no pass of this link lowers this relocation".to_string();
+                    return Err(LinkError::Unsupported { site, what, advice: "add the pass that lowers it".into() });
+                }
             }
-        },
+        }
     };
     let anchor = match row.base() {
         Base::Anchor(anchor) => match graph.anchor(anchor, id) {

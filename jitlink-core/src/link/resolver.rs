@@ -11,10 +11,14 @@ use std::sync::Arc;
 
 /// Finds definitions outside the batch.
 pub trait Resolver: Sync {
-    /// What defines each of these names; `None` where nothing does. The address of a thread-local variable, which is the
-    /// asking thread's, says that the executor knows it by its name. Called with every name that live code needs and the batch
+    /// What defines each of these names; `None` where nothing does. Called with every name that live code needs and the batch
     /// does not define; again, with the names that are new, when objects that it gave have joined. No name is asked for twice.
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError>;
+
+    /// Where these thread-local variables are that earlier batches define. What is not known here is left to the executor.
+    fn resolve_thread_locals(&self, names: &[&[u8]]) -> Result<Vec<Option<ThreadLocalPlace>>, LinkError> {
+        Ok(vec![None; names.len()])
+    }
 
     /// Whether [`Resolver::resolve`] may answer with objects. A link that expects none does nothing for them.
     fn supplies_objects(&self) -> bool {

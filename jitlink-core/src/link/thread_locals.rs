@@ -1,8 +1,10 @@
 //! The batch's thread-local variables: their initial values go to the executor, and its answers into slots and code.
 
+use super::externals;
 use super::fixup::{self, Context};
 use super::layout::THREAD_LOCAL;
 use super::lower::{Accesses, Variable, is_thread_local};
+use super::options::LinkOptions;
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors};
 use crate::executor::{
@@ -102,6 +104,7 @@ pub(super) fn bind(
     executor: &dyn Executor,
     context: &Context<'_, '_>,
     accesses: &Accesses,
+    options: &LinkOptions,
 ) -> Result<(Numbers, Option<ThreadLocals>), LinkErrors> {
     let graph = context.graph;
     let (size, align) = context.layout.extent[usize::from(THREAD_LOCAL)];
@@ -143,8 +146,16 @@ pub(super) fn bind(
         let site = first.or_else(|| blocks.first().map(|&block| graph.place(block))).unwrap_or_default();
         LinkError::Unsupported { site: Box::new(site), what: error.reason, advice: error.advice }
     })?;
-    let mut pointer_offset = None;
+    let (mut pointer_offset, mut missing) = (None, Vec::new());
     for (asked, answer) in asked.iter().zip(block.answers()) {
+        let answer = match (answer, asked) {
+            (Some(answer), _) => answer,
+            (None, Some((Variable::One(symbol), _))) => {
+                missing.push(*symbol);
+                continue;
+            }
+            (None, _) => continue,
+        };
         match asked {
             None => numbers.module = answer[0],
             Some((Variable::Block, _)) => {
@@ -154,6 +165,8 @@ pub(super) fn bind(
             Some((Variable::One(symbol), access)) => _ = numbers.of.insert((*symbol, *access), *answer),
         }
     }
+    missing.dedup();
+    LinkErrors::check(externals::undefined(graph, &missing, options))?;
     let module = numbers.module;
     Ok((numbers, Some(ThreadLocals { block, module, pointer_offset })))
 }
@@ -205,7 +218,8 @@ fn relative(graph: &LinkGraph<'_>, block: BlockId) -> Option<LinkError> {
     };
     let edge = graph.edges(block).iter().find(differs)?;
     let site = Box::new(graph.site(block, edge));
-    let what = "the initial value of a thread-local variable depends on where the variable is, which differs in every thread";
+    let what =
+        "the initial value of a thread-local variable depends on where the variable is, which differs in every thread";
     let advice = "initialise the variable when the program runs";
     Some(LinkError::Unsupported { site, what: what.into(), advice: advice.into() })
 }

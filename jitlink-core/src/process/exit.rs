@@ -5,7 +5,7 @@
 //! through `__cxa_atexit` itself, plain `atexit` through the services here, and a module's finaliser arrays through one more entry,
 //! registered before its initialisers run and therefore run after all else, as the system's loader does it.
 
-use super::{call, modules};
+use super::{call, modules, thread_exit};
 use crate::addr::Addr;
 use crate::executor::{ExecutorError, PointerArray};
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ pub(super) fn service(name: &[u8]) -> Option<Addr> {
         b"atexit" => atexit as *const (),
         b"at_quick_exit" => at_quick_exit as *const (),
         b"pthread_atfork" => pthread_atfork as *const (),
+        b"__cxa_thread_atexit_impl" | b"__cxa_thread_atexit" => thread_exit::register as *const (),
         _ => return None,
     };
     Some(Addr(function as u64))
@@ -49,7 +50,7 @@ fn caller(functions: &[*const ()]) -> *mut c_void {
 }
 
 /// A function of the C library that only some have.
-fn optional(name: &CStr) -> Option<*const ()> {
+pub(super) fn optional(name: &CStr) -> Option<*const ()> {
     super::symbols::find(name).map(|address| address.0 as *const ()).filter(|address| !address.is_null())
 }
 
@@ -121,7 +122,10 @@ pub(super) unsafe fn run_module(handle: Addr) {
     // Null would run everything that is registered in the process.
     if handle != Addr(0) {
         // SAFETY: the caller promises that the module's code is sound to run and is still there.
-        unsafe { __cxa_finalize(handle.0 as *mut c_void) };
+        unsafe {
+            thread_exit::run_module(handle);
+            __cxa_finalize(handle.0 as *mut c_void);
+        }
     }
 }
 

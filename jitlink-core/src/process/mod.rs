@@ -21,7 +21,7 @@
 //! | `symbols`, `libraries` | look-up in the process; shared libraries by name |
 //! | `call`, `exit` | initialisers, `main`, what runs at the end |
 //! | `unwind` | unwind records |
-//! | `thread_locals` | thread-local variables |
+//! | `thread_locals`, `thread_exit` | thread-local variables, and what runs at the end of a thread |
 //! | `lazy` | functions that are linked when they are first called |
 //! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
 
@@ -40,9 +40,10 @@ mod modules;
 mod place;
 mod runs;
 mod symbols;
-mod thread_locals;
 #[cfg(test)]
 mod tests;
+mod thread_exit;
+mod thread_locals;
 mod unwind;
 
 pub use place::Placement;
@@ -50,7 +51,8 @@ pub use place::Placement;
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::arch::Target;
 use crate::executor::{
-    Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest, ThreadLocalBlock, ThreadLocalRequest,
+    Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest, ThreadLocalBlock,
+    ThreadLocalRequest,
 };
 use crate::graph::Residence;
 use allocation::{Pieces, ProcessReservation};

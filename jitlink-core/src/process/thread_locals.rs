@@ -45,7 +45,7 @@ const MACHINE: Option<Machine> = None;
 struct Block {
     /// The loader's handle.
     handle: *mut c_void,
-    answers: Vec<[u64; 2]>,
+    answers: Vec<Option<[u64; 2]>>,
     module: u64,
 }
 
@@ -60,8 +60,9 @@ pub(super) fn load(request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLoc
         let reason = "thread-local variables of linked code are not supported on this processor";
         ExecutorError::with_advice(reason, "build without thread-local variables")
     })?;
-    let (bytes, table) = object(&machine, request);
-    let failed = |error| ExecutorError::new(format!("cannot make the object that holds thread-local variables: {error}"));
+    let bytes = object(&machine, request);
+    let failed =
+        |error| ExecutorError::new(format!("cannot make the object that holds thread-local variables: {error}"));
     // SAFETY: the name is a C string. The descriptor is checked, and nobody else owns it.
     let mut file = unsafe {
         let descriptor = libc::memfd_create(TABLE.as_ptr(), libc::MFD_CLOEXEC);
@@ -80,27 +81,30 @@ pub(super) fn load(request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLoc
     let mut block = Block { handle, answers: Vec::with_capacity(request.queries.len()), module: 0 };
     let start = symbols::find_in(handle, TABLE).ok_or_else(|| refused(request))?;
     for (index, query) in request.queries.iter().enumerate() {
-        // SAFETY: the table has two aligned words for each query, lies in memory of the object, which stays loaded as long as
-        // `block`, and nobody writes to it any more. It is `table` bytes behind the object's start, so not null.
-        let answer = unsafe { *(start.0 as *const [u64; 2]).add(index) };
-        debug_assert!(start.0 >= table);
+        // SAFETY: the table has four aligned words for each query, lies in memory of the object, which stays loaded as long as
+        // `block`, and nobody writes to it any more.
+        let [first, second, module, _] = unsafe { *(start.0 as *const [u64; 4]).add(index) };
+        let answer = [first, second];
         if query.variable == ThreadLocalVariable::Own(0) && query.access == ThreadLocalAccess::Dynamic {
             block.module = answer[0];
         }
-        block.answers.push(answer);
+        // Blocks are numbered from one; what nobody defines is in none.
+        let is_known = module != 0 || is_own(&query.variable);
+        block.answers.push(is_known.then_some(answer));
     }
     Ok(Box::new(block))
 }
 
 impl ThreadLocalBlock for Block {
-    fn answers(&self) -> &[[u64; 2]] {
+    fn answers(&self) -> &[Option<[u64; 2]>] {
         &self.answers
     }
 
     fn address(&self, offset: u64) -> Result<Addr, ExecutorError> {
         type TlsGetAddr = unsafe extern "C" fn(*const [u64; 2]) -> *mut c_void;
         let function = symbols::find(c"__tls_get_addr").filter(|function| self.module != 0 && *function != Addr(0));
-        let function = function.ok_or_else(|| ExecutorError::new("the module has no thread-local variables of its own"))?;
+        let function =
+            function.ok_or_else(|| ExecutorError::new("the module has no thread-local variables of its own"))?;
         // SAFETY: a function of that name has this type ("ELF Handling For Thread-Local Storage", section 3.4), and the module's
         // number is that of an object that stays loaded as long as `self`.
         Ok(Addr(unsafe {
@@ -152,27 +156,30 @@ fn refused(request: &ThreadLocalRequest<'_>) -> ExecutorError {
     ExecutorError::new(format!("the loader does not take the batch's thread-local variables: {said}"))
 }
 
-/// The bytes of the object, and where in it the table of answers is.
-fn object(machine: &Machine, request: &ThreadLocalRequest<'_>) -> (Vec<u8>, u64) {
+/// The bytes of the object. Its table has four words for each query: the answer, the number of the variable's block, and nothing.
+fn object(machine: &Machine, request: &ThreadLocalRequest<'_>) -> Vec<u8> {
     let mut strings = [b"\0", TABLE.to_bytes_with_nul()].concat();
     // The null symbol, the table, and the variables that others define.
     let mut symbols = vec![[0u64; 3], [1 | (1 << 4 | 1) << 32 | 1 << 48, 0, 0]];
     let mut relocations: Vec<[u64; 3]> = Vec::new();
-    let mut table = vec![[0u64; 2]; request.queries.len()];
+    let mut table = vec![[0u64; 4]; request.queries.len()];
     for (index, query) in request.queries.iter().enumerate() {
         let (symbol, offset) = match query.variable {
             ThreadLocalVariable::Own(offset) => (0, offset),
             ThreadLocalVariable::Named(name) => {
-                // Global, thread-local, undefined.
-                symbols.push([strings.len() as u64 | (1 << 4 | 6) << 32, 0, 0]);
+                // Weak, thread-local, undefined: one that nobody defines is no error of the loader's, and leaves its words zero.
+                symbols.push([strings.len() as u64 | (2 << 4 | 6) << 32, 0, 0]);
                 strings.extend_from_slice(name);
                 strings.push(0);
                 (symbols.len() as u64 - 1, 0)
             }
         };
         let mut relocate = |word: u64, kind: u64| {
-            relocations.push([16 * index as u64 + 8 * word, symbol << 32 | kind, offset]);
+            relocations.push([32 * index as u64 + 8 * word, symbol << 32 | kind, offset]);
         };
+        if symbol != 0 {
+            relocate(2, machine.module);
+        }
         match query.access {
             ThreadLocalAccess::Static => relocate(0, machine.pointer_offset),
             ThreadLocalAccess::Descriptor => relocate(0, machine.descriptor),
@@ -199,7 +206,7 @@ struct Parts {
     symbols: Vec<[u64; 3]>,
     /// Place in the table; symbol and kind; addend.
     relocations: Vec<[u64; 3]>,
-    table: Vec<[u64; 2]>,
+    table: Vec<[u64; 4]>,
 }
 
 /// ELF's names for numbers ("Tool Interface Standard", book III, chapters 1 and 2; gABI, "Dynamic Section").
@@ -213,20 +220,20 @@ const DYNAMIC_ENTRIES: u64 = 10;
 const PAGE: u64 = 0x1000;
 
 impl Parts {
-    fn assemble(mut self, machine: &Machine, request: &ThreadLocalRequest<'_>) -> (Vec<u8>, u64) {
+    fn assemble(mut self, machine: &Machine, request: &ThreadLocalRequest<'_>) -> Vec<u8> {
         let has_block = request.size > 0 || request.queries.iter().any(|query| is_own(&query.variable));
         let headers = if has_block { 4 } else { 3 };
         let dynamic = 64 + 56 * headers;
         let symbols = dynamic + 16 * DYNAMIC_ENTRIES;
         let relocations = symbols + 24 * self.symbols.len() as u64;
         let table = (relocations + 24 * self.relocations.len() as u64).next_multiple_of(16);
-        let hash = table + 16 * self.table.len() as u64;
+        let hash = table + 32 * self.table.len() as u64;
         let strings = hash + 4 * (3 + self.symbols.len() as u64);
         let image = (strings + self.strings.len() as u64).next_multiple_of(request.align.max(1));
         let end = image + request.image.len() as u64;
 
         self.symbols[1][1] = table;
-        self.symbols[1][2] = 16 * self.table.len() as u64;
+        self.symbols[1][2] = 32 * self.table.len() as u64;
         let mut file = Bytes(Vec::with_capacity(end as usize));
         file.0.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
         // A shared object of version 1 without entry point and sections.
@@ -245,7 +252,24 @@ impl Parts {
         let relocated = 24 * self.relocations.len() as u64;
         let (hash_at, strings_size) = (hash, self.strings.len() as u64);
         // DT_HASH, DT_SYMTAB, DT_SYMENT, DT_STRTAB, DT_STRSZ, DT_RELA, DT_RELASZ, DT_RELAENT, DT_FLAGS, DT_NULL.
-        file.words(&[4, hash_at, 6, symbols, 11, 24, 5, strings, 10, strings_size, 7, relocations, 8, relocated, 9, 24]);
+        file.words(&[
+            4,
+            hash_at,
+            6,
+            symbols,
+            11,
+            24,
+            5,
+            strings,
+            10,
+            strings_size,
+            7,
+            relocations,
+            8,
+            relocated,
+            9,
+            24,
+        ]);
         file.words(&[30, flags, 0, 0]);
         self.symbols.iter().for_each(|symbol| file.words(symbol));
         for [place, info, addend] in &self.relocations {
@@ -260,7 +284,7 @@ impl Parts {
         file.0.extend_from_slice(&self.strings);
         file.0.resize(image as usize, 0);
         file.0.extend_from_slice(request.image);
-        (file.0, table)
+        file.0
     }
 }
 
