@@ -43,8 +43,9 @@ pub trait Executor: Send + Sync {
         false
     }
 
-    /// The address, in the target, of a function that links others when they are first called. It takes the address of a slot
-    /// that came with [`Action::LinkOnCall`], stores the address of the function in the slot, and returns it.
+    /// The address, in the target, of a function that finds others when they are first called. It takes the address of a slot
+    /// that came with [`Action::LinkOnCall`] or [`Action::ResolveOnCall`], stores the address of the function in the slot, and
+    /// returns it.
     fn lazy_linker(&self) -> Result<Addr, ExecutorError> {
         Err(ExecutorError::with_advice(
             format!("the executor \"{}\" links no functions on their first call", self.name()),
@@ -58,6 +59,15 @@ pub trait Executor: Send + Sync {
             format!("the executor \"{}\" has no threads, and so no thread-local variables", self.name()),
             "link for an executor that runs the code, or build without thread-local variables",
         ))
+    }
+
+    /// Runs the resolvers of indirect functions, in the order given, that no call has run yet. `slots` came with
+    /// [`Action::ResolveOnCall`]. An executor that leaves them to first calls does nothing.
+    ///
+    /// # Safety
+    /// As for [`Executor::run_arrays`], with the resolvers in the place of what arrays hold.
+    unsafe fn run_resolvers(&self, _slots: &[Addr]) -> Result<(), ExecutorError> {
+        Ok(())
     }
 
     /// Runs arrays of function pointers in the order given, each with the program's arguments as the platform does it.
@@ -159,6 +169,21 @@ pub enum Action {
     Describe(Description),
     /// Makes slots known whose functions are linked when they are first called. See [`Executor::lazy_linker`].
     LinkOnCall(Vec<LazySlot>),
+    /// Makes slots of indirect functions known, whose resolvers run when they are first called, or before that in
+    /// [`Executor::run_resolvers`]. See [`Executor::lazy_linker`].
+    ResolveOnCall(Vec<IndirectSlot>),
+}
+
+/// The slot of an indirect function: until its resolver has run it points to code that has it run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndirectSlot {
+    /// Where the slot is: an aligned pointer in writable memory of the batch.
+    pub slot: Addr,
+    /// The resolver: a function of the batch without parameters, in the C calling convention, that returns the address of the
+    /// function to use. It must run once at most.
+    pub resolver: Addr,
+    /// The function's name, for errors.
+    pub name: String,
 }
 
 /// A function that is linked when it is first called.

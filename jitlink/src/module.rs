@@ -86,6 +86,7 @@ struct Details {
     target: Target,
     segments: Vec<Segment>,
     roots: Vec<Option<Addr>>,
+    indirect: Vec<Addr>,
     initialisers: Vec<jitlink_core::executor::PointerArray>,
     finalisers: Vec<jitlink_core::executor::PointerArray>,
     handle: Addr,
@@ -121,6 +122,7 @@ impl ModuleShared {
                 target: linked.target,
                 segments: linked.segments,
                 roots: linked.roots,
+                indirect: linked.indirect,
                 initialisers: linked.initialisers,
                 finalisers: linked.finalisers,
                 handle: linked.handle,
@@ -285,6 +287,8 @@ impl ModuleShared {
             return Ok(());
         }
         let details = &self.details;
+        // SAFETY: as this function's caller promises; the slots are the module's own.
+        unsafe { self.executor.run_resolvers(&details.indirect) }.map_err(LinkError::from)?;
         if !details.finalisers.is_empty() {
             // SAFETY: as this function's caller promises.
             unsafe { self.executor.run_at_exit(details.handle, &details.finalisers) }.map_err(LinkError::from)?;
@@ -393,7 +397,7 @@ impl Module {
         result
     }
 
-    /// Runs the module's initialisers, once, and arranges for its finalisers to run when it is removed or the process ends.
+    /// Runs the resolvers of its indirect functions that no call has run yet, then its initialisers, once, and arranges for its finalisers to run when it is removed or the process ends.
     ///
     /// # Safety
     /// The module's code is sound to run. When the module is removed, or its session and all handles to it are gone, no thread

@@ -95,8 +95,8 @@ impl Reservation for Batch {
         for action in actions {
             match action {
                 Action::Describe(described) => description = described,
-                Action::LinkOnCall(_) => {
-                    return Err(ExecutorError::new("programs link no functions on their first call"));
+                Action::LinkOnCall(_) | Action::ResolveOnCall(_) => {
+                    return Err(ExecutorError::new("programs find no functions on their first call"));
                 }
                 // Nothing unwinds.
                 _ => {}

@@ -36,7 +36,8 @@ pub(super) fn is_entered(graph: &LinkGraph<'_>, symbol: SymbolId) -> bool {
         Value::Block { block, .. } => graph.section(graph.block(block).section).protection == Protection::ReadExecute,
         _ => false,
     };
-    in_code && symbol.kind == SymbolKind::Function && symbol.scope != Scope::Local && !symbol.name.is_empty()
+    let is_function = matches!(symbol.kind, SymbolKind::Function | SymbolKind::Indirect);
+    in_code && is_function && symbol.scope != Scope::Local && !symbol.name.is_empty()
 }
 
 /// Gives every live function that others see its entry: the one that stands already, where `known` has its stub, or a new one.
@@ -94,6 +95,8 @@ impl<'g, 'a> Inserter<'g, 'a> {
         let name = Name::local(symbol.name.bytes());
         self.graph.symbols.push(Symbol { name, scope: Scope::Local, ..symbol.clone() });
         self.graph.canonical.push(code);
+        // What an indirect function's entry leads to is found out by its resolver, which is `code` now.
+        self.graph.symbols[function.index()].kind = SymbolKind::Function;
         if let Some(stub) = known(&symbol.name) {
             self.graph.symbols[function.index()].value = Value::Absolute(stub.0);
             return Entry { function, code, slot: None };
@@ -161,7 +164,7 @@ impl<'g, 'a> Inserter<'g, 'a> {
 
 /// Lets references take the value of what they refer to, which is the stub now; unwind records and debug information refer to
 /// the code.
-fn redirect(graph: &mut LinkGraph<'_>, code_of: &[Option<SymbolId>]) {
+pub(super) fn redirect(graph: &mut LinkGraph<'_>, code_of: &[Option<SymbolId>]) {
     let code = |canonical: SymbolId| code_of.get(canonical.index()).copied().flatten();
     for index in 0..code_of.len() {
         let canonical = graph.canonical[index];

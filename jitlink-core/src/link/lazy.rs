@@ -44,39 +44,62 @@ pub(super) fn trampolines(
     if functions.is_empty() {
         return Ok(Vec::new());
     }
-    let linker = executor.lazy_linker()?;
-    let arch = graph.target.arch;
-    let templates = [StubKind::Plt, StubKind::Lazy, StubKind::Binder].map(|kind| arch.stub(kind));
-    let ([Some(entry), Some(lazy), Some(binder)], Some(pointer_row)) = (templates, graph.target.pointer_row()) else {
-        let what =
-            format!("{} has no trampolines for functions that are linked on their first call", arch.info().name());
-        return Err(LinkError::Request(what));
-    };
-    let mut maker = Maker { graph, synthetic };
-    let linker = maker.absolute(linker);
-    let binder = maker.code(binder, linker, linker);
+    let mut maker = Maker::new(graph, synthetic, executor.lazy_linker()?, [b".lazy", b".lazy.slots"])?;
     let make = |(name, function): (SymbolId, Arc<dyn LazyFunction>)| {
-        let (slots, slot) = maker.slot();
-        let lazy = maker.code(lazy, binder, slot);
-        let edge = Edge { offset: 0, target: lazy, addend: 0, row: pointer_row, subject: Subject::Symbol };
-        maker.synthetic.set_edges(maker.graph, slots, [edge]);
-        let entry = maker.code(entry, slot, slot);
+        let (entry, slot) = maker.trampoline();
         maker.graph.symbols[name.index()].value = maker.graph.symbol(entry).value;
         Trampoline { name, slot, function }
     };
     Ok(functions.into_iter().map(make).collect())
 }
 
-struct Maker<'m, 'a> {
-    graph: &'m mut LinkGraph<'a>,
+/// Makes trampolines that share a binder.
+pub(super) struct Maker<'m, 'a> {
+    pub(super) graph: &'m mut LinkGraph<'a>,
     synthetic: &'m mut Synthetic,
+    entry: &'static StubTemplate,
+    lazy: &'static StubTemplate,
+    binder: SymbolId,
+    pointer_row: u16,
+    /// The names of the sections of code and of slots.
+    sections: [&'static [u8]; 2],
 }
 
-impl Maker<'_, '_> {
+impl<'m, 'a> Maker<'m, 'a> {
+    /// Makes the binder, which calls `linker`.
+    pub(super) fn new(
+        graph: &'m mut LinkGraph<'a>,
+        synthetic: &'m mut Synthetic,
+        linker: Addr,
+        sections: [&'static [u8]; 2],
+    ) -> Result<Maker<'m, 'a>, LinkError> {
+        let arch = graph.target.arch;
+        let templates = [StubKind::Plt, StubKind::Lazy, StubKind::Binder].map(|kind| arch.stub(kind));
+        let ([Some(entry), Some(lazy), Some(binder)], Some(pointer_row)) = (templates, graph.target.pointer_row())
+        else {
+            let what =
+                format!("{} has no trampolines for functions that are found on their first call", arch.info().name());
+            return Err(LinkError::Request(what));
+        };
+        let mut maker = Maker { graph, synthetic, entry, lazy, binder: SymbolId::new(0), pointer_row, sections };
+        let linker = maker.absolute(linker);
+        maker.binder = maker.code(binder, linker, linker);
+        Ok(maker)
+    }
+
+    /// The symbols of a new entry and of its slot, which leads to the binder.
+    pub(super) fn trampoline(&mut self) -> (SymbolId, SymbolId) {
+        let (slots, slot) = self.slot();
+        let lazy = self.code(self.lazy, self.binder, slot);
+        let edge = Edge { offset: 0, target: lazy, addend: 0, row: self.pointer_row, subject: Subject::Symbol };
+        self.synthetic.set_edges(self.graph, slots, [edge]);
+        (self.code(self.entry, slot, slot), slot)
+    }
+
     /// Code made from a template: what its fixups mean by a GOT slot is `slot`, and by anything else `target`.
     fn code(&mut self, template: &StubTemplate, target: SymbolId, slot: SymbolId) -> SymbolId {
         let code = Content::Owned(template.code().into());
-        let (block, symbol) = self.block(b".lazy", Protection::ReadExecute, code, template.align());
+        let (block, symbol) = self.block(self.sections[0], Protection::ReadExecute, code, template.align());
         let edge = |fixup: &crate::arch::StubFixup| {
             let is_slot = self.graph.rows.row(fixup.row).subject() == Subject::GotSlot;
             let target = if is_slot { slot } else { target };
@@ -91,7 +114,7 @@ impl Maker<'_, '_> {
     fn slot(&mut self) -> (BlockId, SymbolId) {
         let pointer = usize::from(self.graph.target.pointer_bytes);
         let content = Content::Owned(vec![0; pointer].into());
-        self.block(b".lazy.slots", Protection::ReadWrite, content, pointer as u64)
+        self.block(self.sections[1], Protection::ReadWrite, content, pointer as u64)
     }
 
     fn block(
@@ -105,6 +128,13 @@ impl Maker<'_, '_> {
         section.protection = protection;
         let block = self.synthetic.add(self.graph, section, content, align.trailing_zeros() as u8);
         (block, self.synthetic.symbol(self.graph, block, 0))
+    }
+
+    /// A nameless symbol for the place of another.
+    pub(super) fn symbol_like(&mut self, other: SymbolId) -> SymbolId {
+        let symbol = self.absolute(Addr(0));
+        self.graph.symbols[symbol.index()].value = self.graph.symbol(other).value;
+        symbol
     }
 
     /// A symbol for an address outside the batch.

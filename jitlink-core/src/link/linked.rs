@@ -26,6 +26,11 @@ pub struct Linked {
     pub exports: Exports,
     /// The definitions of the entry names that were asked for, in order.
     pub roots: Vec<Option<Addr>>,
+    /// The slots of indirect functions that the batch refers to, in order, for [`Executor::run_resolvers`] before anything else
+    /// runs. Others, which only exports name, are resolved when they are called.
+    ///
+    /// [`Executor::run_resolvers`]: crate::Executor::run_resolvers
+    pub indirect: Vec<Addr>,
     /// What runs before the program, in order.
     pub initialisers: Vec<PointerArray>,
     /// What runs after it, in order.

@@ -10,6 +10,7 @@ mod externals;
 mod finish;
 mod fixup;
 mod groups;
+mod indirect;
 mod layout;
 mod lazy;
 mod linked;
@@ -190,6 +191,8 @@ impl Batch<'_> {
             Some(_) => entries::insert(&mut graph, &mut synthetic, |name| baseline?.entry(name))?,
             None => Vec::new(),
         };
+        let needed = roots.iter().copied().chain(entries.iter().map(|entry| entry.code));
+        let indirect = indirect::insert(&mut graph, &mut synthetic, self.executor, needed)?;
         if tracker.is_none() {
             // A part that others share could not be replaced.
             merge::merge(&mut graph, &mut synthetic);
@@ -260,6 +263,11 @@ impl Batch<'_> {
             let slots = trampolines.into_iter().map(|trampoline| trampoline.at(&addresses));
             actions.push(Action::LinkOnCall(slots.collect()));
         }
+        let (slots, used): (Vec<_>, Vec<_>) = indirect.into_iter().map(|function| function.at(&addresses)).unzip();
+        let used = slots.iter().zip(used).filter(|(_, used)| *used).map(|(indirect, _)| indirect.slot).collect();
+        if !slots.is_empty() {
+            actions.push(Action::ResolveOnCall(slots));
+        }
         let allocation = memory.finalize(actions).map_err(LinkError::from)?;
         let statistics = &mut clock.statistics;
         // Those that came from a file.
@@ -298,6 +306,7 @@ impl Batch<'_> {
             segments,
             exports,
             roots: roots.iter().map(root_address).collect(),
+            indirect: used,
             initialisers: finish::arrays(&graph, &addresses, false),
             finalisers: finish::arrays(&graph, &addresses, true),
             handle,

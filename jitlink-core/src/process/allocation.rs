@@ -2,7 +2,7 @@
 
 use super::arena::{Arena, Piece};
 use super::runs::RunSet;
-use super::{icache, lazy, modules, unwind};
+use super::{icache, indirect, lazy, modules, unwind};
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::executor::{Action, Allocation, ExecutorError, PointerPlace, Reservation, WorkingMemory};
 use crate::graph::Protection;
@@ -143,6 +143,7 @@ enum Undo {
     Frames { _registration: unwind::Registration },
     Module { _entry: modules::Entry },
     Lazy { _registration: lazy::Registration },
+    Indirect { _registration: indirect::Registration },
 }
 
 /// Memory of a linked module.
@@ -167,6 +168,14 @@ impl ProcessAllocation {
                 // SAFETY: each slot is an aligned word of a writable segment of this memory, which outlives what undoes this.
                 let registration = unsafe { lazy::register(slots) };
                 Ok(Some(Undo::Lazy { _registration: registration }))
+            }
+            Action::ResolveOnCall(slots) => {
+                for indirect in &slots {
+                    self.word_at(indirect.slot)?;
+                }
+                // SAFETY: as above.
+                let registration = unsafe { indirect::register(slots) };
+                Ok(Some(Undo::Indirect { _registration: registration }))
             }
             Action::Describe(description) => Ok(Some(Undo::Module { _entry: modules::add(description) })),
         }

@@ -1,10 +1,13 @@
-//! Functions that are linked when they are first called: the host's side.
+//! Functions that are found when they are first called: the host's side.
 //!
 //! A trampoline calls [`linker`]'s function with the address of its slot, on the thread that made the call and wherever in the
 //! program that was. What the slot stands for is found in one table of the process. There is nobody to whom an error could be
 //! returned: the caller expects whatever the function returns. So a function that cannot be linked ends the process with a message,
 //! as a function that nothing defines would have ended it when it started.
+//!
+//! A slot of an indirect function, whose resolver is called instead, is in the table of `indirect`.
 
+use super::indirect;
 use crate::addr::Addr;
 use crate::error::LinkErrors;
 use crate::executor::{LazyFunction, LazySlot};
@@ -66,9 +69,13 @@ impl Drop for SavedErrno {
     }
 }
 
-/// Links the function of a slot, and returns its address. A panic ends the process, because this is a function of C.
+/// Finds the function of a slot, and returns its address. A panic ends the process, because this is a function of C.
 extern "C" fn link_at(slot: usize) -> usize {
     let _errno = SavedErrno::new();
+    // SAFETY: code of the slot's module runs now, for which its caller has vouched, so that the module stays linked.
+    if let Some(address) = unsafe { indirect::on_call(slot) } {
+        return address;
+    }
     let function = slots().get(&slot).cloned();
     let Some(function) = function else {
         give_up(&format!("code of a module that was removed made a first call through the slot at {:#x}", slot));
@@ -89,7 +96,8 @@ fn cannot_link(function: &dyn LazyFunction, errors: &LinkErrors) -> String {
     format!("{} cannot be linked on its first call:\n{errors}", function.name())
 }
 
-fn give_up(what: &str) -> ! {
+/// Ends the process with a message.
+pub(super) fn give_up(what: &str) -> ! {
     eprintln!("jitlink: {what}");
     std::process::abort();
 }

@@ -23,6 +23,7 @@
 //! | `unwind` | unwind records |
 //! | `thread_locals`, `thread_exit` | thread-local variables, and what runs at the end of a thread |
 //! | `lazy` | functions that are linked when they are first called |
+//! | `indirect` | functions whose resolver says where they are |
 //! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
 
 mod allocation;
@@ -33,6 +34,7 @@ pub mod crash;
 mod exit;
 mod free_list;
 mod icache;
+mod indirect;
 mod lazy;
 mod libraries;
 mod map;
@@ -282,6 +284,16 @@ impl Executor for ProcessExecutor {
 
     fn thread_locals(&self, request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
         thread_locals::load(request)
+    }
+
+    unsafe fn run_resolvers(&self, slots: &[Addr]) -> Result<(), ExecutorError> {
+        for slot in slots {
+            // SAFETY: the caller promises that the slots' modules are there and sound to run.
+            let result = unsafe { indirect::resolve(slot.0 as usize) };
+            // A resolver that found no function, or was called by itself, is the concern of who calls the function.
+            result.ok_or_else(|| ExecutorError::new(format!("no indirect function has its slot at {slot}")))?.ok();
+        }
+        Ok(())
     }
 
     unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {

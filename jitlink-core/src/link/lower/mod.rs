@@ -134,10 +134,6 @@ impl Lowering<'_, '_> {
                 ),
                 Subject::Nothing | Subject::GotBase | Subject::Size => return Ok(()),
                 Subject::Symbol | Subject::Callee | Subject::GotSlot => match kind {
-                    SymbolKind::Indirect if self.fixed(edge).is_none() => (
-                        "indirect functions (STT_GNU_IFUNC) are not supported",
-                        "build without ifunc and target_clones attributes",
-                    ),
                     _ if self.is_thread_local(edge.target) => thread_locals::NO_ADDRESS,
                     _ => return Ok(()),
                 },

@@ -83,7 +83,7 @@ fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>
     let by_row = graph.rows.rows().iter().zip(classes);
     let row = |(row, class): (&Reloc, &RowClass)| class.matters || short_calls && row.subject() == Subject::Callee;
     let symbol = |symbol: &Symbol<'_>| {
-        let special = matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
+        let special = symbol.kind == SymbolKind::ThreadLocal;
         special
             || match symbol.value {
                 Value::Block { block, .. } => {
@@ -98,7 +98,7 @@ fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>
 /// Gives a reference its shorter form, where there is one.
 fn relax(graph: &LinkGraph<'_>, id: BlockId, edge: &mut Edge) {
     let symbol = graph.symbol(edge.target);
-    let plain = !matches!(symbol.kind, SymbolKind::Indirect | SymbolKind::ThreadLocal);
+    let plain = symbol.kind != SymbolKind::ThreadLocal;
     let inside = !matches!(symbol.value, Value::Absolute(_));
     if !plain || !inside || is_apart(graph, edge.target, residence(graph, id)) {
         return;

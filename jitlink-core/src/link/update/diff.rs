@@ -6,7 +6,7 @@ use super::spread::direct;
 use super::{Baseline, BlockRecord, ObjectRecord};
 use crate::addr::Addr;
 use crate::error::{LinkError, Site};
-use crate::graph::{BlockId, Edge, LinkGraph, Linkage, ObjectId, Scope, Symbol, SymbolId, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Linkage, ObjectId, Scope, Symbol, SymbolId, SymbolKind, Value};
 use crate::link::entries::is_entered;
 use crate::link::groups::is_discarded;
 use crate::reloc::{Base, Subject};
@@ -68,6 +68,7 @@ impl<'b> Tracker<'b> {
         if let Some(base) = base {
             tracker.match_objects(graph, base, &mut errors);
             tracker.check_dropped(graph, &mut errors);
+            tracker.renew_resolvers(graph);
             tracker.find_removed(graph, base, &mut errors);
             tracker.spread(graph, base);
             tracker.check_moves(graph, base, &mut errors);
@@ -131,6 +132,18 @@ impl<'b> Tracker<'b> {
                 format!("{section} is new or has another size, is left out of updates, and yet referred to by name");
             let object = graph.object_of(block).name.clone();
             errors.push(LinkError::NotUpdatable { object, what, advice: RESTART.into() });
+        }
+    }
+
+    /// An indirect function that only its object sees has no entry, and nobody remembers the address that stands for it. So its
+    /// resolver is linked again, and what refers to it.
+    fn renew_resolvers(&mut self, graph: &LinkGraph<'_>) {
+        for (_, symbol) in graph.symbols().filter(|(_, symbol)| symbol.kind == SymbolKind::Indirect) {
+            if let (Value::Block { block, .. }, Scope::Local) = (symbol.value, symbol.scope)
+                && self.identities[block.index()].as_ref().is_some_and(|identity| identity.class == Class::Text)
+            {
+                self.fates[block.index()] = Fate::Fresh;
+            }
         }
     }
 
@@ -237,6 +250,10 @@ impl<'b> Tracker<'b> {
         for (symbol, address) in graph.symbols.iter_mut().zip(addresses) {
             if let Some(address) = address {
                 symbol.value = Value::Absolute(address);
+                if symbol.kind == SymbolKind::Indirect {
+                    // That of its entry, like any other function's.
+                    symbol.kind = SymbolKind::Function;
+                }
             }
         }
         self.retain_targets(graph);
