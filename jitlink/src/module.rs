@@ -397,7 +397,8 @@ impl Module {
         result
     }
 
-    /// Runs the resolvers of its indirect functions that no call has run yet, then its initialisers, once, and arranges for its finalisers to run when it is removed or the process ends.
+    /// Runs the resolvers of its indirect functions that no call has run yet, then its initialisers, once, and arranges for its
+    /// finalisers to run when it is removed or the process ends.
     ///
     /// # Safety
     /// The module's code is sound to run. When the module is removed, or its session and all handles to it are gone, no thread

@@ -67,8 +67,9 @@ error[undefined]: slot is not defined; referred to at thread_local_elsewhere.o .
         &folder,
         "link --no-exec indirect.o",
         "\
-error[unsupported]: indirect.o: .text+0x13: R_X86_64_PLT32 against chosen: indirect functions (STT_GNU_IFUNC) are not supported
-  help: build without ifunc and target_clones attributes",
+error[unsupported]: indirect.o: .text+0x13: R_X86_64_PLT32 against chosen: \
+an indirect function (STT_GNU_IFUNC) has no address before code runs that chooses one, and the executor \"image\" runs none
+  help: link for an executor that runs code, or build without ifunc and target_clones attributes",
     );
 }
 

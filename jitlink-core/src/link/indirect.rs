@@ -11,6 +11,7 @@ use super::entries::redirect;
 use super::lazy::Maker;
 use super::synthetic::Synthetic;
 use crate::addr::Addr;
+use crate::arch::StubKind;
 use crate::error::{LinkError, LinkErrors, Site};
 use crate::executor::{Executor, IndirectSlot};
 use crate::graph::{BlockId, LinkGraph, Protection, Scope, SymbolId, SymbolKind, Value};
@@ -19,6 +20,7 @@ use hashbrown::HashSet;
 
 /// An indirect function of the batch.
 pub(super) struct Indirect {
+    function: SymbolId,
     name: String,
     slot: SymbolId,
     resolver: SymbolId,
@@ -27,6 +29,11 @@ pub(super) struct Indirect {
 }
 
 impl Indirect {
+    /// As link maps list it: what it is for, its own symbol, its kind.
+    pub(super) fn stub(&self) -> (SymbolId, SymbolId, StubKind) {
+        (self.function, self.function, StubKind::Lazy)
+    }
+
     /// What the executor is told, and whether something of the batch refers to it.
     pub(super) fn at(self, addresses: &Addresses) -> (IndirectSlot, bool) {
         let at = |symbol: SymbolId| Addr(addresses.symbols[symbol.index()]);
@@ -71,7 +78,7 @@ pub(super) fn insert(
             let name = maker.graph.display_symbol(id);
             maker.graph.symbols[id.index()].value = maker.graph.symbol(entry).value;
             code_of[id.index()] = Some(resolver);
-            indirect.push(Indirect { name, slot, resolver, is_used: used.contains(&id) });
+            indirect.push(Indirect { function: id, name, slot, resolver, is_used: used.contains(&id) });
         }
         redirect(graph, &code_of);
     }
@@ -92,7 +99,9 @@ fn check(graph: &LinkGraph<'_>, executor: &dyn Executor, functions: &[SymbolId])
     let linker = executor.lazy_linker();
     let error = |&id: &SymbolId| {
         let in_code = match graph.symbol(id).value {
-            Value::Block { block, .. } => graph.section(graph.block(block).section).protection == Protection::ReadExecute,
+            Value::Block { block, .. } => {
+                graph.section(graph.block(block).section).protection == Protection::ReadExecute
+            }
             _ => false,
         };
         let (what, advice) = match &linker {

@@ -47,6 +47,7 @@ use crate::graph::{BlockId, LinkGraph, ObjectBuilder, Symbol, SymbolId, Value};
 use crate::input::Input;
 use crate::registry::Registry;
 use crate::reloc::Subject;
+use indirect::Indirect;
 use layout::{Addresses, Layout, UNLOADED};
 use lazy::Trampoline;
 use memory::Memory;
@@ -204,7 +205,7 @@ impl Batch<'_> {
         let demand = lower::demand(&graph, &survey);
         let memory = Memory::reserve(self.executor, &graph, &demand)?;
         let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region, &survey).map_err(collected)?;
-        lowered.stubs.extend(trampolines.iter().map(Trampoline::stub));
+        lowered.stubs.extend(trampolines.iter().map(Trampoline::stub).chain(indirect.iter().map(Indirect::stub)));
         if tracker.is_some() {
             thread_locals::check_updatable(&graph, &lowered.thread_locals)?;
         }

@@ -4,6 +4,8 @@
 //! know which module calls them. They are served from here:
 //!
 //! - `atexit`, `at_quick_exit` and `pthread_atfork` by [`exit`](super::exit), for the module that the function given to them is in;
+//! - what the resolvers of `target_clones` ask about the processor: the shared library of GCC's run-time has it, but under a version
+//!   that only programs linked long ago mean, because compilers link the static one;
 //! - `stat` and its like, which were such wrappers before glibc 2.33, by this program's own, wherever they came from.
 
 use super::exit;
@@ -28,6 +30,14 @@ pub(super) fn find_in(library: *mut c_void, name: &CStr) -> Option<Addr> {
     (!missing).then_some(Addr(address as u64))
 }
 
+/// The address that a symbol of the program or of a library that it has loaded has under a version.
+#[cfg(target_env = "gnu")]
+fn find_versioned(name: &CStr, version: &CStr) -> Option<Addr> {
+    // SAFETY: both are C strings, and the handle is a constant of the C library.
+    let address = unsafe { libc::dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
+    (!address.is_null()).then_some(Addr(address as u64))
+}
+
 /// The address of a symbol as linked code should see it; `libraries` are searched in order after what is globally visible.
 pub(super) fn lookup(name: &[u8], libraries: &[usize]) -> Option<Addr> {
     if let Some(address) = exit::service(name) {
@@ -45,6 +55,10 @@ fn fallback(name: &[u8]) -> Option<Addr> {
     let function = match name {
         // Position-independent code of 32-bit targets calls the failure handler by this name.
         b"__stack_chk_fail_local" => return find(c"__stack_chk_fail"),
+        #[cfg(target_env = "gnu")]
+        b"__cpu_model" => return find_versioned(c"__cpu_model", c"GCC_4.8.0"),
+        #[cfg(target_env = "gnu")]
+        b"__cpu_indicator_init" => return find_versioned(c"__cpu_indicator_init", c"GCC_4.8.0"),
         b"stat" => libc::stat as *const (),
         b"fstat" => libc::fstat as *const (),
         b"lstat" => libc::lstat as *const (),

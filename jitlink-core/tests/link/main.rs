@@ -3,6 +3,7 @@
 mod archives;
 mod comdat;
 mod far;
+mod indirect;
 mod kit;
 mod large;
 mod layout;

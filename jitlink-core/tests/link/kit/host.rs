@@ -1,7 +1,7 @@
 //! An executor that behaves as if it ran code: an image that notes what it is told to do.
 
 use jitlink_core::executor::{
-    Action, Allocation, ExecutorError, LazySlot, MemoryRequest, PointerArray, Reservation, WorkingMemory,
+    Action, Allocation, ExecutorError, IndirectSlot, LazySlot, MemoryRequest, PointerArray, Reservation, WorkingMemory,
 };
 use jitlink_core::image::ImageExecutor;
 use jitlink_core::{Addr, AddrRange, Executor};
@@ -18,18 +18,24 @@ type RunArrays = dyn Fn(&[PointerArray]) + Send + Sync;
 pub struct Host {
     pub image: ImageExecutor,
     slots: Arc<Mutex<Vec<LazySlot>>>,
+    indirect: Arc<Mutex<Vec<IndirectSlot>>>,
     /// What runs when initialisers do.
     run: Arc<RunArrays>,
 }
 
 impl Host {
     pub fn new(image: ImageExecutor, run: impl Fn(&[PointerArray]) + Send + Sync + 'static) -> Host {
-        Host { image, slots: Arc::default(), run: Arc::new(run) }
+        Host { image, slots: Arc::default(), indirect: Arc::default(), run: Arc::new(run) }
     }
 
     /// The slots of lazy functions of all batches, in order.
     pub fn slots(&self) -> Vec<LazySlot> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The slots of indirect functions of all batches, in order.
+    pub fn indirect(&self) -> Vec<IndirectSlot> {
+        self.indirect.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets them, and what they keep.
@@ -49,7 +55,8 @@ impl Executor for Host {
     }
 
     fn reserve(&self, request: &MemoryRequest) -> Result<Box<dyn Reservation>, ExecutorError> {
-        Ok(Box::new(HostReservation { inner: self.image.reserve(request)?, slots: self.slots.clone() }))
+        let (slots, indirect) = (self.slots.clone(), self.indirect.clone());
+        Ok(Box::new(HostReservation { inner: self.image.reserve(request)?, slots, indirect }))
     }
 
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
@@ -73,6 +80,7 @@ impl Executor for Host {
 struct HostReservation {
     inner: Box<dyn Reservation>,
     slots: Arc<Mutex<Vec<LazySlot>>>,
+    indirect: Arc<Mutex<Vec<IndirectSlot>>>,
 }
 
 impl Reservation for HostReservation {
@@ -94,8 +102,14 @@ impl Reservation for HostReservation {
 
     fn finalize(self: Box<Self>, actions: Vec<Action>) -> Result<Box<dyn Allocation>, ExecutorError> {
         for action in &actions {
-            if let Action::LinkOnCall(slots) = action {
-                self.slots.lock().unwrap_or_else(PoisonError::into_inner).extend(slots.iter().cloned());
+            match action {
+                Action::LinkOnCall(slots) => {
+                    self.slots.lock().unwrap_or_else(PoisonError::into_inner).extend(slots.iter().cloned());
+                }
+                Action::ResolveOnCall(slots) => {
+                    self.indirect.lock().unwrap_or_else(PoisonError::into_inner).extend(slots.iter().cloned());
+                }
+                _ => {}
             }
         }
         self.inner.finalize(actions)
