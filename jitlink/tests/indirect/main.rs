@@ -1,5 +1,5 @@
 //! Indirect functions in sessions: looked up, called without initialisers, shared between modules, updated.
-#![cfg(all(feature = "x86", target_arch = "x86_64", target_os = "linux"))]
+#![cfg(all(feature = "elf", feature = "x86", feature = "in-process", target_arch = "x86_64", target_os = "linux"))]
 
 use jitlink::{Addr, Input, LinkOptions, Module, Roots, Session};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn object(compiler: &Path, name: &str, text: &str) -> Input {
 }
 
 fn link(session: &Session, input: Input, options: &LinkOptions) -> Module {
-    session.main().link(&[input], options).unwrap_or_else(|errors| panic!("{errors}"))
+    session.link(&[input], options).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn address(module: &Module, name: &str) -> Addr {
@@ -57,7 +57,7 @@ unsigned long count(void) { return runs; }
 #[test]
 fn a_function_that_is_looked_up_can_be_called_by_many_threads_without_initialisers() {
     let Some(cc) = compiler() else { return };
-    let session = Session::new().expect("a session");
+    let session = Session::in_process().expect("a session");
     let module = link(&session, object(&cc, "mixed.o", MIXED), &LinkOptions::default());
     assert_eq!(call(&module, "count"), 0, "a link runs nothing");
     let at = address(&module, "f").0 as usize;
@@ -82,7 +82,7 @@ fn a_function_that_is_looked_up_can_be_called_by_many_threads_without_initialise
 #[test]
 fn modules_share_an_indirect_function_and_its_address() {
     let Some(cc) = compiler() else { return };
-    let session = Session::new().expect("a session");
+    let session = Session::in_process().expect("a session");
     let first = link(&session, object(&cc, "mixed.o", MIXED), &LinkOptions::default());
     let text = "
         double f(int, double, long, float, int, int, int, int);
@@ -102,7 +102,7 @@ fn modules_share_an_indirect_function_and_its_address() {
 #[test]
 fn resolvers_run_before_initialisers_in_order_and_may_call_each_other_s_functions() {
     let Some(cc) = compiler() else { return };
-    let session = Session::new().expect("a session");
+    let session = Session::in_process().expect("a session");
     let text = "
         unsigned long order, seen;
         static unsigned long one(void) { return 1; }
@@ -137,7 +137,7 @@ void *address_of_f(void) { return f; }
 #[test]
 fn an_update_brings_a_new_resolver_behind_the_same_address() {
     let Some(cc) = compiler() else { return };
-    let session = Session::new().expect("a session");
+    let session = Session::in_process().expect("a session");
     let main = "
         unsigned long f(void);
         extern unsigned long (*pointers[])(void);
@@ -145,7 +145,7 @@ fn an_update_brings_a_new_resolver_behind_the_same_address() {
         unsigned long of_pointers(void) { return pointers[0]() * 10 + pointers[1](); }";
     let options = LinkOptions { updatable: true, roots: Roots::Exported, ..LinkOptions::default() };
     let inputs = [object(&cc, "main.o", main), object(&cc, "part.o", BEFORE)];
-    let module = session.main().link(&inputs, &options).unwrap_or_else(|errors| panic!("{errors}"));
+    let module = session.link(&inputs, &options).unwrap_or_else(|errors| panic!("{errors}"));
     let results = || [call(&module, "of_f"), call(&module, "of_pointers"), call(&module, "call_g")];
     let f = address(&module, "f");
     assert_eq!(results(), [1, 11, 1]);
