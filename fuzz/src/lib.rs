@@ -18,6 +18,7 @@ pub mod bpf;
 pub mod case;
 pub mod counting;
 pub mod elf;
+pub mod host;
 pub mod link;
 pub mod machines;
 pub mod made;

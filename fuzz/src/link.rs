@@ -8,6 +8,7 @@
 
 use crate::case::{self, Case, OBJECTS};
 use crate::counting;
+use crate::host::Host;
 use crate::oracle;
 use arbitrary::Unstructured;
 use jitlink_core::executor::{MemoryRequest, SegmentRequest};
@@ -39,15 +40,16 @@ pub fn run(bytes: &[u8]) {
     let (base, size, page) = case.place;
     let config = ImageConfig { base: Addr(base & !(page - 1)), arena_size: size, page_size: page };
     let executor = ImageExecutor::new(config).expect("a base and a size that go together");
+    let host = Host(executor.clone());
     // Something that is linked already.
     let before = link(machines::x86_64(), &executor, &[Input::from_bytes("add.o", OBJECTS[8])], &NoSymbols, &quiet());
     let standing = state(&executor);
 
     let checked = LinkOptions { pipeline: oracle::pipeline(), ..case.options.clone() };
-    let first = seen(&case, &executor, &checked);
+    let first = seen(&case, &host, &checked);
     assert_eq!(state(&executor), standing, "a link that is gone left something");
     let live = counting::live();
-    let second = seen(&case, &executor, &case.options);
+    let second = seen(&case, &host, &case.options);
     assert_eq!(first, second, "the same link again, with another result");
     let size = second.heap();
     assert_eq!(counting::live() - live, size, "bytes on the heap that nobody holds");
@@ -56,7 +58,7 @@ pub fn run(bytes: &[u8]) {
 
     for threads in [2, 7].into_iter().filter(|_| case.threads) {
         let options = LinkOptions { threads: Some(threads), ..case.options.clone() };
-        assert_eq!(first, seen(&case, &executor, &options), "{threads} threads give another result");
+        assert_eq!(first, seen(&case, &host, &options), "{threads} threads give another result");
         assert_eq!(state(&executor), standing);
     }
     if case.process {

@@ -21,6 +21,8 @@ struct Wish {
     body: Option<(BlockId, u64)>,
     /// The symbol was a section's.
     is_section: bool,
+    /// What defines it says that it is an indirect function, of the batch.
+    is_indirect: bool,
 }
 
 impl Wish {
@@ -71,8 +73,10 @@ fn note(graph: &LinkGraph<'_>) -> Snapshot {
                 _ => None,
             };
             let is_section = symbol.kind == SymbolKind::Section;
+            let definition = graph.symbol(graph.canonical(edge.target));
+            let is_indirect = definition.kind == SymbolKind::Indirect && matches!(definition.value, Value::Block { .. });
             let (raw, offset) = (graph.rows().row(edge.row).raw(), u64::from(edge.offset));
-            Wish { raw, offset, addend: edge.addend, target: graph.canonical(edge.target), body, is_section }
+            Wish { raw, offset, addend: edge.addend, target: graph.canonical(edge.target), body, is_section, is_indirect }
         };
         graph.is_live(id).then(|| Before {
             bytes: block.content.bytes().to_vec(),
@@ -242,9 +246,14 @@ impl Memory<'_, '_, '_> {
         let s = match wish.raw {
             26 | 29 => Some(0),
             32 | 33 => Some(i128::from(self.graph.symbol(wish.target).size)),
+            // Unwind records are of a function's body, not of what stands for it.
+            _ if before.role == Role::EhFrame => self.described(wish, snapshot),
             _ => self.symbol(wish.target),
         };
         let Some(s) = s else { return };
+        if wish.is_indirect && before.role != Role::EhFrame && !matches!(wish.raw, 26 | 29 | 32 | 33) {
+            self.trampoline(s);
+        }
         // One far entry of an unwind table makes all of them indirect.
         let mut in_table = before.wishes.iter().filter(|_| !before.is_code);
         let flexible = self.is_flexible(before, wish) || in_table.any(|other| self.is_flexible(before, other));
@@ -345,6 +354,24 @@ impl Memory<'_, '_, '_> {
             _ => None,
         });
         stub.unwrap_or(address)
+    }
+
+    /// What stands for an indirect function: a jump through a slot that hands itself to the linker of first calls, and before it
+    /// the entry of a function that can be replaced.
+    fn trampoline(&mut self, symbol: i128) {
+        let mut at = unsigned(symbol);
+        for _ in 0..2 {
+            let code = self.read(at, 8).expect("a stub can be read");
+            let [0xff, 0x25, a, b, c, d, ..] = code[..] else { break };
+            let slot = unsigned(at + 6 + i128::from(i32::from_le_bytes([a, b, c, d])));
+            at = self.pointer(slot).expect("a slot can be read");
+            let lazy = self.read(at, 7).expect("a stub can be read");
+            if let [0x4c, 0x8d, 0x1d, a, b, c, d] = lazy[..] {
+                assert_eq!(unsigned(at + 7 + i128::from(i32::from_le_bytes([a, b, c, d]))), slot, "another slot");
+                return;
+            }
+        }
+        panic!("no trampoline stands at {symbol:#x} for an indirect function");
     }
 
     /// A reference into a section whose entries became one with others: the same bytes must be found. Whether it was one.
