@@ -126,11 +126,9 @@ fn a_strong_function_wins_over_a_weak_indirect_one_and_the_other_way_round() {
 
 #[test]
 fn the_size_is_the_resolver_s_which_is_what_the_symbol_says() {
-    let text = format!(
-        "toy le64\nsection .text rx\nlabel main global\ncall32 f\nret\nsection .text.f rx\nlabel f global ifunc size=8\n\
-         tag 7\nret\nsection .data r\nlabel size global\nrel SIZE f\n"
-    );
-    let (image, _) = on_host(&[("a.o", &text)], &exported());
+    let text = "toy le64\nsection .text rx\nlabel main global\ncall32 f\nret\nsection .text.f rx\nlabel f global ifunc size=8\n\
+                tag 7\nret\nsection .data r\nlabel size global\nrel SIZE f\n";
+    let (image, _) = on_host(&[("a.o", text)], &exported());
     assert_eq!(image.number(image.address("size"), 4), 8);
 }
 
