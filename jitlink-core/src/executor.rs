@@ -29,6 +29,12 @@ pub trait Executor: Send + Sync {
         Ok(())
     }
 
+    /// Whether what it links is memory of this process, which calls and reads it at its addresses, and which gives it addresses of
+    /// its own.
+    fn is_this_process(&self) -> bool {
+        false
+    }
+
     /// The size of a page.
     fn page_size(&self) -> u64;
 

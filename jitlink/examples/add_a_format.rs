@@ -17,7 +17,7 @@ use jitlink::core::graph::{Content, Edge, Linkage, Name, Protection, Scope, Sect
 use jitlink::core::registry::Plugin;
 use jitlink::core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject, reloc};
 use jitlink::core::{Endian, ObjectFormat, graph::ObjectBuilder};
-use jitlink::{Addr, Input, LinkError, LinkOptions, ProcessExecutor, Registry, Session};
+use jitlink::{Input, LinkError, LinkOptions, ProcessExecutor, Registry, Session};
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
@@ -135,14 +135,13 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     // A crate would submit its plugins with `jitlink::core::register!`; this program makes a registry by hand.
     let registry = Registry::global()?.with(Plugin::Format(&HexFormat))?.with(Plugin::Relocs(HEX_X86_64))?;
     let session = Session::new(registry, Arc::new(ProcessExecutor::new()?));
-    session.define("host_more", Addr(host_more as *const () as u64));
+    session.define("host_more", host_more as extern "C" fn(i64) -> i64)?;
     let module = session.link(&[Input::from_bytes("program.hex", PROGRAM)], &LinkOptions::default())?;
     writeln!(out, "linked {}", module.target())?;
 
-    let function = module.lookup("twice_and_more").ok_or("no such function")?;
-    // SAFETY: the code above takes and returns a 64-bit number, and `function` keeps its module linked.
-    let code: extern "C" fn(i64) -> i64 = unsafe { std::mem::transmute(function.address().0 as *const ()) };
-    writeln!(out, "twice 20 and more is {}", code(20))?;
+    // SAFETY: the code above takes and returns a 64-bit number.
+    let function = unsafe { module.function::<extern "C" fn(i64) -> i64>("twice_and_more") }?;
+    writeln!(out, "twice 20 and more is {}", function.call(20))?;
 
     let broken =
         session.link(&[Input::from_bytes("broken.hex", "hex object\nfunction f\nc3 xx\n")], &LinkOptions::default());

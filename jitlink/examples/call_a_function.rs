@@ -1,7 +1,7 @@
 //! Links two objects and calls a function.
 //!
 //! `sum.o` needs `add`, which `add.o` defines: all inputs of one link are one batch, and find each other whatever their order.
-//! A handle keeps what it names linked, so that the address of a function cannot outlive the function.
+//! A handle keeps the function that it names linked, so that no call can come too late.
 //!
 //! Run it with `cargo run --example call_a_function`.
 
@@ -9,8 +9,8 @@ use jitlink::{Input, LinkOptions, Session};
 use std::error::Error;
 use std::io::Write;
 
-/// `int sum(const int *values, int count)`
-type Sum = extern "C" fn(*const i32, i32) -> i32;
+/// `int sum(const int *values, int count)`, which trusts its arguments.
+type Sum = unsafe extern "C" fn(*const i32, i32) -> i32;
 
 fn main() -> Result<(), Box<dyn Error>> {
     run(&mut std::io::stdout())
@@ -27,11 +27,11 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         writeln!(out, "linked {name}, {} bytes", export.size)?;
     }
 
-    let sum = module.lookup("sum").ok_or("sum.o does not define sum")?;
-    // SAFETY: sum.c defines the function with this type, and `sum` keeps its module linked.
-    let function: Sum = unsafe { std::mem::transmute(sum.address().0 as *const ()) };
+    // SAFETY: sum.c defines the function with this type.
+    let sum = unsafe { module.function::<Sum>("sum") }?;
     let values = [1, 2, 3, 4];
-    writeln!(out, "the sum is {}", function(values.as_ptr(), values.len() as i32))?;
+    // SAFETY: the function reads as many values as it is told.
+    writeln!(out, "the sum is {}", unsafe { sum.call(values.as_ptr(), values.len() as i32) })?;
 
     // The handle holds the module.
     if let Err(refused) = module.remove() {

@@ -54,10 +54,9 @@ fn link_and_remove(
     let module = session.link(&[Input::from_bytes(format!("module-{name}.o"), bytes)], options)?;
     // SAFETY: the module was compiled from C whose initialisers are sound, and nothing of it runs when it is removed.
     unsafe { module.initialise() }?;
-    let step = module.lookup(&format!("step_{name}")).ok_or("the module does not define its function")?;
-    // SAFETY: the function was compiled from `int step(int)`, and the handle keeps it linked.
-    let function: extern "C" fn(i32) -> i32 = unsafe { std::mem::transmute(step.address().0 as *const ()) };
-    let result = function(40);
+    // SAFETY: the function was compiled from `int step(int)`.
+    let step = unsafe { module.function::<extern "C" fn(i32) -> i32>(&format!("step_{name}")) }?;
+    let result = step.call(40);
     if result != 42 {
         return Err(format!("module {number} answered {result}").into());
     }

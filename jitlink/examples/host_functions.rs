@@ -1,12 +1,12 @@
 //! Gives linked code functions and data of the program that links it.
 //!
-//! `collatz.o` calls `visit` and reads `limit`. Neither is in an object: the session defines both, as addresses in this program.
+//! `collatz.o` calls `visit` and reads `limit`. Neither is in an object: this program gives both to the session, with their types.
 //! What a session does not define is looked up in the program's own symbols and in its shared libraries, so the C library needs
 //! no definition.
 //!
 //! Run it with `cargo run --example host_functions`.
 
-use jitlink::{Addr, Input, LinkOptions, Session};
+use jitlink::{Input, LinkOptions, Session};
 use std::error::Error;
 use std::io::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 static LIMIT: AtomicI64 = AtomicI64::new(1000);
 static VISITED: AtomicU64 = AtomicU64::new(0);
 
-/// What linked code knows as `void visit(long)`. It must not panic: C code cannot be unwound by Rust.
+/// What linked code knows as `void visit(long)`. A panic in it would end the process.
 extern "C" fn visit(_value: i64) {
     VISITED.fetch_add(1, Ordering::Relaxed);
 }
@@ -27,18 +27,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The example, with its output going to `out`.
 pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let session = Session::in_process()?;
-    session.define("visit", Addr(visit as *const () as u64));
-    session.define("limit", Addr(LIMIT.as_ptr() as u64));
+    session.define("visit", visit as extern "C" fn(i64))?;
+    session.define("limit", &LIMIT)?;
 
     let collatz_o = Input::from_bytes("collatz.o", include_bytes!("../tests/fixtures/collatz.o"));
     let module = session.link(std::slice::from_ref(&collatz_o), &LinkOptions::default())?;
-    let collatz = module.lookup("collatz").ok_or("collatz.o does not define collatz")?;
-    // SAFETY: collatz.c defines the function with this type, and `collatz` keeps its module linked.
-    let steps: extern "C" fn(i64) -> i64 = unsafe { std::mem::transmute(collatz.address().0 as *const ()) };
+    // SAFETY: collatz.c defines the function with this type, and declares `visit` and `limit` as they are here.
+    let steps = unsafe { module.function::<extern "C" fn(i64) -> i64>("collatz") }?;
 
-    writeln!(out, "27 takes {} steps, {} values were visited", steps(27), VISITED.swap(0, Ordering::Relaxed))?;
+    writeln!(out, "27 takes {} steps, {} values were visited", steps.call(27), VISITED.swap(0, Ordering::Relaxed))?;
     LIMIT.store(10, Ordering::Relaxed);
-    writeln!(out, "with a limit of 10: {}", steps(27))?;
+    writeln!(out, "with a limit of 10: {}", steps.call(27))?;
 
     // Without the definitions the link fails, and says all that is missing at once.
     let poor = Session::in_process()?;

@@ -31,21 +31,19 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let session = Session::in_process()?;
     let module =
         session.link(std::slice::from_ref(&first), &LinkOptions { updatable: true, ..LinkOptions::default() })?;
-    let answer = module.lookup("answer").ok_or("answer.o does not define answer")?;
-    let calls = module.lookup("calls").ok_or("answer.o does not define calls")?;
-    // SAFETY: both versions define the function with this type, and `answer` keeps its module linked.
-    let function: Answer = unsafe { std::mem::transmute(answer.address().0 as *const ()) };
-    // SAFETY: both versions define `int calls`, and `calls` keeps it where it is; only the thread below runs the code meanwhile.
-    let calls = unsafe { &*(calls.address().0 as *const AtomicI32) };
-    writeln!(out, "before: {}", function(4))?;
+    // SAFETY: both versions define the function with this type.
+    let answer = unsafe { module.function::<Answer>("answer") }?;
+    // SAFETY: both versions define `int calls`; nobody reads it while the thread below runs the code.
+    let calls = unsafe { module.variable::<AtomicI32>("calls") }?;
+    writeln!(out, "before: {}", answer.call(4))?;
 
     // The other thread calls until it has seen the new function, and checks every answer.
     let wrong = AtomicBool::new(false);
     let updated = std::thread::scope(|scope| {
         let caller = scope.spawn(|| {
-            let mut last = function(4);
+            let mut last = answer.call(4);
             while last == 5 {
-                last = function(4);
+                last = answer.call(4);
             }
             wrong.store(last != 40, Ordering::Relaxed);
         });
@@ -59,7 +57,7 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     });
     let updated = updated.map_err(|_| "the caller panicked")??;
     writeln!(out, "replaced: {}", updated.replaced.join(", "))?;
-    writeln!(out, "after: {}, with a wrong answer between: {}", function(4), wrong.load(Ordering::Relaxed))?;
+    writeln!(out, "after: {}, with a wrong answer between: {}", answer.call(4), wrong.load(Ordering::Relaxed))?;
     writeln!(out, "the count goes on: {}", calls.load(Ordering::Relaxed) > 2)?;
 
     // Back to the first version. All that the update before brought is replaced now, so its memory can go.
@@ -68,6 +66,6 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         module.update(&[first])?;
         module.reclaim()
     };
-    writeln!(out, "back again: {}, old code is freed: {}", function(4), freed > 0)?;
+    writeln!(out, "back again: {}, old code is freed: {}", answer.call(4), freed > 0)?;
     Ok(())
 }

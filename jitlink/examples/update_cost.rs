@@ -45,11 +45,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         // SAFETY: the functions of one name have one type.
         unsafe { module.update(&new) }?;
         times.push(start.elapsed());
-        let step = module.lookup(&format!("step_{changed:06}")).ok_or("the program does not define its functions")?;
-        // SAFETY: the function was compiled from `int step(int)`, and the handle keeps it linked.
-        let function: extern "C" fn(i32) -> i32 = unsafe { std::mem::transmute(step.address().0 as *const ()) };
-        if function(40) != expected {
-            return Err(format!("update {turn} answered {}", function(40)).into());
+        // SAFETY: the function was compiled from `int step(int)`.
+        let step = unsafe { module.function::<extern "C" fn(i32) -> i32>(&format!("step_{changed:06}")) }?;
+        if step.call(40) != expected {
+            return Err(format!("update {turn} answered {}", step.call(40)).into());
         }
         // SAFETY: no thread is in the module.
         unsafe { module.reclaim() };

@@ -7,7 +7,7 @@
 //! Run it with `cargo run --example write_a_pass`.
 
 use jitlink::core::graph::{LinkGraph, ObjectBuilder, Protection, Symbol};
-use jitlink::{Addr, Input, LinkOptions, Roots, Session, Stage};
+use jitlink::{Input, LinkOptions, Roots, Session, Stage};
 use std::error::Error;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -59,7 +59,7 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     });
 
     let session = Session::in_process()?;
-    session.define("saturating_add", Addr(saturating_add as *const () as u64));
+    session.define("saturating_add", saturating_add as extern "C" fn(i32, i32) -> i32)?;
     let sum_o = Input::from_bytes("sum.o", include_bytes!("../tests/fixtures/sum.o"));
     let add_o = Input::from_bytes("add.o", include_bytes!("../tests/fixtures/add.o"));
     let module = session.link(&[sum_o, add_o], &options)?;
@@ -67,10 +67,10 @@ pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         writeln!(out, "{line}")?;
     }
 
-    let sum = module.lookup("sum").ok_or("sum.o does not define sum")?;
-    // SAFETY: sum.c defines the function with this type, and `sum` keeps its module linked.
-    let function: extern "C" fn(*const i32, i32) -> i32 = unsafe { std::mem::transmute(sum.address().0 as *const ()) };
+    // SAFETY: sum.c defines the function with this type, and declares `add` with that of `saturating_add`.
+    let sum = unsafe { module.function::<unsafe extern "C" fn(*const i32, i32) -> i32>("sum") }?;
     let values = [i32::MAX, 1];
-    writeln!(out, "the sum is {}", function(values.as_ptr(), values.len() as i32))?;
+    // SAFETY: the function reads as many values as it is told.
+    writeln!(out, "the sum is {}", unsafe { sum.call(values.as_ptr(), values.len() as i32) })?;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Functions that are linked when they are first called.
 
 use crate::library::{Library, WeakLibrary};
-use crate::module::{ModuleShared, SymbolHandle};
+use crate::module::ModuleShared;
 use crate::once::{NeedsItself, Once, Turn};
 use crate::resolver::BoxError;
+use crate::symbol::SymbolHandle;
 use crate::sync::{Arc, Mutex, Weak, lock};
 use jitlink_core::executor::LazyFunction;
 use jitlink_core::graph::Name;

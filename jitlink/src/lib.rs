@@ -16,10 +16,9 @@
 //! // add.o is what a compiler made of `int add(int left, int right) { return left + right; }`.
 //! let session = Session::in_process()?;
 //! let module = session.link(&[Input::open("tests/fixtures/add.o")?], &LinkOptions::default())?;
-//! let add = module.lookup("add").ok_or("add.o does not define add")?;
-//! // SAFETY: the function has this type, and `add` keeps its module linked.
-//! let function: extern "C" fn(i32, i32) -> i32 = unsafe { std::mem::transmute(add.address().0 as *const ()) };
-//! assert_eq!(function(2, 3), 5);
+//! // SAFETY: the function has this type.
+//! let add = unsafe { module.function::<extern "C" fn(i32, i32) -> i32>("add") }?;
+//! assert_eq!(add.call(2, 3), 5);
 //! drop(add);
 //! module.remove()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -29,6 +28,7 @@
 //!
 //! The [`guide`] has a page for each thing that people do with this library, with a complete example:
 //! [link objects and call a function](guide::linking), [provide host functions and data](guide::host),
+//! [be called back](guide::callbacks),
 //! [look at a link or change it](guide::passes), [replace a function while it runs](guide::updating),
 //! [link what your own compiler made](guide::compilers), [add an architecture](guide::architectures), [add an object format](guide::formats).
 //!
@@ -45,7 +45,8 @@
 //! A [`Resolver`] supplies what nobody defines when a link needs it: addresses, objects that join the link, or functions that are
 //! linked when they are first called ([`Lazy`]).
 //!
-//! A module stays linked until [`Module::remove`], which refuses while other modules or [`SymbolHandle`]s refer to it.
+//! A module stays linked until [`Module::remove`], which refuses while other modules, [`Function`]s, [`Variable`]s or
+//! [`SymbolHandle`]s refer to it.
 //!
 //! # Without running anything
 //!
@@ -76,6 +77,7 @@
 #[cfg(feature = "bpf")]
 pub mod bpf;
 mod error;
+mod function;
 mod lazy;
 // Pages for people, in the documentation alone. Their examples are for what runs code of x86-64 in this process.
 #[cfg(any(
@@ -90,6 +92,7 @@ mod lazy;
     )
 ))]
 pub mod guide;
+mod host;
 mod library;
 #[cfg(all(test, loom))]
 mod models;
@@ -98,15 +101,19 @@ mod once;
 mod parting;
 mod resolver;
 mod session;
+mod symbol;
 mod sync;
 mod update;
+mod variable;
 
 #[cfg(feature = "x86")]
 use jitlink_arch_x86 as _;
 #[cfg(feature = "elf")]
 use jitlink_elf as _;
 
-pub use error::RemoveError;
+pub use error::{DefineError, RemoveError, SymbolError};
+pub use function::{Function, FunctionType};
+pub use host::{HostItem, contain};
 pub use jitlink_core as core;
 pub use jitlink_core::image::{ImageConfig, ImageExecutor};
 pub use jitlink_core::link::{LinkMap, LinkOptions, Pipeline, Roots, Segment, Stage, Statistics, Unresolved};
@@ -115,10 +122,12 @@ pub use jitlink_core::process::ProcessExecutor;
 pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, Registry, Site};
 pub use lazy::Lazy;
 pub use library::Library;
-pub use module::{Module, SymbolHandle};
+pub use module::Module;
 pub use resolver::{BoxError, Definition, Resolver, resolver};
 pub use session::Session;
+pub use symbol::SymbolHandle;
 pub use update::Updated;
+pub use variable::{SharedData, Variable};
 
 /// The examples of the crate's front page.
 #[cfg(all(doctest, feature = "elf", feature = "x86", feature = "in-process"))]

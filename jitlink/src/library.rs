@@ -1,10 +1,11 @@
 //! Libraries: namespaces with a search order.
 
 use crate::error::RemoveError;
-use crate::module::{Module, ModuleShared, SymbolHandle};
+use crate::module::{Module, ModuleShared, Needs};
 use crate::parting::{part, that_go, that_may_go};
 use crate::resolver::{Resolver, SessionResolver};
 use crate::session::{Session, SessionShared};
+use crate::symbol::SymbolHandle;
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use hashbrown::HashTable;
 use jitlink_core::graph::Name;
@@ -229,8 +230,9 @@ impl Library {
         let name = inputs.first().map_or("(nothing)", Input::name).to_string();
         // Held until the module is published: from then on it is what keeps them linked.
         let found = resolver.into_found();
-        let dependencies = found.dependencies.iter().map(|handle| handle.module().clone()).collect();
-        let module = ModuleShared::new(name, linked, dependencies, session.executor().clone(), options);
+        let modules = found.dependencies.iter().map(|handle| handle.module().clone()).collect();
+        let needs = Needs { modules, kept: found.kept };
+        let module = ModuleShared::new(name, linked, needs, session.executor().clone(), options);
         let module = Arc::new(kind(module));
         found.lazy.iter().for_each(|lazy| lazy.hold_by(&module));
         self.publish(&module)?;

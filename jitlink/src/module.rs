@@ -1,8 +1,9 @@
-//! Modules: what one link added, and the handles that keep it linked.
+//! Modules: what one link added.
 
 use crate::error::RemoveError;
+use crate::host::Kept;
 use crate::library::Library;
-use crate::parting::let_go;
+use crate::symbol::SymbolHandle;
 use crate::sync::{
     Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, RwLock, RwLockReadGuard, Weak,
     lock,
@@ -10,11 +11,8 @@ use crate::sync::{
 use crate::update::Updates;
 use jitlink_core::arch::Target;
 use jitlink_core::executor::Allocation;
-use jitlink_core::graph::Name;
-use jitlink_core::graph::SymbolKind;
-use jitlink_core::link::{
-    Definition, Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics, ThreadLocals,
-};
+use jitlink_core::graph::{Name, Protection};
+use jitlink_core::link::{Export, Exports, LinkMap, LinkOptions, Linked, Segment, Statistics, ThreadLocals};
 use jitlink_core::{Addr, Executor, LinkError};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -55,22 +53,42 @@ pub(crate) struct ModuleShared {
 /// What a module's memory needs to stay valid. The allocations are dropped before what they refer to.
 pub(crate) struct Memory {
     /// That of the link, then those of updates; empty when the module was removed.
-    pub(crate) allocations: Vec<Option<Box<dyn Allocation>>>,
+    pub(crate) allocations: Vec<Option<Placed>>,
     /// The variables that each thread has of its own.
     pub(crate) thread_locals: Option<ThreadLocals>,
     dependencies: Vec<Arc<ModuleShared>>,
+    /// What the host gave, where it must be kept.
+    kept: Vec<Kept>,
     /// Some of them may need this module in turn: it came to need them when it was linked already.
     came_to_need: bool,
 }
 
+/// Memory of one link or update, and where it is.
+pub(crate) struct Placed {
+    pub(crate) allocation: Box<dyn Allocation>,
+    pub(crate) segments: Vec<Segment>,
+}
+
 impl Memory {
-    fn new(
-        allocation: Box<dyn Allocation>,
-        thread_locals: Option<ThreadLocals>,
-        dependencies: Vec<Arc<ModuleShared>>,
-    ) -> Memory {
-        Memory { allocations: vec![Some(allocation)], thread_locals, dependencies, came_to_need: false }
+    fn new(placed: Placed, thread_locals: Option<ThreadLocals>, needs: Needs) -> Memory {
+        let Needs { modules: dependencies, kept } = needs;
+        Memory { allocations: vec![Some(placed)], thread_locals, dependencies, kept, came_to_need: false }
     }
+
+    /// Keeps what the host gave as long as the module.
+    pub(crate) fn keep(&mut self, items: Vec<Kept>) {
+        for item in items {
+            if !self.kept.iter().any(|known| Arc::ptr_eq(known, &item)) {
+                self.kept.push(item);
+            }
+        }
+    }
+}
+
+/// What a module is linked against, and so must outlive it.
+pub(crate) struct Needs {
+    pub(crate) modules: Vec<Arc<ModuleShared>>,
+    pub(crate) kept: Vec<Kept>,
 }
 
 /// Who may hold addresses of names, which are known by their hashes.
@@ -101,15 +119,16 @@ impl ModuleShared {
     pub(crate) fn new(
         name: String,
         linked: Linked,
-        dependencies: Vec<Arc<ModuleShared>>,
+        needs: Needs,
         executor: Arc<dyn Executor>,
         options: &LinkOptions,
     ) -> ModuleShared {
+        let placed = Placed { allocation: linked.allocation, segments: linked.segments.clone() };
         ModuleShared {
             name,
             exports: RwLock::new(Arc::new(linked.exports)),
             executor,
-            memory: Mutex::new(Memory::new(linked.allocation, linked.thread_locals, dependencies)),
+            memory: Mutex::new(Memory::new(placed, linked.thread_locals, needs)),
             holders: linked.baseline.is_some().then(Mutex::default),
             updates: Mutex::new(linked.baseline.map(|baseline| Updates::new(baseline, options))),
             slot: AtomicU32::new(REMOVED),
@@ -182,14 +201,14 @@ impl ModuleShared {
         }
     }
 
-    fn take_handle(&self, export: &Export) {
+    pub(crate) fn take_handle(&self, export: &Export) {
         self.handles.fetch_add(1, Ordering::AcqRel);
         if let Some(holders) = &self.holders {
             *lock(holders).handles.entry(export.hash()).or_default() += 1;
         }
     }
 
-    fn give_handle(&self, export: &Export) {
+    pub(crate) fn give_handle(&self, export: &Export) {
         if let Some(holders) = &self.holders
             && let Entry::Occupied(mut count) = lock(holders).handles.entry(export.hash())
         {
@@ -233,6 +252,21 @@ impl ModuleShared {
     /// Whether modules may need it that it needs itself.
     pub(crate) fn came_to_need(&self) -> bool {
         lock(&self.memory).came_to_need
+    }
+
+    /// What the program may do with these bytes, if all of them are in one segment of the module.
+    pub(crate) fn protection(&self, address: Addr, size: u64) -> Option<Protection> {
+        let memory = lock(&self.memory);
+        let segments = memory.allocations.iter().flatten().flat_map(|placed| &placed.segments);
+        let holds = |segment: &&Segment| {
+            let offset = address.0.checked_sub(segment.address.0);
+            offset.is_some_and(|offset| offset < segment.size && size <= segment.size - offset)
+        };
+        segments.copied().find(|segment| holds(&segment)).map(|segment| segment.protection)
+    }
+
+    pub(crate) fn executor(&self) -> &dyn Executor {
+        &*self.executor
     }
 
     /// Called when its library ends, and somebody may hold it still.
@@ -301,9 +335,11 @@ impl ModuleShared {
     fn free(&self) {
         let memory = {
             let mut memory = lock(&self.memory);
+            let kept = std::mem::take(&mut memory.kept);
             let allocations = std::mem::take(&mut memory.allocations);
-            (allocations, memory.thread_locals.take(), std::mem::take(&mut memory.dependencies))
+            (allocations, memory.thread_locals.take(), std::mem::take(&mut memory.dependencies), kept)
         };
+        // In this order, without the lock: what the host gave may be dropped here.
         drop(memory);
     }
 
@@ -387,8 +423,8 @@ impl Module {
     pub fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), LinkError> {
         let memory = lock(&self.shared.memory);
         let mut result = Err(LinkError::Request("the module was removed".into()));
-        for allocation in memory.allocations.iter().flatten() {
-            match allocation.read(address, bytes) {
+        for placed in memory.allocations.iter().flatten() {
+            match placed.allocation.read(address, bytes) {
                 Ok(()) => return Ok(()),
                 // What the allocation of the link says is what counts if none has the bytes.
                 Err(error) => result = result.or(Err(error.into())),
@@ -434,83 +470,6 @@ impl Module {
         // All have run what they run at their end before the memory of any goes.
         gone.iter().for_each(|module| module.free());
         finished
-    }
-}
-
-/// A symbol of a module. The module stays linked while the handle is held.
-pub struct SymbolHandle {
-    module: Arc<ModuleShared>,
-    export: Export,
-}
-
-impl SymbolHandle {
-    pub(crate) fn new(module: Arc<ModuleShared>, export: Export) -> SymbolHandle {
-        module.take_handle(&export);
-        SymbolHandle { module, export }
-    }
-
-    /// Its address in the target; of a thread-local variable, that of the calling thread's copy.
-    pub fn address(&self) -> Addr {
-        match self.export.kind {
-            SymbolKind::ThreadLocal => {
-                let memory = lock(&self.module.memory);
-                let block = memory.thread_locals.as_ref();
-                // Every thread has a copy as long as the module is linked, which the handle sees to.
-                block.and_then(|block| block.address(self.export.address.0).ok()).unwrap_or_default()
-            }
-            _ => self.export.address,
-        }
-    }
-
-    /// What a link is told that needs it.
-    pub(crate) fn definition(&self) -> Definition {
-        match self.export.kind {
-            SymbolKind::ThreadLocal => {
-                let memory = lock(&self.module.memory);
-                let place = memory.thread_locals.as_ref().map(|block| block.place(self.export.address.0));
-                place.map_or(Definition::Address(self.export.address), Definition::ThreadLocal)
-            }
-            _ => Definition::Address(self.export.address),
-        }
-    }
-
-    /// Its size in bytes; zero where unknown.
-    pub fn size(&self) -> u64 {
-        self.export.size
-    }
-
-    /// Remembers that another module is linked to the symbol.
-    pub(crate) fn linked_to(&self) {
-        self.module.linked_to(&self.export);
-    }
-
-    pub(crate) fn is_weak(&self) -> bool {
-        self.export.weak
-    }
-
-    pub(crate) fn module(&self) -> &Arc<ModuleShared> {
-        &self.module
-    }
-}
-
-impl Clone for SymbolHandle {
-    fn clone(&self) -> Self {
-        SymbolHandle::new(self.module.clone(), self.export)
-    }
-}
-
-impl Drop for SymbolHandle {
-    fn drop(&mut self) {
-        self.module.give_handle(&self.export);
-        if self.module.is_without_library() {
-            let_go(std::slice::from_ref(&self.module));
-        }
-    }
-}
-
-impl std::fmt::Debug for SymbolHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SymbolHandle").field("address", &self.address()).field("module", &self.module.name).finish()
     }
 }
 

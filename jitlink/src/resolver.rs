@@ -1,9 +1,11 @@
 //! How a link finds what its batch does not define.
 
+use crate::host::{HostItem, Kept};
 use crate::lazy::{Lazy, LazyBinding};
 use crate::library::Library;
-use crate::module::{ModuleShared, SymbolHandle};
+use crate::module::ModuleShared;
 use crate::session::Session;
+use crate::symbol::SymbolHandle;
 use crate::sync::{Arc, Mutex, PoisonError, lock};
 use jitlink_core::graph::{Linkage, Name};
 use jitlink_core::link::{self, Existing};
@@ -22,7 +24,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// make the same link.
 ///
 /// ```
-/// use jitlink::{Definition, resolver};
+/// use jitlink::{Definition, HostItem, resolver};
 ///
 /// extern "C" fn host_time() -> u64 {
 ///     42
@@ -30,7 +32,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// let host = resolver("the host", |names| {
 ///     let answer = |name: &&[u8]| match *name {
-///         b"host_time" => Some(Definition::Address(jitlink::Addr(host_time as *const () as u64))),
+///         b"host_time" => Some(Definition::Host(HostItem::from(host_time as extern "C" fn() -> u64))),
 ///         _ => None,
 ///     };
 ///     Ok(names.iter().map(answer).collect())
@@ -52,6 +54,8 @@ pub trait Resolver: Send + Sync {
 pub enum Definition {
     /// It is at this address, which must stay valid as long as the module that needs it.
     Address(Addr),
+    /// A function or a variable of this program, as [`Session::define`] takes it.
+    Host(HostItem),
     /// An object that defines it, or an archive with a member that does. It joins the link as an archive member would: not if
     /// an object that joined before defines the name, and with names that it needs in turn; what nothing needs of it is pruned.
     /// An object that does not define the name is an error.
@@ -63,6 +67,12 @@ pub enum Definition {
 impl From<Addr> for Definition {
     fn from(address: Addr) -> Definition {
         Definition::Address(address)
+    }
+}
+
+impl From<HostItem> for Definition {
+    fn from(item: HostItem) -> Definition {
+        Definition::Host(item)
     }
 }
 
@@ -125,6 +135,8 @@ pub(crate) struct Found {
     pub(crate) dependencies: Vec<SymbolHandle>,
     /// Functions that are linked on their first call.
     pub(crate) lazy: Vec<Arc<LazyBinding>>,
+    /// What the host gave, where it must be kept.
+    pub(crate) kept: Vec<Kept>,
 }
 
 impl<'s> SessionResolver<'s> {
@@ -156,6 +168,15 @@ impl<'s> SessionResolver<'s> {
         }
     }
 
+    /// The address of what the host gave, which stays as long as the new module.
+    fn keep(&self, item: HostItem) -> link::Definition {
+        let address = item.address();
+        if let Some(kept) = item.into_kept() {
+            lock(&self.found).kept.push(kept);
+        }
+        link::Definition::Address(address)
+    }
+
     /// Asks one resolver for the names that have no answer yet.
     fn ask(&self, resolver: &dyn Resolver, names: &[&[u8]], found: &mut [Answer]) -> Result<(), LinkError> {
         let failed = |reason| LinkError::Resolver { resolver: resolver.name().into(), reason };
@@ -170,6 +191,7 @@ impl<'s> SessionResolver<'s> {
         for (index, answer) in missing.into_iter().zip(answers) {
             found[index] = answer.map(|answer| match answer {
                 Definition::Address(address) => link::Definition::Address(address),
+                Definition::Host(item) => self.keep(item),
                 Definition::Object(input) => link::Definition::Object { input, supplier: resolver.name().into() },
                 Definition::Lazy(lazy) => {
                     let (name, turn) = (names[index], self.session.turn());
@@ -208,7 +230,7 @@ impl link::Resolver for SessionResolver<'_> {
                 self.depend(handle);
                 return Some(definition);
             }
-            self.session.defined(name).map(Into::into)
+            self.session.defined(name).map(|item| self.keep(item))
         };
         let mut found: Vec<Answer> = names.iter().map(known).collect();
         for resolver in &self.resolvers {

@@ -1,13 +1,16 @@
 //! Sessions: an executor, a registry, and the libraries that were linked.
 
+use crate::error::DefineError;
+use crate::host::HostItem;
 use crate::library::{Library, LibraryState};
 use crate::module::Module;
 use crate::once::Turn;
 use crate::resolver::Resolver;
 use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use jitlink_core::link::LinkOptions;
-use jitlink_core::{Addr, Executor, Input, LinkErrors, Registry};
+use jitlink_core::{Executor, Input, LinkErrors, Registry};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Where code is linked to, and all that was linked so far. Cheap to clone; clones are the same session.
 ///
@@ -36,7 +39,7 @@ impl Drop for SessionShared {
 #[derive(Default)]
 struct SessionState {
     libraries: Vec<Library>,
-    defines: HashMap<Vec<u8>, Addr>,
+    defines: HashMap<Vec<u8>, HostItem>,
     resolvers: Vec<Arc<dyn Resolver>>,
 }
 
@@ -83,9 +86,41 @@ impl Session {
         self.library("main").link(inputs, options)
     }
 
-    /// Gives a name an address for all links that follow, unless a batch or a library defines it.
-    pub fn define(&self, name: impl Into<Vec<u8>>, address: Addr) {
-        self.write().defines.insert(name.into(), address);
+    /// Gives linked code something of this program under a name: a function, a static variable, data that linked code and the program share,
+    /// or an address. See [`HostItem`].
+    ///
+    /// Links that follow find it where neither their batch nor a library that they search defines the name, and before resolvers and the
+    /// executor's own symbols. Every module that is linked to it keeps it.
+    ///
+    /// # Errors
+    /// The name was given before ([`Session::undefine`] takes it back), no object can refer to such a name, or the item is memory of
+    /// this process and the session's executor links for somewhere else.
+    pub fn define(&self, name: impl Into<Vec<u8>>, item: impl Into<HostItem>) -> Result<(), DefineError> {
+        let (name, item) = (name.into(), item.into());
+        let shown = || String::from_utf8_lossy(&name).into_owned();
+        if name.is_empty() || name.contains(&0) {
+            return Err(DefineError::Name { name: shown() });
+        }
+        if item.is_of_this_process() && !self.executor().is_this_process() {
+            let (what, executor) = (item.type_name(), self.executor().name());
+            return Err(DefineError::Elsewhere { name: shown(), what, executor });
+        }
+        match self.write().defines.entry(name.clone()) {
+            Entry::Occupied(known) => {
+                Err(DefineError::Defined { name: shown(), first: known.get().type_name(), second: item.type_name() })
+            }
+            Entry::Vacant(free) => {
+                free.insert(item);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes back what [`Session::define`] gave; whether there was such a name. Modules that are linked to it keep it.
+    pub fn undefine(&self, name: impl AsRef<[u8]>) -> bool {
+        // Dropped without the lock: the program's data may do anything at its end.
+        let item = self.write().defines.remove(name.as_ref());
+        item.is_some()
     }
 
     /// Asks `resolver` in all links that follow for what neither their batch nor a library nor [`Session::define`] defines, after
@@ -102,8 +137,8 @@ impl Session {
         self.shared.turn.clone()
     }
 
-    pub(crate) fn defined(&self, name: &[u8]) -> Option<Addr> {
-        self.read().defines.get(name).copied()
+    pub(crate) fn defined(&self, name: &[u8]) -> Option<HostItem> {
+        self.read().defines.get(name).cloned()
     }
 
     pub(crate) fn libraries(&self) -> Vec<Library> {

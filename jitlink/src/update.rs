@@ -1,6 +1,6 @@
 //! Updates: new code for a module that stays linked.
 
-use crate::module::{Memory, Module};
+use crate::module::{Memory, Module, Placed};
 use crate::resolver::SessionResolver;
 use crate::sync::lock;
 use jitlink_core::executor::PointerPlace;
@@ -11,13 +11,11 @@ use jitlink_core::{Input, LinkError, LinkErrors};
 pub(crate) struct Updates {
     baseline: Baseline,
     options: LinkOptions,
-    /// The size of each update's memory, by the number of its allocation.
-    sizes: Vec<u64>,
 }
 
 impl Updates {
     pub(crate) fn new(baseline: Baseline, options: &LinkOptions) -> Updates {
-        Updates { baseline, options: options.clone(), sizes: Vec::new() }
+        Updates { baseline, options: options.clone() }
     }
 }
 
@@ -97,12 +95,11 @@ impl Module {
         let mut memory = self.shared.memory();
         self.library
             .republish(&self.shared, &published, &withdrawn, || swap(&memory, &updates.baseline, &mut changes))?;
-        updates.sizes.resize(updates.sizes.len().max(allocation + 1), 0);
-        updates.sizes[allocation] = linked.segments.iter().map(|segment| segment.size).sum();
         if memory.allocations.len() <= allocation {
             memory.allocations.resize_with(allocation + 1, || None);
         }
-        memory.allocations[allocation] = Some(linked.allocation);
+        memory.allocations[allocation] = Some(Placed { allocation: linked.allocation, segments: linked.segments });
+        memory.keep(found.kept);
         drop(memory);
         self.shared.depend_on(found.dependencies.iter().map(|handle| handle.module().clone()));
         let updated = Updated {
@@ -131,11 +128,10 @@ impl Module {
         let Some(updates) = updates.as_mut() else { return 0 };
         let mut memory = self.shared.memory();
         let mut freed = Vec::new();
-        let mut bytes = 0;
         for index in updates.baseline.reclaim() {
-            bytes += updates.sizes.get(index).copied().unwrap_or(0);
             freed.extend(memory.allocations.get_mut(index).and_then(Option::take));
         }
+        let bytes = freed.iter().flat_map(|placed| &placed.segments).map(|segment| segment.size).sum();
         // Freeing may take locks of the C library.
         drop(memory);
         drop(freed);
@@ -156,6 +152,7 @@ fn swap(memory: &Memory, baseline: &Baseline, changes: &mut Changes) -> Result<(
     let place = |address| PointerPlace { address, bytes: target.pointer_bytes, endian: target.endian };
     let allocation = |index: usize| {
         let found = memory.allocations.get(index).and_then(Option::as_ref);
+        let found = found.map(|placed| &placed.allocation);
         found.ok_or_else(|| LinkError::Request("the module was removed".into()))
     };
     // Nothing is stored before it is known that everything can be: a thread may be in new code a moment later.

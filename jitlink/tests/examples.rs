@@ -6,6 +6,8 @@
 mod add_a_format;
 #[path = "../examples/call_a_function.rs"]
 mod call_a_function;
+#[path = "../examples/callbacks.rs"]
+mod callbacks;
 #[path = "../examples/host_functions.rs"]
 mod host_functions;
 #[path = "../examples/replace_a_function.rs"]
@@ -44,6 +46,15 @@ fn host_functions() {
          with a limit of 10: -1\n\
          limit is not defined; referred to at collatz.o .text+0x5 (R_X86_64_REX_GOTPCRELX)\n\
          visit is not defined; referred to at collatz.o .text+0x33 (R_X86_64_PLT32)\n"
+    );
+}
+
+#[test]
+fn callbacks() {
+    assert_eq!(
+        output(callbacks::run),
+        "[1, 2, 3]: status 0, squares [1, 4, 9]\n\
+         [4, 400, 5]: status 1, squares [16]\n"
     );
 }
 

@@ -1,7 +1,7 @@
 //! Modules in this process: their code runs, their initialisers and finalisers run in order, and removal leaves nothing behind.
 #![cfg(all(feature = "elf", feature = "x86", feature = "in-process", target_arch = "x86_64", target_os = "linux"))]
 
-use jitlink::{Addr, Input, LinkOptions, Module, RemoveError, Roots, Session};
+use jitlink::{Input, LinkOptions, Module, RemoveError, Roots, Session};
 use std::ffi::CString;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ fn turn() -> MutexGuard<'static, ()> {
 
 fn session() -> Session {
     let session = Session::in_process().expect("an executor for this process");
-    session.define("record", Addr(record as *const () as u64));
+    session.define("record", record as extern "C" fn(i32)).expect("a name that is free");
     session
 }
 
@@ -39,10 +39,8 @@ fn link(session: &Session) -> Module {
 
 /// Calls a function that takes nothing.
 fn call(module: &Module, name: &str) -> i32 {
-    let function = module.lookup(name).expect("an export");
-    // SAFETY: the fixture defines these functions so, and the handle keeps the module linked.
-    let code: extern "C" fn() -> i32 = unsafe { std::mem::transmute(function.address().0 as usize) };
-    code()
+    // SAFETY: the fixture defines these functions so.
+    unsafe { module.function::<extern "C" fn() -> i32>(name) }.expect("a function").call()
 }
 
 fn initialise(module: &Module) {
@@ -55,10 +53,9 @@ fn linked_functions_and_data_work() {
     let _turn = turn();
     let session = session();
     let module = link(&session);
-    let add = module.lookup("add").expect("an export");
-    // SAFETY: as the fixture declares it; `add` keeps the module linked.
-    let function: extern "C" fn(i32, i32) -> i32 = unsafe { std::mem::transmute(add.address().0 as usize) };
-    assert_eq!(function(2, 3), 5);
+    // SAFETY: as the fixture declares it.
+    let add = unsafe { module.function::<extern "C" fn(i32, i32) -> i32>("add") }.expect("a function");
+    assert_eq!(add.call(2, 3), 5);
     assert_eq!((call(&module, "count"), call(&module, "count")), (41, 42));
     assert!(matches!(module.remove(), Err(RemoveError::Held { .. })));
     drop(add);

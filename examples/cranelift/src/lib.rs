@@ -10,7 +10,7 @@ use cranelift::prelude::{
     AbiParam, Configurable, FunctionBuilder, FunctionBuilderContext, InstBuilder, IntCC, Signature, isa, settings,
     types,
 };
-use jitlink::{Addr, Input, LinkOptions, Session};
+use jitlink::{Input, LinkOptions, Session};
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
@@ -88,16 +88,15 @@ pub fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
 /// Compiles, links and calls, with output going to `out`.
 pub fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let session = Session::in_process()?;
-    session.define("seen", Addr(seen as *const () as u64));
+    session.define("seen", seen as extern "C" fn(i32))?;
     let made = Input::from_bytes("sum_to.o", compile()?);
     // What gcc made of `int add(int left, int right) { return left + right; }`.
     let add_o = Input::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../jitlink/tests/fixtures/add.o"))?;
     let module = session.link(&[made, add_o], &LinkOptions::default())?;
 
-    let sum_to = module.lookup("sum_to").ok_or("the object does not define sum_to")?;
-    // SAFETY: `compile` gave the function this type, and `sum_to` keeps its module linked.
-    let function: extern "C" fn(i32) -> i32 = unsafe { std::mem::transmute(sum_to.address().0 as *const ()) };
-    writeln!(out, "the sum to 100 is {}", function(100))?;
+    // SAFETY: `compile` gave the function this type, and declares `seen` with its own.
+    let sum_to = unsafe { module.function::<extern "C" fn(i32) -> i32>("sum_to") }?;
+    writeln!(out, "the sum to 100 is {}", sum_to.call(100))?;
     writeln!(out, "this program saw {}", SEEN.load(Ordering::Relaxed))?;
     Ok(())
 }

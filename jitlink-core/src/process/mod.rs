@@ -246,6 +246,10 @@ impl Executor for ProcessExecutor {
         ))
     }
 
+    fn is_this_process(&self) -> bool {
+        true
+    }
+
     fn page_size(&self) -> u64 {
         map::page_size()
     }

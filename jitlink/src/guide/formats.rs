@@ -61,10 +61,9 @@
 //! let session = Session::new(registry, Arc::new(ProcessExecutor::new()?));
 //! let code = b"RAW:\x8d\x04\x37\xc3"; // lea (%rdi,%rsi), %eax; ret
 //! let module = session.link(&[Input::from_bytes("add.raw", *code)], &LinkOptions::default())?;
-//! let entry = module.lookup("entry").ok_or("no entry")?;
-//! // SAFETY: the code adds two numbers, and `entry` keeps its module linked.
-//! let add: extern "C" fn(i32, i32) -> i32 = unsafe { std::mem::transmute(entry.address().0 as *const ()) };
-//! assert_eq!(add(2, 3), 5);
+//! // SAFETY: the code adds two numbers.
+//! let add = unsafe { module.function::<extern "C" fn(i32, i32) -> i32>("entry") }?;
+//! assert_eq!(add.call(2, 3), 5);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -12,18 +12,22 @@
 //! let session = Session::in_process()?;
 //! let module = session.link(&inputs, &LinkOptions::default())?;
 //!
-//! let sum = module.lookup("sum").ok_or("sum.o does not define sum")?;
-//! // SAFETY: sum.c defines `int sum(const int *, int)`, and `sum` keeps its module linked.
-//! let function: extern "C" fn(*const i32, i32) -> i32 = unsafe { std::mem::transmute(sum.address().0 as *const ()) };
-//! assert_eq!(function([1, 2, 3, 4].as_ptr(), 4), 10);
+//! // SAFETY: sum.c defines `int sum(const int *values, int count)`.
+//! let sum = unsafe { module.function::<unsafe extern "C" fn(*const i32, i32) -> i32>("sum") }?;
+//! let values = [1, 2, 3, 4];
+//! // SAFETY: it reads as many values as it is told.
+//! assert_eq!(unsafe { sum.call(values.as_ptr(), values.len() as i32) }, 10);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What is unsafe about it
 //!
-//! Linking runs nothing and is safe. What you do with an address is not: only you know the function's type, and that its code is
-//! sound. A [`SymbolHandle`](crate::SymbolHandle) keeps its module linked; keep the handle as long as you keep the function
-//! pointer.
+//! Linking runs nothing and is safe. [`Module::function`](crate::Module::function) is not: an object does not say what types its functions
+//! have, so only you know them, and that the code is sound. You say so once. The [`Function`](crate::Function) that you get is called as its type
+//! says: freely, or in an `unsafe` block if the type is an unsafe one, as is right for `sum`, which trusts its pointer.
+//!
+//! The handle keeps its module linked, so a call never comes too late. [`Module::variable`](crate::Module::variable) gives
+//! variables the same way. Where you need an address alone, [`Module::lookup`](crate::Module::lookup) gives an untyped handle.
 //!
 //! If the objects have initialisers (C++ constructors of globals, `__attribute__((constructor))`), call
 //! [`Module::initialise`](crate::Module::initialise) before anything else. A whole program is run by

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | link objects and call a function | [`linking`] | [`call_a_function.rs`] |
 //! | provide host functions and data | [`host`] | [`host_functions.rs`] |
+//! | be called back, with panics and exceptions | [`callbacks`] | [`callbacks.rs`] |
 //! | look at a link, or change it | [`passes`] | [`write_a_pass.rs`] |
 //! | replace a function while it runs | [`updating`] | [`replace_a_function.rs`] |
 //! | link objects that the same program made | [`compilers`] | [`examples/cranelift`] |
@@ -15,6 +16,7 @@
 //!
 //! [`call_a_function.rs`]: https://github.com/jitlink/jitlink/blob/main/jitlink/examples/call_a_function.rs
 //! [`host_functions.rs`]: https://github.com/jitlink/jitlink/blob/main/jitlink/examples/host_functions.rs
+//! [`callbacks.rs`]: https://github.com/jitlink/jitlink/blob/main/jitlink/examples/callbacks.rs
 //! [`write_a_pass.rs`]: https://github.com/jitlink/jitlink/blob/main/jitlink/examples/write_a_pass.rs
 //! [`replace_a_function.rs`]: https://github.com/jitlink/jitlink/blob/main/jitlink/examples/replace_a_function.rs
 //! [`add_a_format.rs`]: https://github.com/jitlink/jitlink/blob/main/jitlink/examples/add_a_format.rs
@@ -22,6 +24,7 @@
 //! [`examples/third-party-arch`]: https://github.com/jitlink/jitlink/tree/main/examples/third-party-arch
 
 pub mod architectures;
+pub mod callbacks;
 pub mod compilers;
 pub mod formats;
 pub mod host;

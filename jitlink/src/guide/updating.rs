@@ -12,20 +12,22 @@
 //!
 //! let session = Session::in_process()?;
 //! let module = session.link(&[first], &LinkOptions { updatable: true, ..LinkOptions::default() })?;
-//! let answer = module.lookup("answer").ok_or("answer.o does not define answer")?;
-//! // SAFETY: both versions define `int answer(int)`, and `answer` keeps its module linked.
-//! let function: extern "C" fn(i32) -> i32 = unsafe { std::mem::transmute(answer.address().0 as *const ()) };
-//! assert_eq!(function(4), 5);
+//! // SAFETY: both versions define `int answer(int)`.
+//! let answer = unsafe { module.function::<extern "C" fn(i32) -> i32>("answer") }?;
+//! assert_eq!(answer.call(4), 5);
 //!
 //! // SAFETY: the function keeps its type.
 //! let updated = unsafe { module.update(&[second])? };
 //! assert_eq!(updated.replaced, ["answer"]);
-//! assert_eq!(function(4), 40);
+//! assert_eq!(answer.call(4), 40);
 //!
 //! // SAFETY: no thread is in the old code.
 //! unsafe { module.reclaim() };
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A [`Function`](crate::Function) stays what it is across updates and gets the new code, and a [`Variable`](crate::Variable) keeps its place and
+//! its value. What an update removes while a handle to it is held stays in memory as it was.
 //!
 //! Threads may call all the while: each call gets the old code or the new. Nobody can know when a thread has left the old code, so
 //! that stays in memory until you say that it has, with [`Module::reclaim`](crate::Module::reclaim): call it where your program is

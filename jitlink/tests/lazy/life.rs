@@ -110,7 +110,7 @@ fn the_end_of_a_session_is_the_end_of_modules_that_hold_each_other() {
     }
     for by_removal in [false, true] {
         let session = Session::in_process().expect("an executor");
-        session.define("note", jitlink::Addr(note as *const () as u64));
+        session.define("note", note as extern "C" fn(i32)).expect("a name that is free");
         let (resolver, _) = lazily(&["part"], part.clone());
         session.add_resolver(resolver);
         let module = link(&session.library("main"), &caller);

@@ -63,8 +63,8 @@ fn libraries_may_search_each_other() {
 fn names_of_the_session_come_after_libraries_and_before_the_executor() {
     let executor = kit::executor().with_symbols([("from_executor", Addr(1)), ("given", Addr(2))]);
     let session = jitlink::Session::new(kit::arch::registry(), std::sync::Arc::new(executor));
-    session.define("given", Addr(3));
-    session.define("linked", Addr(4));
+    session.define("given", Addr(3)).unwrap();
+    session.define("linked", Addr(4)).unwrap();
     let main = session.library("main");
     let linked = add(&main, "l.o", &function("linked", "global", &[])).unwrap();
     let user = add(&main, "u.o", &function("u", "global", &["from_executor", "given", "linked"])).unwrap();

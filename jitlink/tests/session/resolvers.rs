@@ -24,7 +24,7 @@ fn the_library_s_resolvers_are_asked_then_the_session_s_then_the_executor() {
     let session = jitlink::Session::new(kit::arch::registry(), Arc::new(executor));
     let main = session.library("main");
     let known = add(&main, "known.o", &function("known", "global", &[])).unwrap();
-    session.define("defined", Addr(0x9000));
+    session.define("defined", Addr(0x9000)).unwrap();
     let (resolver, third) = knows("third", "c", 0x4000);
     session.add_resolver(resolver);
     let (resolver, first) = knows("first", "a", 0x2000);
