@@ -29,7 +29,7 @@ use std::sync::atomic::{
 /// // SAFETY: the object was compiled from `int calls;` and `int answer(int)`, which counts its calls there.
 /// let calls = unsafe { module.variable::<AtomicI32>("calls") }?;
 /// let answer = unsafe { module.function::<extern "C" fn(i32) -> i32>("answer") }?;
-/// answer(4);
+/// answer.call(4);
 /// assert_eq!(calls.load(Ordering::Relaxed), 1);
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
