@@ -7,6 +7,7 @@
 #[path = "../../jitlink-core/tests/link/kit/mod.rs"]
 mod kit;
 
+mod host;
 mod lazy;
 mod once;
 mod publication;

@@ -50,6 +50,10 @@ impl Executor for Host {
         "host"
     }
 
+    fn is_this_process(&self) -> bool {
+        true
+    }
+
     fn page_size(&self) -> u64 {
         self.image.page_size()
     }
