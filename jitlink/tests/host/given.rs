@@ -60,7 +60,7 @@ fn data_with_a_life_of_its_own_stays_as_long_as_a_module_that_needs_it() {
     assert!(session.undefine("limit"));
     assert!(!session.undefine("limit"));
     let errors = session.library("three").link(&[fixture("collatz.o")], &LinkOptions::default());
-    assert_eq!(errors.err().expect("it is taken back").first().code(), "undefined");
+    assert_eq!(errors.expect_err("it is taken back").first().code(), "undefined");
     modules[0].remove().expect("nothing needs it");
     assert!(!dropped.load(Ordering::Relaxed));
     assert_eq!(collatz(&modules[1], 27), 111);
