@@ -112,8 +112,11 @@ impl SymbolHandle {
         match self.export.kind {
             SymbolKind::Object => return Err(wrong("data".into())),
             SymbolKind::ThreadLocal => return Err(wrong("a thread-local variable".into())),
-            SymbolKind::Indirect => return Err(wrong("a function that chooses another one".into())),
-            SymbolKind::Function | SymbolKind::Other | SymbolKind::Section | SymbolKind::File => {}
+            SymbolKind::Function
+            | SymbolKind::Indirect
+            | SymbolKind::Other
+            | SymbolKind::Section
+            | SymbolKind::File => {}
         }
         match self.module.protection(self.address(), 1) {
             Some(Protection::ReadExecute) => Ok(self.address().0 as *const ()),

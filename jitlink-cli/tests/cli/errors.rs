@@ -60,8 +60,8 @@ error[unsupported]: thread_local.o: .text+0x4: R_X86_64_TPOFF32 against slot: th
         &folder,
         "link --no-exec thread_local_elsewhere.o",
         "\
-error[undefined]: slot is not defined; referred to at thread_local_elsewhere.o .text+0x3 (R_X86_64_GOTTPOFF)
-  help: add the object, archive or library (-l) that defines it, or give it an address (--define NAME=ADDR)",
+error[unsupported]: thread_local_elsewhere.o: .text+0x3: R_X86_64_GOTTPOFF against slot: the executor \"image\" has no threads, and so no thread-local variables
+  help: link for an executor that runs the code, or build without thread-local variables",
     );
     check(
         &folder,

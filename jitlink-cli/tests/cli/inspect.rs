@@ -106,7 +106,7 @@ fn a_link_that_fails_is_shown_as_far_as_it_came() {
         ("undefined.o", "pruned", "undefined"),
         ("undefined.o undefined.o", "read", "duplicate"),
         ("range.o", "placed", "out-of-range"),
-        ("thread_local.o --entry main", "pruned", "unsupported"),
+        ("thread_local.o --entry main", "placed", "unsupported"),
         ("reasons.o damaged.o", "read", "malformed"),
         ("missing.o", "nothing", "io"),
     ] {

@@ -32,6 +32,7 @@ mod native {
     mod relocatable;
     mod run;
     mod rust;
+    mod thread_locals;
     mod watch;
 
     /// A source in `tests/programs`.

@@ -1,0 +1,1 @@
+__thread int libvar = 11; int libget(void){return libvar;}
