@@ -361,7 +361,8 @@ impl Memory<'_, '_, '_> {
     fn trampoline(&mut self, symbol: i128) {
         let mut at = unsigned(symbol);
         for _ in 0..2 {
-            let code = self.read(at, 8).expect("a stub can be read");
+            // In an update it may stand in memory of a batch before.
+            let Some(code) = self.read(at, 8) else { return };
             let [0xff, 0x25, a, b, c, d, ..] = code[..] else { break };
             let slot = unsigned(at + 6 + i128::from(i32::from_le_bytes([a, b, c, d])));
             at = self.pointer(slot).expect("a slot can be read");
@@ -422,7 +423,7 @@ impl Memory<'_, '_, '_> {
     fn described(&self, wish: &Wish, snapshot: &Snapshot) -> Option<i128> {
         let is_made = |block: BlockId| block.index() >= snapshot.len();
         match (wish.body, self.graph.symbol(wish.target).value) {
-            (Some((body, offset)), Value::Block { block, .. }) if is_made(block) => {
+            (Some((body, offset)), Value::Block { block, .. }) if is_made(block) && self.graph.is_live(body) => {
                 self.context.address(body).map(|address| i128::from(address.0) + i128::from(offset))
             }
             _ => self.symbol(wish.target),
