@@ -74,9 +74,18 @@ fn note(graph: &LinkGraph<'_>) -> Snapshot {
             };
             let is_section = symbol.kind == SymbolKind::Section;
             let definition = graph.symbol(graph.canonical(edge.target));
-            let is_indirect = definition.kind == SymbolKind::Indirect && matches!(definition.value, Value::Block { .. });
+            let is_indirect =
+                definition.kind == SymbolKind::Indirect && matches!(definition.value, Value::Block { .. });
             let (raw, offset) = (graph.rows().row(edge.row).raw(), u64::from(edge.offset));
-            Wish { raw, offset, addend: edge.addend, target: graph.canonical(edge.target), body, is_section, is_indirect }
+            Wish {
+                raw,
+                offset,
+                addend: edge.addend,
+                target: graph.canonical(edge.target),
+                body,
+                is_section,
+                is_indirect,
+            }
         };
         graph.is_live(id).then(|| Before {
             bytes: block.content.bytes().to_vec(),
