@@ -191,7 +191,7 @@ pub(super) fn join<'a>(
 const SHOWN_REFERENCES: usize = 3;
 
 /// The errors about missing names, each with the first few live places that refer to it.
-pub(super) fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions) -> Vec<LinkError> {
+fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions) -> Vec<LinkError> {
     if missing.is_empty() {
         return Vec::new();
     }

@@ -235,7 +235,7 @@ impl Batch<'_> {
         {
             let (layout, addresses, image) = (&layout, &addresses, image.0);
             let before = fixup::Context { graph: &graph, layout, addresses, got, image, thread_locals: None };
-            let (numbers, own) = thread_locals::bind(self.executor, &before, &lowered.thread_locals, options)?;
+            let (numbers, own) = thread_locals::bind(self.executor, &before, &lowered.thread_locals)?;
             thread_locals = own;
             let context = fixup::Context { thread_locals: Some(&numbers), ..before };
             let mut working = memory.working();

@@ -1,10 +1,8 @@
 //! The batch's thread-local variables: their initial values go to the executor, and its answers into slots and code.
 
-use super::externals;
 use super::fixup::{self, Context};
 use super::layout::THREAD_LOCAL;
 use super::lower::{Accesses, Variable, is_thread_local};
-use super::options::LinkOptions;
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors};
 use crate::executor::{
@@ -16,6 +14,12 @@ use crate::reloc::{Base, Subject};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use std::fmt;
+
+/// A block of more bytes than this, which each thread would have, is a mistake of the input.
+const MOST_BYTES: u64 = 1 << 28;
+
+/// The highest alignment of a block.
+const MOST_ALIGN: u64 = 1 << 20;
 
 /// Where a thread-local variable is that was linked before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +108,6 @@ pub(super) fn bind(
     executor: &dyn Executor,
     context: &Context<'_, '_>,
     accesses: &Accesses,
-    options: &LinkOptions,
 ) -> Result<(Numbers, Option<ThreadLocals>), LinkErrors> {
     let graph = context.graph;
     let (size, align) = context.layout.extent[usize::from(THREAD_LOCAL)];
@@ -114,7 +117,9 @@ pub(super) fn bind(
         return Ok((Numbers::default(), None));
     }
     LinkErrors::check(blocks.iter().filter_map(|&block| relative(graph, block)).collect())?;
-    let mut image = vec![0; usize::try_from(size).map_err(|_| too_large(size))?];
+    check_size("size of the batch's thread-local variables", size, MOST_BYTES)?;
+    check_size("alignment of the batch's thread-local variables", align, MOST_ALIGN)?;
+    let mut image = vec![0; size as usize];
     let memory = WorkingMemory { bytes: &mut image, zeroed: true };
     fixup::fix_up(context, &mut [(usize::from(THREAD_LOCAL), memory)], 1).map_err(super::collected)?;
     let used = image.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
@@ -150,11 +155,11 @@ pub(super) fn bind(
     for (asked, answer) in asked.iter().zip(block.answers()) {
         let answer = match (answer, asked) {
             (Some(answer), _) => answer,
-            (None, Some((Variable::One(symbol), _))) => {
-                missing.push(*symbol);
+            (None, Some(unknown)) => {
+                missing.push(undefined(graph, &accesses[unknown], &unknown.0));
                 continue;
             }
-            (None, _) => continue,
+            (None, None) => continue,
         };
         match asked {
             None => numbers.module = answer[0],
@@ -165,8 +170,7 @@ pub(super) fn bind(
             Some((Variable::One(symbol), access)) => _ = numbers.of.insert((*symbol, *access), *answer),
         }
     }
-    missing.dedup();
-    LinkErrors::check(externals::undefined(graph, &missing, options))?;
+    LinkErrors::check(missing)?;
     let module = numbers.module;
     Ok((numbers, Some(ThreadLocals { block, module, pointer_offset })))
 }
@@ -239,6 +243,17 @@ pub(super) fn check_updatable(graph: &LinkGraph<'_>, accesses: &Accesses) -> Res
     Err(LinkError::Unsupported { site: Box::new(site), what, advice: advice.into() })
 }
 
-fn too_large(size: u64) -> LinkError {
-    LinkError::TooLarge { what: "the batch's thread-local variables".into(), value: size, limit: u64::from(u32::MAX) }
+/// Fails beyond what every thread can be given a copy of.
+fn check_size(what: &str, value: u64, limit: u64) -> Result<(), LinkError> {
+    if value > limit { Err(LinkError::TooLarge { what: what.into(), value, limit }) } else { Ok(()) }
+}
+
+/// What nobody defines, and the first place that needs it.
+fn undefined(graph: &LinkGraph<'_>, (block, edge): &(BlockId, Edge), variable: &Variable) -> LinkError {
+    let symbol = match variable {
+        Variable::One(symbol) => graph.display_symbol(*symbol),
+        Variable::Block => graph.display_symbol(edge.target),
+    };
+    let advice = "add the object, archive or library (-l) that defines the thread-local variable".into();
+    LinkError::Undefined { symbol, references: vec![graph.site(*block, edge)], total: 1, advice }
 }

@@ -143,6 +143,10 @@ fn refused(request: &ThreadLocalRequest<'_>) -> ExecutorError {
         if said.is_null() { String::new() } else { CStr::from_ptr(said).to_string_lossy().into_owned() }
     };
     let said = said.rsplit_once(": ").map_or(said.as_str(), |(_, what)| what);
+    if said.contains("static TLS") && request.size == 0 {
+        let reason = "a library's thread-local variable has no fixed distance from the thread pointer";
+        return ExecutorError::with_advice(reason, "compile with -fPIC and without -ftls-model, which needs none");
+    }
     if said.contains("static TLS") {
         let reason = format!(
             "the process has no room left for thread-local variables at a fixed distance from the thread pointer, of which \
@@ -215,7 +219,18 @@ const PT_DYNAMIC: u64 = 2;
 const PT_TLS: u64 = 7;
 const PT_GNU_STACK: u64 = 0x6474_e551;
 const READ_WRITE: u64 = 6;
-const DT_BIND_NOW_AND_STATIC_TLS: u64 = 0x8 | 0x10;
+const DT_NULL: u64 = 0;
+const DT_HASH: u64 = 4;
+const DT_STRTAB: u64 = 5;
+const DT_SYMTAB: u64 = 6;
+const DT_RELA: u64 = 7;
+const DT_RELASZ: u64 = 8;
+const DT_RELAENT: u64 = 9;
+const DT_STRSZ: u64 = 10;
+const DT_SYMENT: u64 = 11;
+const DT_FLAGS: u64 = 30;
+const DF_BIND_NOW: u64 = 0x8;
+const DF_STATIC_TLS: u64 = 0x10;
 const DYNAMIC_ENTRIES: u64 = 10;
 const PAGE: u64 = 0x1000;
 
@@ -248,29 +263,20 @@ impl Parts {
             header(PT_TLS, image, request.image.len() as u64, request.size.max(1), request.align.max(1));
         }
         let needs_distance = request.queries.iter().any(|query| query.access == ThreadLocalAccess::Static);
-        let flags = if needs_distance { DT_BIND_NOW_AND_STATIC_TLS } else { DT_BIND_NOW_AND_STATIC_TLS & 0x8 };
-        let relocated = 24 * self.relocations.len() as u64;
-        let (hash_at, strings_size) = (hash, self.strings.len() as u64);
-        // DT_HASH, DT_SYMTAB, DT_SYMENT, DT_STRTAB, DT_STRSZ, DT_RELA, DT_RELASZ, DT_RELAENT, DT_FLAGS, DT_NULL.
-        file.words(&[
-            4,
-            hash_at,
-            6,
-            symbols,
-            11,
-            24,
-            5,
-            strings,
-            10,
-            strings_size,
-            7,
-            relocations,
-            8,
-            relocated,
-            9,
-            24,
-        ]);
-        file.words(&[30, flags, 0, 0]);
+        let flags = if needs_distance { DF_BIND_NOW | DF_STATIC_TLS } else { DF_BIND_NOW };
+        let entries = [
+            (DT_HASH, hash),
+            (DT_SYMTAB, symbols),
+            (DT_SYMENT, 24),
+            (DT_STRTAB, strings),
+            (DT_STRSZ, self.strings.len() as u64),
+            (DT_RELA, relocations),
+            (DT_RELASZ, 24 * self.relocations.len() as u64),
+            (DT_RELAENT, 24),
+            (DT_FLAGS, flags),
+            (DT_NULL, 0),
+        ];
+        entries.iter().for_each(|(tag, value)| file.words(&[*tag, *value]));
         self.symbols.iter().for_each(|symbol| file.words(symbol));
         for [place, info, addend] in &self.relocations {
             file.words(&[table + place, *info, *addend]);

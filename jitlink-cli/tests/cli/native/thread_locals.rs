@@ -51,7 +51,8 @@ fn variables_of_a_shared_library_are_found_by_every_model() {
             );
         }
         let outcome = folder.jitlink("run main.o --define libget=0x1000");
-        assert!(outcome.errors().starts_with("error[undefined]: libvar is not defined"), "{}", outcome.stderr);
+        let error = "error[undefined]: libvar is not defined; referred to at main.o .text";
+        assert!(outcome.errors().starts_with(error), "{}", outcome.stderr);
     }
 }
 
@@ -79,6 +80,9 @@ fn more_variables_at_a_fixed_distance_than_there_is_room_for_are_refused_with_ad
     let outcome = folder.jitlink("run large.o");
     assert!(outcome.errors().contains("of which this link has 1048576 bytes"), "{}", outcome.stderr);
     assert!(outcome.errors().contains("GLIBC_TUNABLES=glibc.rtld.optional_static_tls"), "{}", outcome.stderr);
+    folder.write("huge.c", "static __thread char huge[1 << 29]; int main(void) { return huge[7]++; }\n");
+    folder.tool(&cc, "-fPIC -ftls-model=global-dynamic -c huge.c -o huge.o");
+    assert!(folder.jitlink("run huge.o").errors().starts_with("error[too-large]"), "512 MiB in each thread");
     folder.tool(&cc, "-fPIC -ftls-model=global-dynamic -c large.c -o large.o");
     assert_eq!(folder.jitlink("run large.o").status, 0);
 }
