@@ -10,6 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// How many bytes of thread-local variables a program may have that are found without a look-up; more is looked up.
+const ROOM: usize = 64 << 10;
+
 pub(crate) fn run(args: &Run) -> ExitCode {
     #[cfg(feature = "bpf")]
     if let Some(code) = crate::bpf::plain::run(args) {
@@ -59,6 +62,11 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
 /// The executor of this process, with the libraries that were asked for.
 pub(crate) fn executor(args: &LinkArgs, arena_size: Option<u64>) -> Result<Arc<ProcessExecutor>, LinkErrors> {
     let mut executor = ProcessExecutor::new().map_err(LinkError::from)?;
+    // SAFETY: this is the variable's only use. The main thread, which runs the program, is the one that comes here, and lives to the end
+    // of the process; the linker's own threads do not run linked code.
+    if let Ok(with_room) = unsafe { executor.clone().thread_locals_in(jitlink::core::thread_local_room!(ROOM)) } {
+        executor = with_room;
+    }
     if let Some(size) = arena_size {
         executor = executor.arena_size(size);
     }

@@ -23,6 +23,13 @@ pub trait TargetArch: Send + Sync {
         None
     }
 
+    /// Code that computes the address of a thread-local variable, in the place of code that has it looked up, for a variable at the
+    /// same distance from the thread pointer in every thread ("ELF Handling For Thread-Local Storage", section 5). `call` is the
+    /// edge behind `site`'s: that of the call that looks it up, which the answer's field covers as well.
+    fn relax_thread_local(&self, _site: &CodeSite<'_>, _call: &Edge) -> Option<Relaxed> {
+        None
+    }
+
     /// Whether the instruction around the field is a direct branch, so that a stub may stand for its target although the row
     /// does not say so (older assemblers used the plain pc-relative relocation for calls).
     fn is_branch(&self, _site: &CodeSite<'_>) -> bool {

@@ -59,6 +59,19 @@ pub trait Executor: Send + Sync {
         ))
     }
 
+    /// The addresses of these functions of the unwinder that it registers unwind records with ([`Action::RegisterEhFrame`]), if it
+    /// has all of them. A batch that brings an unwinder along (`libgcc_eh.a`) uses these in the place of its own, so that there is
+    /// one, which knows all frames.
+    fn unwinder(&self, _names: &[&[u8]]) -> Option<Vec<Addr>> {
+        None
+    }
+
+    /// Whether a block of variables of this size and alignment can be at the same distance from the thread pointer in every thread,
+    /// at no cost to anybody: code of the batch that looks its own variables up is then rewritten, and asks for that.
+    fn has_fixed_thread_locals(&self, _size: u64, _align: u64) -> bool {
+        false
+    }
+
     /// Gives every thread a copy of a block of variables, and tells how code finds them and those of others.
     fn thread_locals(&self, _request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
         Err(ExecutorError::with_advice(

@@ -22,6 +22,7 @@
 //! | `stubs` | code for PLT stubs, thunks and trampolines |
 //! | `binder` | code that links a function on its first call |
 //! | `relax` | loads from the GOT that need no GOT |
+//! | `thread_locals` | look-ups of thread-local variables that need none |
 //! | `branch` | direct branches behind relocations that do not say so |
 //! | `decode` | the instruction around a field |
 //! | `outline` | instructions moved to where a short reference becomes a full one |
@@ -34,9 +35,11 @@ mod relax;
 pub mod relocs;
 pub mod rows;
 mod stubs;
+mod thread_locals;
 
 use jitlink_core::TargetArch;
 use jitlink_core::arch::{ArchInfo, CodeSite, Outlined, Relaxed, StubKind, StubTemplate};
+use jitlink_core::graph::Edge;
 
 /// The x86-64 machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,8 +60,13 @@ impl TargetArch for X86_64 {
     fn stub(&self, kind: StubKind) -> Option<&'static StubTemplate> {
         stubs::template(kind)
     }
+
     fn relax(&self, site: &CodeSite<'_>) -> Option<Relaxed> {
         relax::relax(site)
+    }
+
+    fn relax_thread_local(&self, site: &CodeSite<'_>, call: &Edge) -> Option<Relaxed> {
+        thread_locals::relax(site, call)
     }
 
     fn is_branch(&self, site: &CodeSite<'_>) -> bool {

@@ -370,6 +370,7 @@ fn thread_local(
     Some(match asked {
         Subject::TlsModule => numbers.dynamic(graph, target, offset)[0],
         Subject::DtpOffset => numbers.dynamic(graph, target, offset)[1],
+        Subject::TlsBase => numbers.base(),
         Subject::TpOffset => numbers.pointer_offset(graph, target, offset),
         Subject::TlsDescFunction => numbers.descriptor(graph, target)[0],
         Subject::TlsDescArgument => numbers.descriptor(graph, target)[1],

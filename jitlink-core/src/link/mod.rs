@@ -156,7 +156,7 @@ impl Batch<'_> {
             if let Some(baseline) = baseline {
                 baseline.discard_copies(&mut graph).map_err(collected)?;
             }
-            names.settle(&mut graph, self.resolver, options, &batch, &mut synthetic)?;
+            names.settle(&mut graph, (self.resolver, self.executor), options, &batch, &mut synthetic)?;
             clock.phase("resolve");
 
             // What updates need to know of the objects, and what of an update's objects stands already.
@@ -204,7 +204,9 @@ impl Batch<'_> {
         let survey = lower::Survey::new(&mut graph);
         let demand = lower::demand(&graph, &survey);
         let memory = Memory::reserve(self.executor, &graph, &demand)?;
-        let mut lowered = lower::lower(&mut graph, &mut synthetic, memory.region, &survey).map_err(collected)?;
+        let fixed = thread_locals::can_be_fixed(self.executor, &graph);
+        let mut lowered =
+            lower::lower(&mut graph, &mut synthetic, (memory.region, fixed), &survey).map_err(collected)?;
         lowered.stubs.extend(trampolines.iter().map(Trampoline::stub).chain(indirect.iter().map(Indirect::stub)));
         if tracker.is_some() {
             thread_locals::check_updatable(&graph, &lowered.thread_locals)?;

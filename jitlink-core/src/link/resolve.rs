@@ -14,6 +14,7 @@ use super::resolver::{Existing, Resolver};
 use super::synthetic::Synthetic;
 use super::thread_locals::Outside;
 use crate::error::{LinkError, LinkErrors};
+use crate::executor::Executor;
 use crate::format::{Boundary, BoundaryEnd, Provided, VisibleName};
 use crate::graph::{
     Content, LinkGraph, Linkage, Name, Protection, Role, Scope, Section, SectionId, Symbol, SymbolId, SymbolKind, Value,
@@ -208,7 +209,7 @@ impl<'a> Names<'a> {
     pub(super) fn settle(
         &mut self,
         graph: &mut LinkGraph<'a>,
-        resolver: &dyn Resolver,
+        (resolver, executor): (&dyn Resolver, &dyn Executor),
         options: &LinkOptions,
         batch: &BatchTarget,
         synthetic: &mut Synthetic,
@@ -222,6 +223,7 @@ impl<'a> Names<'a> {
         self.choose(graph, &mut errors);
         self.alias(graph, options, &mut errors);
         self.yield_to_existing(graph, resolver, &mut errors)?;
+        self.yield_unwinder(graph, executor);
         let rest = self.rest(graph);
         self.boundaries(graph, &rest.undefined, batch, &mut errors);
         self.provide(graph, &rest.undefined, batch, synthetic);
@@ -421,6 +423,27 @@ impl<'a> Names<'a> {
         Ok(())
     }
 
+    /// An unwinder of the batch's own gives way to the target's, which is told of the frames of every batch: of exceptions that pass
+    /// through both, each would know a part of the way.
+    fn yield_unwinder(&self, graph: &mut LinkGraph<'a>, executor: &dyn Executor) {
+        let definition =
+            |entry: &Entry<'a>| entry.definition.filter(|id| matches!(graph.symbol(*id).value, Value::Block { .. }));
+        let is_there =
+            |name: &&[u8]| self.find(&Name::new(name)).is_some_and(|at| definition(&self.entries[at]).is_some());
+        if !UNWINDER.iter().any(|name| is_there(name)) {
+            return;
+        }
+        let is_part = |name: &[u8]| UNWINDER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let parts = self.entries.iter().filter(|entry| is_part(entry.name.bytes()));
+        let (names, definitions): (Vec<&[u8]>, Vec<SymbolId>) =
+            parts.filter_map(|entry| Some((entry.name.bytes(), definition(entry)?))).unzip();
+        let Some(addresses) = executor.unwinder(&names) else { return };
+        for (definition, address) in definitions.into_iter().zip(addresses) {
+            graph.symbols[definition.index()].value = Value::Absolute(address.0);
+            graph.yielded.insert(definition);
+        }
+    }
+
     /// One look at all entries for what comes next.
     fn rest(&self, graph: &LinkGraph<'_>) -> Rest {
         let mut rest = Rest { undefined: Vec::new(), common: Vec::new() };
@@ -555,6 +578,12 @@ fn unite(graph: &mut LinkGraph<'_>, members: &[SectionId]) -> Result<(), LinkErr
     }
     Ok(())
 }
+
+/// Functions one of which every unwinder has that linked code throws with ("Itanium C++ ABI: Exception Handling", section 1).
+const UNWINDER: [&[u8]; 2] = [b"_Unwind_RaiseException", b"_Unwind_Resume"];
+
+/// How the names of all others begin: those of the same document, and those by which unwinders are told of records.
+const UNWINDER_PREFIXES: [&[u8]; 3] = [b"_Unwind_", b"__register_frame", b"__deregister_frame"];
 
 const STRONG: u8 = 3;
 const COMMON: u8 = 2;

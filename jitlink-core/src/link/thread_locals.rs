@@ -47,17 +47,19 @@ pub(crate) enum Outside {
 pub struct ThreadLocals {
     block: Box<dyn ThreadLocalBlock>,
     module: u64,
+    /// Where the batch's variables start in the block of that number.
+    start: u64,
     pointer_offset: Option<i64>,
 }
 
 impl ThreadLocals {
-    /// Where the variable at an offset in the block is.
+    /// Where the variable at an offset in the batch's block is.
     pub fn place(&self, offset: u64) -> ThreadLocalPlace {
         let pointer_offset = self.pointer_offset.map(|start| start.wrapping_add_unsigned(offset));
-        ThreadLocalPlace { module: self.module, offset, pointer_offset }
+        ThreadLocalPlace { module: self.module, offset: self.start + offset, pointer_offset }
     }
 
-    /// The address of the calling thread's copy of the variable at an offset in the block.
+    /// The address of the calling thread's copy of the variable at an offset in the batch's block.
     pub fn address(&self, offset: u64) -> Result<Addr, ExecutorError> {
         self.block.address(offset)
     }
@@ -74,6 +76,8 @@ impl fmt::Debug for ThreadLocals {
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     module: u64,
+    /// Where the batch's block starts in that of the module.
+    start: u64,
     pointer_offset: u64,
     of: HashMap<(SymbolId, ThreadLocalAccess), [u64; 2], FxBuildHasher>,
 }
@@ -81,7 +85,13 @@ pub(super) struct Numbers {
 impl Numbers {
     /// The number of a variable's block, and its offset in it; `offset` is that of a variable of the batch.
     pub(super) fn dynamic(&self, graph: &LinkGraph<'_>, symbol: SymbolId, offset: u64) -> [u64; 2] {
-        self.outside(graph, symbol, ThreadLocalAccess::Dynamic).unwrap_or([self.module, offset])
+        self.outside(graph, symbol, ThreadLocalAccess::Dynamic)
+            .unwrap_or([self.module, self.start.wrapping_add(offset)])
+    }
+
+    /// The offset from the thread pointer of the module's block.
+    pub(super) fn base(&self) -> u64 {
+        self.pointer_offset.wrapping_sub(self.start)
     }
 
     /// A variable's offset from the thread pointer.
@@ -101,6 +111,18 @@ impl Numbers {
         }
         self.of.get(&(graph.canonical(symbol), access)).copied()
     }
+}
+
+/// Whether all threads can have the batch's variables at one distance from the thread pointer.
+pub(super) fn can_be_fixed(executor: &dyn Executor, graph: &LinkGraph<'_>) -> bool {
+    let (mut size, mut align) = (0u64, 1u64);
+    for (id, block) in graph.blocks() {
+        if graph.is_live(id) && is_thread_local(graph, id) {
+            align = align.max(1 << block.align_log2);
+            size = size.saturating_add(block.size()).saturating_add((1 << block.align_log2) - 1);
+        }
+    }
+    size > 0 && size <= MOST_BYTES && executor.has_fixed_thread_locals(size, align)
 }
 
 /// Gives the batch's variables to the executor, once their initial values can be known, and learns how code finds them.
@@ -162,7 +184,7 @@ pub(super) fn bind(
             (None, None) => continue,
         };
         match asked {
-            None => numbers.module = answer[0],
+            None => [numbers.module, numbers.start] = *answer,
             Some((Variable::Block, _)) => {
                 numbers.pointer_offset = answer[0];
                 pointer_offset = Some(answer[0] as i64);
@@ -171,8 +193,8 @@ pub(super) fn bind(
         }
     }
     LinkErrors::check(missing)?;
-    let module = numbers.module;
-    Ok((numbers, Some(ThreadLocals { block, module, pointer_offset })))
+    let (module, start) = (numbers.module, numbers.start);
+    Ok((numbers, Some(ThreadLocals { block, module, start, pointer_offset })))
 }
 
 /// How the executor is asked for a variable; what is known of it already if an earlier batch has it.

@@ -21,7 +21,8 @@
 //! | `symbols`, `libraries` | look-up in the process; shared libraries by name |
 //! | `call`, `exit` | initialisers, `main`, what runs at the end |
 //! | `unwind` | unwind records |
-//! | `thread_locals`, `thread_exit` | thread-local variables, and what runs at the end of a thread |
+//! | `thread_locals`, `thread_room` | thread-local variables: those that the loader holds, and those at a fixed distance |
+//! | `thread_exit` | what runs at the end of a thread |
 //! | `lazy` | functions that are linked when they are first called |
 //! | `indirect` | functions whose resolver says where they are |
 //! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
@@ -46,6 +47,7 @@ mod symbols;
 mod tests;
 mod thread_exit;
 mod thread_locals;
+mod thread_room;
 mod unwind;
 
 pub use place::Placement;
@@ -75,6 +77,8 @@ const SMALLEST_ARENA: u64 = 8 << 20;
 pub struct ProcessExecutor {
     arena_size: u64,
     placement: Placement,
+    /// Where thread-local variables go first.
+    room: Option<Arc<thread_room::Room>>,
     shared: Arc<Shared>,
 }
 
@@ -103,7 +107,7 @@ impl ProcessExecutor {
                 "use an executor for another process",
             ));
         }
-        Ok(ProcessExecutor { arena_size: ARENA_SIZE, placement: Placement::Near, shared: Arc::default() })
+        Ok(ProcessExecutor { arena_size: ARENA_SIZE, placement: Placement::Near, room: None, shared: Arc::default() })
     }
 
     /// With arenas of this size instead of 1 GiB.
@@ -118,6 +122,22 @@ impl ProcessExecutor {
     pub fn place(mut self, placement: Placement) -> ProcessExecutor {
         self.placement = placement;
         self
+    }
+
+    /// Gives thread-local variables of linked code room in one of the program's own ([`thread_local_room!`](crate::thread_local_room)):
+    /// there they are at the same distance from the thread pointer in every thread, so that code which was compiled for that
+    /// (without `-fPIC`) finds them, and code which looks them up is rewritten to do without. When the room is used up, variables are
+    /// held by the C library's loader as they are without this.
+    ///
+    /// Fails where the variable is not the executable's, as in a program that is loaded as a shared library.
+    ///
+    /// # Safety
+    /// `room` is the calling thread's copy of a thread-local variable that nothing else uses. The thread outlives the executor. Of the
+    /// threads that exist when a module is linked, no other uses the module's thread-local variables: their values are the
+    /// initial ones only in the calling thread and in threads that are made later.
+    pub unsafe fn thread_locals_in(mut self, room: *mut [u8]) -> Result<ProcessExecutor, ExecutorError> {
+        self.room = Some(Arc::new(thread_room::Room::new(room)?));
+        Ok(self)
     }
 
     /// Loads a shared library, as `-l NAME` would have a program do: `NAME` stands for `libNAME.so` in the search directories and
@@ -286,7 +306,20 @@ impl Executor for ProcessExecutor {
         Ok(lazy::linker())
     }
 
+    fn unwinder(&self, names: &[&[u8]]) -> Option<Vec<Addr>> {
+        unwind::functions_named(names)
+    }
+
+    fn has_fixed_thread_locals(&self, size: u64, align: u64) -> bool {
+        self.room.as_ref().is_some_and(|room| room.fits(size, align))
+    }
+
     fn thread_locals(&self, request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
+        if let Some(room) = self.room.as_ref().filter(|_| request.size > 0)
+            && let Some(block) = room.give(request)?
+        {
+            return Ok(Box::new(thread_room::answers(room, block, request, thread_locals::load)?));
+        }
         thread_locals::load(request)
     }
 

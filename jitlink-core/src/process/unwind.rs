@@ -7,7 +7,7 @@
 use super::symbols;
 use crate::addr::{Addr, Endian};
 use crate::graph::unwind::{Record, classify, record_size};
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::sync::OnceLock;
 
 type Register = unsafe extern "C" fn(*const c_void);
@@ -54,6 +54,12 @@ impl Drop for Registration {
             unsafe { (self.unwinder.deregister)(*start as *const c_void) };
         }
     }
+}
+
+/// The addresses of functions of the unwinder, if it has all of them.
+pub(super) fn functions_named(names: &[&[u8]]) -> Option<Vec<Addr>> {
+    unwinder()?;
+    names.iter().map(|name| CString::new(*name).ok().and_then(|name| symbols::find(&name))).collect()
 }
 
 /// Offsets of the FDEs in a `.eh_frame`.

@@ -25,6 +25,8 @@ pub enum Subject {
     TpOffset,
     /// The offset in the module's thread-local block.
     DtpOffset,
+    /// The offset from the thread pointer of what [`Subject::DtpOffset`] counts from; the symbol is ignored.
+    TlsBase,
     /// The number of the module's thread-local block, for `__tls_get_addr`.
     TlsModule,
     /// The function of a TLS descriptor.
@@ -53,6 +55,7 @@ impl Subject {
                 | TlsDescSlot
                 | TpOffset
                 | DtpOffset
+                | TlsBase
                 | TlsModule
                 | TlsDescFunction
                 | TlsDescArgument

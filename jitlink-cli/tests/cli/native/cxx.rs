@@ -1,4 +1,4 @@
-//! C++ against the shared libstdc++.
+//! C++ against libstdc++, shared and static.
 
 use super::support::{CXX_COMPILERS, Folder, find};
 
@@ -29,6 +29,31 @@ fn exceptions_types_statics_and_streams_across_objects() {
                 let expected = reference.reference(&cxx, "main.o other.o", arguments);
                 assert_eq!(outcome.visible(), expected.visible(), "{names:?} {flags}: {}", outcome.stderr);
                 assert_eq!(outcome.stderr, expected.stderr, "{names:?} {flags} {arguments}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_static_library_has_its_exceptions_caught() {
+    // Its unwinder knows nothing of what is linked in memory, and gives way to the process's.
+    let Some(gxx) = find(&["g++"]) else { return };
+    for names in CXX_COMPILERS {
+        let Some(cxx) = find(names) else { continue };
+        for flags in ["-O0 -fPIC", "-O2 -fno-pic", "-O2 -ffunction-sections"] {
+            let folder = Folder::new();
+            for part in ["main", "other"] {
+                let source = super::source(&format!("cxx_{part}.cpp"));
+                folder.tool(&cxx, &format!("{flags} -std=c++17 -w -c {source} -o {part}.o"));
+            }
+            let archive =
+                |name: &str| folder.command(&gxx, &format!("-print-file-name={name}")).stdout.trim().to_string();
+            let archives = ["libstdc++.a", "libgcc_eh.a", "libgcc.a"].map(archive).join(" ");
+            for arguments in ["", "throw"] {
+                let outcome = folder.jitlink(&format!("run main.o other.o {archives} -- {arguments}"));
+                let expected =
+                    folder.reference(&cxx, &format!("main.o other.o {}", super::link_flags(flags)), arguments);
+                assert_eq!(outcome.visible(), expected.visible(), "{names:?} {flags}: {}", outcome.stderr);
             }
         }
     }

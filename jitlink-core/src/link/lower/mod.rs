@@ -55,11 +55,12 @@ pub(super) struct Slot {
     pub(super) content: Subject,
 }
 
-/// Lowers all edges of live, loaded blocks. All errors are collected.
+/// Lowers all edges of live, loaded blocks, for where the batch will lie, and whether its thread-local variables will be at one
+/// distance from the thread pointer. All errors are collected.
 pub(super) fn lower(
     graph: &mut LinkGraph<'_>,
     synthetic: &mut Synthetic,
-    region: AddrRange,
+    (region, fixed): (AddrRange, bool),
     survey: &Survey,
 ) -> Result<Lowered, Vec<LinkError>> {
     let Some(pointer_row) = graph.target.pointer_row() else {
@@ -68,7 +69,7 @@ pub(super) fn lower(
     };
     let tables = Tables::new(graph, pointer_row);
     let (far, accesses, own_module) = (Vec::new(), Accesses::default(), None);
-    let mut lowering = Lowering { graph, synthetic, tables, survey, region, far, accesses, own_module };
+    let mut lowering = Lowering { graph, synthetic, tables, survey, region, fixed, far, accesses, own_module };
     let mut errors = Vec::new();
     for block in (0..lowering.graph.blocks.len()).map(BlockId::new).filter(|block| survey.holds(*block)) {
         let section = lowering.graph.section(lowering.graph.block(block).section);
@@ -95,6 +96,8 @@ struct Lowering<'l, 'a> {
     survey: &'l Survey,
     /// Where the batch will lie.
     region: AddrRange,
+    /// Whether the batch's thread-local variables will be at the same distance from the thread pointer in every thread.
+    fixed: bool,
     /// Direct references out of reach: block, index of the edge, whether the block is code. Edges change when code is moved out
     /// of line, so that waits until all are seen.
     far: Vec<(BlockId, u32, bool)>,

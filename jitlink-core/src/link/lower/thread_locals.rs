@@ -4,9 +4,10 @@
 //! Until then slots and fields only say which number they are to hold.
 
 use super::{Lowering, unsupported};
+use crate::arch::CodeSite;
 use crate::error::LinkError;
 use crate::executor::ThreadLocalAccess;
-use crate::graph::{BlockId, Edge, LinkGraph, Role, SymbolId, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Protection, Role, SymbolId, Value};
 use crate::reloc::Subject;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
@@ -37,7 +38,7 @@ pub(super) const NO_ADDRESS: (&str, &str) = (
 impl Lowering<'_, '_> {
     /// Lowers an edge whose subject is one of thread-local storage.
     pub(super) fn thread_local(&mut self, block: BlockId, index: usize) -> Result<(), LinkError> {
-        let edge = self.graph.edges[index];
+        let mut edge = self.graph.edges[index];
         let target = self.graph.canonical(edge.target);
         let is_own = match self.graph.symbol(target).value {
             Value::Block { block, .. } => is_thread_local(self.graph, block),
@@ -47,6 +48,10 @@ impl Lowering<'_, '_> {
             let (what, advice) = NOT_THREAD_LOCAL;
             return Err(unsupported(self.graph, block, &edge, what.into(), advice));
         }
+        if is_own && self.fixed && matches!(edge.subject, Subject::TlsGdSlot | Subject::TlsLdSlot) {
+            self.relax_thread_local(block, index);
+            edge = self.graph.edges[index];
+        }
         let (access, contents): (_, &[Subject]) = match edge.subject {
             Subject::TlsGdSlot => (ThreadLocalAccess::Dynamic, &[Subject::TlsModule, Subject::DtpOffset]),
             Subject::TlsLdSlot => (ThreadLocalAccess::Dynamic, &[Subject::TlsModule, Subject::Nothing]),
@@ -54,7 +59,7 @@ impl Lowering<'_, '_> {
             Subject::TlsDescSlot => {
                 (ThreadLocalAccess::Descriptor, &[Subject::TlsDescFunction, Subject::TlsDescArgument])
             }
-            Subject::TpOffset => (ThreadLocalAccess::Static, &[]),
+            Subject::TpOffset | Subject::TlsBase => (ThreadLocalAccess::Static, &[]),
             Subject::TlsDescFunction | Subject::TlsDescArgument => (ThreadLocalAccess::Descriptor, &[]),
             _ => (ThreadLocalAccess::Dynamic, &[]),
         };
@@ -71,7 +76,35 @@ impl Lowering<'_, '_> {
         }
         Ok(())
     }
+
+    /// Gives code that looks up a variable of the batch the form that computes its address, where there is one.
+    fn relax_thread_local(&mut self, id: BlockId, index: usize) {
+        let graph = &mut *self.graph;
+        let block = graph.block(id);
+        let is_code = graph.section(block.section).protection == Protection::ReadExecute;
+        if !is_code || index + 1 >= block.edge_range().end {
+            return;
+        }
+        let (edge, call) = (graph.edges[index], graph.edges[index + 1]);
+        if graph.symbol(call.target).name.bytes() != LOOK_UP {
+            return;
+        }
+        let row = graph.rows.row(edge.row);
+        let site = CodeSite { block: block.content.bytes(), start: 0, edge, row, target: None };
+        let Some(relaxed) = graph.target.arch.relax_thread_local(&site, &call) else { return };
+        let row = graph.rows.row(relaxed.row);
+        if relaxed.offset as usize + row.field().bytes() <= site.block.len() {
+            let subject = row.subject();
+            let edge = &mut graph.edges[index];
+            (edge.offset, edge.row, edge.addend) = (relaxed.offset, relaxed.row, relaxed.addend);
+            edge.subject = subject;
+            graph.edges[index + 1].subject = Subject::Nothing;
+        }
+    }
 }
+
+/// The function that looks variables up ("ELF Handling For Thread-Local Storage", section 3.4).
+const LOOK_UP: &[u8] = b"__tls_get_addr";
 
 /// Whether a block holds thread-local variables.
 pub(in crate::link) fn is_thread_local(graph: &LinkGraph<'_>, block: BlockId) -> bool {
