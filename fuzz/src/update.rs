@@ -308,7 +308,7 @@ impl Play {
 fn is_certain(graph: &LinkGraph<'_>, symbol: &Symbol<'_>) -> bool {
     let Value::Block { block, .. } = symbol.value else { return false };
     let section = graph.section(graph.block(block).section);
-    let plain = section.group.is_none() && section.role == Role::Ordinary;
+    let plain = section.group.is_none() && section.role == Role::Ordinary && section.is_loaded();
     plain && symbol.scope == Scope::Global && symbol.linkage == Linkage::Strong
 }
 

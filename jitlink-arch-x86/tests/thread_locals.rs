@@ -19,7 +19,7 @@ fn relaxed(code: Code<'_>, addend: i64, value: i64) -> Option<(Subject, Result<V
     let reloc = row(name);
     let edge = |offset: u32| Edge { addend, offset, target: SymbolId::new(0), row: 0, subject: reloc.subject() };
     let site = CodeSite { block: bytes, start: 0, edge: edge(field), row: reloc, target: None };
-    let form = X86_64.relax_thread_local(&site, &edge(call))?;
+    let form = X86_64.relax_thread_local(&site, Some(&edge(call)))?;
     let row = &X86_64.info().rows()[usize::from(form.row)];
     assert!(row.field().bytes() + form.offset as usize <= bytes.len(), "the field ends in the sequence");
     let value =
@@ -106,6 +106,38 @@ fn look_ups_become_distances_from_the_thread_pointer() {
     ];
     for (code, subject, expected) in cases {
         assert_eq!(relaxed(code, -4, -0x10), Some((subject, Ok(expected))), "{code:02x?}");
+    }
+}
+
+#[test]
+fn descriptors_become_distances_and_their_calls_nothing() {
+    #[rustfmt::skip]
+    let cases: [(&[u8], &[u8]); 4] = [
+        // lea x@tlsdesc(%rip), %rax              mov $-0x10, %rax
+        (&[0x48, 0x8d, 0x05, 0xaa, 0xaa, 0xaa, 0xaa], &[0x48, 0xc7, 0xc0, 0xf0, 0xff, 0xff, 0xff]),
+        // … %rdi, %r8, %r15
+        (&[0x48, 0x8d, 0x3d, 0xaa, 0xaa, 0xaa, 0xaa], &[0x48, 0xc7, 0xc7, 0xf0, 0xff, 0xff, 0xff]),
+        (&[0x4c, 0x8d, 0x05, 0xaa, 0xaa, 0xaa, 0xaa], &[0x49, 0xc7, 0xc0, 0xf0, 0xff, 0xff, 0xff]),
+        (&[0x4c, 0x8d, 0x3d, 0xaa, 0xaa, 0xaa, 0xaa], &[0x49, 0xc7, 0xc7, 0xf0, 0xff, 0xff, 0xff]),
+    ];
+    for (code, expected) in cases {
+        let code = ("R_X86_64_GOTPC32_TLSDESC", 3, 3, code);
+        assert_eq!(relaxed(code, -4, -0x10), Some((Subject::TpOffset, Ok(expected.to_vec()))));
+        assert!(relaxed(code, -4, i64::from(i32::MAX)).unwrap().1.is_ok());
+        assert!(relaxed(code, -4, i64::from(i32::MIN)).unwrap().1.is_ok());
+        assert!(relaxed(code, -4, i64::from(i32::MAX) + 1).unwrap().1.is_err());
+        assert!(relaxed(code, -4, i64::from(i32::MIN) - 1).unwrap().1.is_err());
+        assert_eq!(relaxed(code, 0, 0), None, "another addend");
+    }
+    // call *x@tlscall(%rax), whatever the distance
+    let call = ("R_X86_64_TLSDESC_CALL", 0, 0, &[0xff, 0x10][..]);
+    assert_eq!(relaxed(call, 0, 1 << 40), Some((Subject::TlsBase, Ok(vec![0x66, 0x90]))));
+    for bytes in [&[0xff, 0x50][..], &[0xff, 0x14], &[0xff, 0x15], &[0xfe, 0x10], &[0xff], &[]] {
+        assert_eq!(relaxed(("R_X86_64_TLSDESC_CALL", 0, 0, bytes), 0, 0), None, "{bytes:02x?}");
+    }
+    for bytes in [&[0x48, 0x8b, 0x05, 0, 0, 0, 0][..], &[0x8d, 0x05, 0, 0, 0, 0], &[0x48, 0x8d, 0x80, 0, 0, 0, 0]] {
+        let field = bytes.len() as u32 - 4;
+        assert_eq!(relaxed(("R_X86_64_GOTPC32_TLSDESC", field, field, bytes), -4, 0), None, "{bytes:02x?}");
     }
 }
 

@@ -25,8 +25,9 @@ pub trait TargetArch: Send + Sync {
 
     /// Code that computes the address of a thread-local variable, in the place of code that has it looked up, for a variable at the
     /// same distance from the thread pointer in every thread ("ELF Handling For Thread-Local Storage", section 5). `call` is the
-    /// edge behind `site`'s: that of the call that looks it up, which the answer's field covers as well.
-    fn relax_thread_local(&self, _site: &CodeSite<'_>, _call: &Edge) -> Option<Relaxed> {
+    /// edge behind `site`'s, if that is of a call of `__tls_get_addr`: the field of the answer to a
+    /// [`TlsGdSlot`](crate::reloc::Subject::TlsGdSlot) or [`TlsLdSlot`](crate::reloc::Subject::TlsLdSlot) covers it as well.
+    fn relax_thread_local(&self, _site: &CodeSite<'_>, _call: Option<&Edge>) -> Option<Relaxed> {
         None
     }
 

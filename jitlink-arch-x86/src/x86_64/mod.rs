@@ -65,7 +65,7 @@ impl TargetArch for X86_64 {
         relax::relax(site)
     }
 
-    fn relax_thread_local(&self, site: &CodeSite<'_>, call: &Edge) -> Option<Relaxed> {
+    fn relax_thread_local(&self, site: &CodeSite<'_>, call: Option<&Edge>) -> Option<Relaxed> {
         thread_locals::relax(site, call)
     }
 

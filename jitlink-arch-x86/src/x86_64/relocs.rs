@@ -28,9 +28,11 @@ pub const ELF_X86_64: RelocTable = RelocTable::new("elf", 62, 8, "x86-64", &ROWS
 use Base::{Got, Place, Zero};
 use Overflow::{Bitfield, Ignore, Signed, Unsigned};
 use Subject::{
-    Callee, DtpOffset, GotBase, GotSlot, Size, Symbol, TlsDescSlot, TlsGdSlot, TlsIeSlot, TlsLdSlot, TpOffset,
+    Callee, DtpOffset, GotBase, GotSlot, Size, Symbol, TlsDescCall, TlsDescSlot, TlsGdSlot, TlsIeSlot, TlsLdSlot,
+    TpOffset,
 };
 
+static NONE: Field = Field::none();
 static WORD8: Field = Field::plain(1);
 static WORD16: Field = Field::plain(2);
 static WORD32: Field = Field::plain(4);
@@ -78,7 +80,7 @@ pub static ROWS: [Reloc; 54] = [
     reloc( 33, "R_X86_64_SIZE64",                Size,        Zero,  &WORD64, Ignore),   // Z + A
     reloc( 34, "R_X86_64_GOTPC32_TLSDESC",       TlsDescSlot, Place, &WORD32, Signed),
     // Marks the call through a descriptor, for linkers that replace it. The call itself needs nothing.
-    Reloc::none(35, "R_X86_64_TLSDESC_CALL"),
+    reloc( 35, "R_X86_64_TLSDESC_CALL",          TlsDescCall, Zero,  &NONE,   Ignore),
     Reloc::refused(36, "R_X86_64_TLSDESC", DYNAMIC),
     Reloc::refused(37, "R_X86_64_IRELATIVE", DYNAMIC),
     Reloc::refused(38, "R_X86_64_RELATIVE64", DYNAMIC),

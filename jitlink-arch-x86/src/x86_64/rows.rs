@@ -28,6 +28,11 @@ pub const TLS_LD_GOT: u16 = 9;
 /// As [`TLS_LD`], of the large model.
 pub const TLS_LD_LARGE: u16 = 10;
 
+/// Seven bytes, `lea descriptor(%rip), %reg`, that become `mov $offset, %reg`.
+pub const TLS_DESCRIPTOR: u16 = 11;
+/// Two bytes, `call *(%reg)`, that become nothing.
+pub const TLS_DESCRIPTOR_CALL: u16 = 12;
+
 static WORD32: Field = Field::plain(4);
 static WORD64: Field = Field::plain(8);
 // Fields over whole instructions: they start at the opcode, and the value is the displacement that the instruction gets.
@@ -39,10 +44,12 @@ static GD_LARGE_FIELD: Field = Field::coded(22, 32, insert_gd, extract_at_12);
 static LD_FIELD: Field = Field::coded(12, 32, insert_ld, extract_at_8);
 static LD_GOT_FIELD: Field = Field::coded(13, 32, insert_ld, extract_at_8);
 static LD_LARGE_FIELD: Field = Field::coded(22, 32, insert_ld, extract_at_8);
+static DESCRIPTOR_FIELD: Field = Field::coded(7, 32, insert_immediate, extract_at_3);
+static CALL_LESS_FIELD: Field = Field::coded(2, 16, insert_nothing, extract_nothing);
 
 /// The rows.
 #[rustfmt::skip]
-pub static ROWS: [Reloc; 11] = [
+pub static ROWS: [Reloc; 13] = [
     //    raw  name                         subject           base         field        overflow
     reloc(0,   "x86-64 pointer",            Subject::Symbol,  Base::Zero,  &WORD64,     Overflow::Ignore),
     reloc(1,   "x86-64 slot distance",      Subject::GotSlot, Base::Place, &WORD32,     Overflow::Signed),
@@ -55,6 +62,8 @@ pub static ROWS: [Reloc; 11] = [
     reloc(8,   "x86-64 variables",          Subject::TlsBase,  Base::Zero, &LD_FIELD,       Overflow::Signed),
     reloc(9,   "x86-64 variables, GOT",     Subject::TlsBase,  Base::Zero, &LD_GOT_FIELD,   Overflow::Signed),
     reloc(10,  "x86-64 variables, large",   Subject::TlsBase,  Base::Zero, &LD_LARGE_FIELD, Overflow::Signed),
+    reloc(11,  "x86-64 descriptor",         Subject::TpOffset, Base::Zero, &DESCRIPTOR_FIELD, Overflow::Signed),
+    reloc(12,  "x86-64 descriptor call",    Subject::TlsBase,  Base::Zero, &CALL_LESS_FIELD, Overflow::Ignore),
 ];
 
 /// Leaves the ModRM byte, which names the register, as it is.
@@ -89,6 +98,26 @@ fn insert_ld(bytes: &mut [u8], value: u64, endian: Endian) {
     code.copy_from_slice(&[0x31, 0xc0, 0x64, 0x48, 0x8b, 0x00, 0x48, 0x05, 0, 0, 0, 0]);
     endian.write(&mut code[8..], value);
     do_nothing(rest);
+}
+
+/// The register, which the ModRM byte and the prefix name as the one that is written, becomes the one operand.
+fn insert_immediate(bytes: &mut [u8], value: u64, endian: Endian) {
+    let (rex, register) = (bytes[0], bytes[2] >> 3 & 7);
+    bytes[..3].copy_from_slice(&[0x48 | (rex >> 2 & 1), 0xc7, 0xc0 | register]);
+    endian.write(&mut bytes[3..7], value);
+}
+
+/// `xchg %ax, %ax`.
+fn insert_nothing(bytes: &mut [u8], _value: u64, _endian: Endian) {
+    bytes.copy_from_slice(&[0x66, 0x90]);
+}
+
+fn extract_nothing(_bytes: &[u8], _endian: Endian) -> i64 {
+    0
+}
+
+fn extract_at_3(bytes: &[u8], endian: Endian) -> i64 {
+    i64::from(endian.read(&bytes[3..7]) as u32 as i32)
 }
 
 /// Fills with what does nothing: the one `nop` of that length, or short ones.

@@ -334,6 +334,7 @@ fn side(graph: &LinkGraph<'_>, edge: &graph::Edge) -> Side {
             Subject::Callee => "call",
             Subject::GotSlot => "GOT slot",
             Subject::TlsGdSlot | Subject::TlsLdSlot | Subject::TlsIeSlot | Subject::TlsDescSlot => "TLS slot",
+            Subject::TlsDescCall => "TLS call",
             Subject::TpOffset | Subject::DtpOffset => "TLS offset",
             Subject::Size => "size",
             Subject::SectionIndex => "section number",

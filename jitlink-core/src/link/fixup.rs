@@ -320,6 +320,9 @@ fn fix(
     let symbol = context.addresses.symbols[edge.target.index()];
     let subject = match edge.subject {
         Subject::Nothing => return Ok(()),
+        // Whether there is a GOT depends on what is loaded: for the rest there is none.
+        Subject::GotBase if unloaded => return Ok(()),
+        _ if unloaded && row.base() == Base::Got => return Ok(()),
         Subject::Symbol | Subject::Callee => symbol,
         Subject::Size => graph.symbol(edge.target).size,
         Subject::GotBase => context.got,
@@ -369,7 +372,9 @@ fn thread_local(
 ) -> Option<u64> {
     Some(match asked {
         Subject::TlsModule => numbers.dynamic(graph, target, offset)[0],
-        Subject::DtpOffset => numbers.dynamic(graph, target, offset)[1],
+        Subject::TlsOffset => numbers.dynamic(graph, target, offset)[1],
+        Subject::TlsStart => numbers.start(),
+        Subject::DtpOffset => numbers.offset(graph, target, offset),
         Subject::TlsBase => numbers.base(),
         Subject::TpOffset => numbers.pointer_offset(graph, target, offset),
         Subject::TlsDescFunction => numbers.descriptor(graph, target)[0],

@@ -89,9 +89,19 @@ impl Numbers {
             .unwrap_or([self.module, self.start.wrapping_add(offset)])
     }
 
-    /// The offset from the thread pointer of the module's block.
+    /// Where the batch's variables start in the module's block.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// A variable's offset from the start of the batch's own; that of another's in its module's block.
+    pub(super) fn offset(&self, graph: &LinkGraph<'_>, symbol: SymbolId, offset: u64) -> u64 {
+        self.outside(graph, symbol, ThreadLocalAccess::Dynamic).map_or(offset, |[_, offset]| offset)
+    }
+
+    /// The offset from the thread pointer of the start of the batch's own variables.
     pub(super) fn base(&self) -> u64 {
-        self.pointer_offset.wrapping_sub(self.start)
+        self.pointer_offset
     }
 
     /// A variable's offset from the thread pointer.

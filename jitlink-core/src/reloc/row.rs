@@ -15,20 +15,26 @@ pub enum Subject {
     GotSlot,
     /// The address of a pair of GOT slots for `__tls_get_addr`: module and offset.
     TlsGdSlot,
-    /// The address of a pair of GOT slots for `__tls_get_addr`: module and zero.
+    /// The address of a pair of GOT slots for `__tls_get_addr`: module, and where the object's variables start in its block.
     TlsLdSlot,
     /// The address of a GOT slot that holds the offset from the thread pointer.
     TlsIeSlot,
     /// The address of a TLS descriptor.
     TlsDescSlot,
+    /// Nothing: the call through a descriptor, which goes with the descriptor where that is not needed.
+    TlsDescCall,
     /// The offset from the thread pointer.
     TpOffset,
-    /// The offset in the module's thread-local block.
+    /// The offset from what [`Subject::TlsLdSlot`] has found: the start of the batch's variables.
     DtpOffset,
     /// The offset from the thread pointer of what [`Subject::DtpOffset`] counts from; the symbol is ignored.
     TlsBase,
     /// The number of the module's thread-local block, for `__tls_get_addr`.
     TlsModule,
+    /// The offset in the module's thread-local block, for `__tls_get_addr`.
+    TlsOffset,
+    /// The offset in that block of what [`Subject::DtpOffset`] counts from; the symbol is ignored.
+    TlsStart,
     /// The function of a TLS descriptor.
     TlsDescFunction,
     /// The argument of a TLS descriptor.
@@ -53,10 +59,13 @@ impl Subject {
                 | TlsLdSlot
                 | TlsIeSlot
                 | TlsDescSlot
+                | TlsDescCall
                 | TpOffset
                 | DtpOffset
                 | TlsBase
                 | TlsModule
+                | TlsOffset
+                | TlsStart
                 | TlsDescFunction
                 | TlsDescArgument
         )

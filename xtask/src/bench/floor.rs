@@ -3,11 +3,10 @@
 use super::inputs::ROWS;
 use super::measure::{self, Side};
 use super::report::{Bars, Line, Measured};
-use super::rivals::{command, pair};
+use super::rivals::{self, pair};
 use super::{Plan, folder};
 use crate::Result;
 use crate::process::{capture, cargo, run, target};
-use std::path::Path;
 use std::process::Command;
 
 /// Rows that have to come near the floor, and how near.
@@ -15,16 +14,14 @@ const BARS: [(&str, f64); 2] = [("large", 3.0), ("many", 3.0)];
 
 /// The rows that have a bar.
 pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
-    run(&mut cargo(&["build", "--release", "--package", "xtask", "--bin", "floor"]))?;
-    let floor = target().join("release/floor");
     let mut lines = Vec::new();
     for (name, bar) in BARS {
         let Some(row) = ROWS.iter().find(|row| row.name == name) else { continue };
         eprintln!("{name}: against the floor");
         let inputs = row.prepare(&folder(name))?;
-        let link = command(&plan.jitlink, &["link", "--no-exec"], &inputs);
-        let bytes = allocated(&link)?.to_string();
-        let copy = command(Path::new(&floor), &[&bytes], &inputs);
+        let link = rivals::command(&plan.jitlink, &["link", "--no-exec"], &inputs);
+        let copy = command(&link, &inputs)?;
+        let bytes = copy[1].clone();
         let (results, rounds) =
             measure::compare(&[Side { commands: vec![link] }, Side { commands: vec![copy] }], plan.time);
         lines.push(Line {
@@ -36,6 +33,13 @@ pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
         });
     }
     Ok(lines)
+}
+
+/// A process that reads the files and copies as many bytes as a link of them allocates.
+pub(crate) fn command(link: &[String], inputs: &[String]) -> Result<Vec<String>> {
+    run(&mut cargo(&["build", "--release", "--package", "xtask", "--bin", "floor"]))?;
+    let bytes = allocated(link)?.to_string();
+    Ok(rivals::command(&target().join("release/floor"), &[&bytes], inputs))
 }
 
 /// How many bytes a link allocates, by what it prints.

@@ -12,8 +12,10 @@ mod floor;
 mod growth;
 mod inputs;
 mod measure;
+mod program;
 mod report;
 mod rivals;
+mod thread_locals;
 mod update;
 
 use crate::conformance::build_jitlink;
@@ -34,9 +36,11 @@ pub(crate) const OPTIONS: &str =
   --growth         also ten times the input against one time, in objects, sections, symbols, relocations, chains
   --churn          also 100,000 modules linked and removed in a loop: the last tenth against the first
   --update         also the update of one function against linking programs of 1,000 and of 10,000
+  --program        also a compiler made of LLVM's static libraries (package llvm-22-dev), against mold and ld.lld, and the floor
+  --thread-locals  also 100,000,000 calls through each model of thread-local storage, against natively linked programs
   --bpf            also BPF: four programs in our machine against the interpreters of rbpf and uBPF, and links of 1,000 and of
                    10,000 functions to one object, against bpftool and each other
-  --no-rivals      only the tables of the options --floor, --growth, --churn, --update and --bpf
+  --no-rivals      only the tables of the options
   --seconds N      time for each row's rounds (default 20)
   --jitlink PATH   use this jitlink instead of building the one here
   --prepare        only generate what is linked
@@ -77,6 +81,18 @@ const TABLES: &[Table] = &[
         option: "--update",
         title: "updates of one function of a running program",
         make: update::compare,
+        prepare: || Ok(()),
+    },
+    Table {
+        option: "--program",
+        title: "a large program, linked and run; and its link against the floor (aim 2)",
+        make: program::compare,
+        prepare: || Ok(()),
+    },
+    Table {
+        option: "--thread-locals",
+        title: "calls of functions that use thread-local variables, against the natively linked program",
+        make: thread_locals::compare,
         prepare: || Ok(()),
     },
     Table {

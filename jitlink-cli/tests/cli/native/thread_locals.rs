@@ -12,6 +12,9 @@ const MODELS: &[&str] = &[
     "-fPIC -ftls-model=initial-exec",
     "-fPIC -ftls-model=local-dynamic",
     "-fPIC -mtls-dialect=gnu2",
+    "-fPIC -mtls-dialect=gnu2 -ftls-model=local-dynamic",
+    "-fPIC -fno-plt -ftls-model=local-dynamic",
+    "-fPIC -mcmodel=large -ftls-model=local-dynamic",
 ];
 
 #[test]

@@ -69,7 +69,9 @@ pub(super) fn lower(
     };
     let tables = Tables::new(graph, pointer_row);
     let (far, accesses, own_module) = (Vec::new(), Accesses::default(), None);
-    let mut lowering = Lowering { graph, synthetic, tables, survey, region, fixed, far, accesses, own_module };
+    let relaxes_descriptors = fixed && thread_locals::relaxes_descriptors(graph, survey);
+    let mut lowering =
+        Lowering { graph, synthetic, tables, survey, region, fixed, relaxes_descriptors, far, accesses, own_module };
     let mut errors = Vec::new();
     for block in (0..lowering.graph.blocks.len()).map(BlockId::new).filter(|block| survey.holds(*block)) {
         let section = lowering.graph.section(lowering.graph.block(block).section);
@@ -98,6 +100,8 @@ struct Lowering<'l, 'a> {
     region: AddrRange,
     /// Whether the batch's thread-local variables will be at the same distance from the thread pointer in every thread.
     fixed: bool,
+    /// Whether code then does without descriptors of them.
+    relaxes_descriptors: bool,
     /// Direct references out of reach: block, index of the edge, whether the block is code. Edges change when code is moved out
     /// of line, so that waits until all are seen.
     far: Vec<(BlockId, u32, bool)>,

@@ -3,8 +3,9 @@
 //! The numbers come from the executor, which needs the variables' initial values for that and so the addresses that they hold.
 //! Until then slots and fields only say which number they are to hold.
 
-use super::{Lowering, unsupported};
-use crate::arch::CodeSite;
+use super::super::thread_locals::Outside;
+use super::{Lowering, Survey, unsupported};
+use crate::arch::{CodeSite, Relaxed};
 use crate::error::LinkError;
 use crate::executor::ThreadLocalAccess;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Role, SymbolId, Value};
@@ -48,13 +49,22 @@ impl Lowering<'_, '_> {
             let (what, advice) = NOT_THREAD_LOCAL;
             return Err(unsupported(self.graph, block, &edge, what.into(), advice));
         }
-        if is_own && self.fixed && matches!(edge.subject, Subject::TlsGdSlot | Subject::TlsLdSlot) {
+        let is_relaxed = match edge.subject {
+            Subject::TlsGdSlot | Subject::TlsLdSlot => is_own && self.fixed,
+            Subject::TlsDescSlot | Subject::TlsDescCall => self.relaxes_descriptors && has_fixed(self.graph, target),
+            _ => false,
+        };
+        if is_relaxed {
             self.relax_thread_local(block, index);
             edge = self.graph.edges[index];
         }
+        if edge.subject == Subject::TlsDescCall {
+            self.graph.edges[index].subject = Subject::Nothing;
+            return Ok(());
+        }
         let (access, contents): (_, &[Subject]) = match edge.subject {
-            Subject::TlsGdSlot => (ThreadLocalAccess::Dynamic, &[Subject::TlsModule, Subject::DtpOffset]),
-            Subject::TlsLdSlot => (ThreadLocalAccess::Dynamic, &[Subject::TlsModule, Subject::Nothing]),
+            Subject::TlsGdSlot => (ThreadLocalAccess::Dynamic, &[Subject::TlsModule, Subject::TlsOffset]),
+            Subject::TlsLdSlot => (ThreadLocalAccess::Dynamic, &[Subject::TlsModule, Subject::TlsStart]),
             Subject::TlsIeSlot => (ThreadLocalAccess::Static, &[Subject::TpOffset]),
             Subject::TlsDescSlot => {
                 (ThreadLocalAccess::Descriptor, &[Subject::TlsDescFunction, Subject::TlsDescArgument])
@@ -79,28 +89,51 @@ impl Lowering<'_, '_> {
 
     /// Gives code that looks up a variable of the batch the form that computes its address, where there is one.
     fn relax_thread_local(&mut self, id: BlockId, index: usize) {
-        let graph = &mut *self.graph;
-        let block = graph.block(id);
-        let is_code = graph.section(block.section).protection == Protection::ReadExecute;
-        if !is_code || index + 1 >= block.edge_range().end {
-            return;
-        }
-        let (edge, call) = (graph.edges[index], graph.edges[index + 1]);
-        if graph.symbol(call.target).name.bytes() != LOOK_UP {
-            return;
-        }
-        let row = graph.rows.row(edge.row);
-        let site = CodeSite { block: block.content.bytes(), start: 0, edge, row, target: None };
-        let Some(relaxed) = graph.target.arch.relax_thread_local(&site, &call) else { return };
-        let row = graph.rows.row(relaxed.row);
-        if relaxed.offset as usize + row.field().bytes() <= site.block.len() {
-            let subject = row.subject();
-            let edge = &mut graph.edges[index];
-            (edge.offset, edge.row, edge.addend) = (relaxed.offset, relaxed.row, relaxed.addend);
-            edge.subject = subject;
-            graph.edges[index + 1].subject = Subject::Nothing;
+        let Some((relaxed, with_call)) = relaxed(self.graph, id, index) else { return };
+        let subject = self.graph.rows.row(relaxed.row).subject();
+        let edge = &mut self.graph.edges[index];
+        (edge.offset, edge.row, edge.addend) = (relaxed.offset, relaxed.row, relaxed.addend);
+        edge.subject = subject;
+        if with_call {
+            self.graph.edges[index + 1].subject = Subject::Nothing;
         }
     }
+}
+
+/// Whether the code of all descriptors of the batch's own variables can do without: calls do not say which descriptor they go through,
+/// so it is all or none.
+pub(super) fn relaxes_descriptors(graph: &LinkGraph<'_>, survey: &Survey) -> bool {
+    let blocks = graph.blocks().map(|(id, _)| id).filter(|&id| survey.holds(id));
+    let mut edges = blocks.flat_map(|id| graph.block(id).edge_range().map(move |index| (id, index)));
+    edges.all(|(id, index)| {
+        let edge = &graph.edges[index];
+        let is_descriptors = matches!(edge.subject, Subject::TlsDescSlot | Subject::TlsDescCall);
+        !is_descriptors || !has_fixed(graph, graph.canonical(edge.target)) || relaxed(graph, id, index).is_some()
+    })
+}
+
+/// Whether a symbol is a variable of the batch, or stands for the start of them all.
+fn has_fixed(graph: &LinkGraph<'_>, symbol: SymbolId) -> bool {
+    match graph.symbol(symbol).value {
+        Value::Block { block, .. } => is_thread_local(graph, block),
+        _ => matches!(graph.thread_locals.get(&symbol), Some(Outside::Base)),
+    }
+}
+
+/// The form of the code at an edge that needs no look-up, and whether it takes in the edge behind, of a call.
+fn relaxed(graph: &LinkGraph<'_>, id: BlockId, index: usize) -> Option<(Relaxed, bool)> {
+    let block = graph.block(id);
+    if graph.section(block.section).protection != Protection::ReadExecute {
+        return None;
+    }
+    let edge = graph.edges[index];
+    let call = graph.edges[index + 1..block.edge_range().end.max(index + 1)].first();
+    let call = call.filter(|call| graph.symbol(call.target).name.bytes() == LOOK_UP);
+    let site = CodeSite { block: block.content.bytes(), start: 0, edge, row: graph.rows.row(edge.row), target: None };
+    let relaxed = graph.target.arch.relax_thread_local(&site, call)?;
+    let is_inside = relaxed.offset as usize + graph.rows.row(relaxed.row).field().bytes() <= site.block.len();
+    let with_call = matches!(edge.subject, Subject::TlsGdSlot | Subject::TlsLdSlot);
+    is_inside.then_some((relaxed, with_call))
 }
 
 /// The function that looks variables up ("ELF Handling For Thread-Local Storage", section 3.4).
