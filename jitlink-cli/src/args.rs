@@ -45,6 +45,7 @@ Examples:
   jitlink run app.o -l stdc++                 C++ needs its library, as with cc
   jitlink run main.o -L build -l :libfoo.so   a shared library by its file name
   cat main.o | jitlink run -                  an object from standard input
+  gdb --args jitlink run --debug main.o       breakpoints, steps and variables of main.c
   jitlink run --watch server.o                changes to server.o go into the running program
 
 Exit status: that of the program; 1 if the link fails; 2 if the command line makes
@@ -253,6 +254,11 @@ pub(crate) struct Run {
     /// function and variable counts by itself.
     #[arg(long)]
     pub(crate) watch: bool,
+
+    /// Keep debug information (cc -g): GDB and LLDB see lines, variables and frames of the program, and reports of crashes name
+    /// the line.
+    #[arg(long, help_heading = "Debugging")]
+    pub(crate) debug: bool,
 
     /// Place the program in this much reserved address space (64M, 2G).
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Memory")]

@@ -43,11 +43,15 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let inputs = inputs::open(&args.link)?;
     let mut options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
     options.updatable = args.watch;
+    options.keep_debug = args.debug;
     let name = args.link.inputs.first().map(|path| path.as_os_str());
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
-    let executor = executor(&args.link, args.arena_size)?;
+    let mut executor = executor(&args.link, args.arena_size)?;
+    if args.debug {
+        executor = Arc::new((*executor).clone().debuggable());
+    }
     executor.set_arguments(&arguments);
     let session = Session::new(Registry::global()?, executor);
     let module = session.link(&inputs, &options)?;

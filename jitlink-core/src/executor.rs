@@ -12,6 +12,7 @@ pub use thread_locals::{
 
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::arch::Target;
+use crate::debug::LineTable;
 use crate::error::LinkErrors;
 use crate::graph::{Initialisers, Protection, Residence};
 use std::ffi::CString;
@@ -46,6 +47,11 @@ pub trait Executor: Send + Sync {
 
     /// Whether batches are to come with an [`Action::Describe`].
     fn wants_description(&self) -> bool {
+        false
+    }
+
+    /// Whether batches whose debug information is kept are to come with an [`Action::Debug`].
+    fn wants_debug_file(&self) -> bool {
         false
     }
 
@@ -188,6 +194,8 @@ pub enum Action {
     Describe(Description),
     /// Makes slots known whose functions are linked when they are first called. See [`Executor::lazy_linker`].
     LinkOnCall(Vec<LazySlot>),
+    /// Shows debuggers a file about the batch, which [`ObjectFormat::debug_file`](crate::ObjectFormat::debug_file) wrote.
+    Debug(Vec<u8>),
     /// Makes slots of indirect functions known, whose resolvers run when they are first called, or before that in
     /// [`Executor::run_resolvers`]. See [`Executor::lazy_linker`].
     ResolveOnCall(Vec<IndirectSlot>),
@@ -249,6 +257,8 @@ pub struct Description {
     pub names: String,
     /// The names of the objects.
     pub objects: Vec<String>,
+    /// The lines that the code comes from, if debug information was kept.
+    pub lines: LineTable,
     /// An address in it that identifies it to the C library (`__dso_handle`).
     pub handle: Addr,
 }

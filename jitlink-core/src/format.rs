@@ -1,6 +1,7 @@
 //! What an object format tells the linker.
 
 use crate::addr::Endian;
+use crate::debug::{DebugImage, LineTable};
 use crate::error::{LinkError, LinkErrors};
 use crate::graph::{LinkGraph, Name, ObjectBuilder, Scope, SymbolId};
 
@@ -39,6 +40,22 @@ pub trait ObjectFormat: Send + Sync {
     fn write(&self, _object: &Relocatable<'_, '_>) -> Result<Vec<u8>, LinkErrors> {
         let what = format!("objects of format {} can be read only, not written", self.name());
         Err(LinkError::Request(what).into())
+    }
+
+    /// What debug information in a section of this name holds in place of references to what is not linked, whatever their
+    /// addends are. Debuggers take it for nothing.
+    fn tombstone(&self, _section: &[u8]) -> u64 {
+        0
+    }
+
+    /// Writes a file from which debuggers read what linked code is. `None` where the format has no such thing.
+    fn debug_file(&self, _image: &DebugImage<'_>) -> Result<Option<Vec<u8>>, LinkErrors> {
+        Ok(None)
+    }
+
+    /// The lines that linked code comes from, as far as debug information says it.
+    fn lines(&self, _image: &DebugImage<'_>) -> Result<LineTable, LinkErrors> {
+        Ok(LineTable::default())
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`link`] | the phases in order |
 //! | [`archive`] | `ar` archives of every dialect, and the members that a link pulls in |
 //! | [`testing`] | checks that every relocation table must pass |
+//! | [`debug`](mod@debug) | debug information of linked code: what debuggers, crash reports and profilers get |
 //! | [`error`] | everything that can be wrong with an input, with its place |
 #![cfg_attr(all(feature = "in-process", target_os = "linux"), doc = "| [`process`] | the executor of this process |")]
 #![deny(unsafe_code)]
@@ -20,6 +21,7 @@
 pub mod addr;
 pub mod arch;
 pub mod archive;
+pub mod debug;
 pub mod error;
 pub mod executor;
 pub mod format;

@@ -4,6 +4,7 @@
 mod comdat;
 mod compression;
 mod conventions;
+mod debug;
 mod header;
 mod relocations;
 mod sections;
@@ -12,6 +13,7 @@ mod write;
 
 use comdat::Groups;
 use header::{File, Shape};
+use jitlink_core::debug::{DebugImage, LineTable};
 use jitlink_core::format::{Boundary, ObjectHeader, Provided, Relocatable};
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::registry::Plugin;
@@ -83,6 +85,18 @@ impl ObjectFormat for ElfFormat {
 
     fn write(&self, object: &Relocatable<'_, '_>) -> Result<Vec<u8>, LinkErrors> {
         write::write(object)
+    }
+
+    fn tombstone(&self, section: &[u8]) -> u64 {
+        debug::tombstone(section)
+    }
+
+    fn debug_file(&self, image: &DebugImage<'_>) -> Result<Option<Vec<u8>>, LinkErrors> {
+        debug::write(image).map(Some)
+    }
+
+    fn lines(&self, image: &DebugImage<'_>) -> Result<LineTable, LinkErrors> {
+        debug::read(image).map_err(LinkErrors::from)
     }
 }
 

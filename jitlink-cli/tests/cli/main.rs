@@ -27,6 +27,7 @@ mod native {
     mod code_models;
     mod cxx;
     mod data_symbols;
+    mod debugger;
     mod indirect;
     mod initialisers;
     mod relocatable;

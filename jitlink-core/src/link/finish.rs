@@ -6,6 +6,7 @@ use super::lower::Lowered;
 use super::resolve::Names;
 use super::synthetic::LINKER;
 use crate::addr::Addr;
+use crate::debug::LineTable;
 use crate::executor::{DescribedSymbol, Description, PointerArray};
 use crate::graph::{BlockId, InitStage, LinkGraph, Linkage, Protection, Role, Scope, SymbolId, SymbolKind, Value};
 use hashbrown::HashMap;
@@ -80,7 +81,7 @@ pub(super) fn describe(
     }
     symbols.sort_unstable_by_key(|symbol| (symbol.address, std::cmp::Reverse(symbol.size)));
     let objects = graph.objects.iter().map(|object| object.name.clone()).collect();
-    Description { segments, symbols, names, objects, handle }
+    Description { segments, symbols, names, objects, lines: LineTable::default(), handle }
 }
 
 /// What is where.

@@ -5,7 +5,8 @@ use super::thread_locals::Numbers;
 use crate::addr::Endian;
 use crate::error::{LinkError, SignedHex};
 use crate::executor::WorkingMemory;
-use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, SymbolId};
+use crate::format::ObjectFormat;
+use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, SymbolId, Value};
 use crate::reloc::{Base, FieldError, Inputs, Reloc, Subject, apply, evaluate};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -21,6 +22,8 @@ pub(super) struct Context<'c, 'a> {
     pub(super) graph: &'c LinkGraph<'a>,
     pub(super) layout: &'c Layout,
     pub(super) addresses: &'c Addresses,
+    /// The objects' format, which says what stands for what is not linked.
+    pub(super) format: &'static dyn ObjectFormat,
     /// The base of the GOT.
     pub(super) got: u64,
     /// The lowest address of the batch.
@@ -269,6 +272,9 @@ impl Fixer<'_, '_> {
     /// Applies one edge to its field, which stands at the start of `field`, and at `place` in memory.
     #[inline(always)]
     fn fix(&self, id: BlockId, edge: &Edge, field: &mut [u8], place: u64, unloaded: bool, errors: &mut Vec<LinkError>) {
+        if unloaded && self.bury(id, edge, field) {
+            return;
+        }
         if let Some(plain) = self.plain.get(usize::from(edge.row))
             && matches!(edge.subject, Subject::Symbol | Subject::Callee)
         {
@@ -294,6 +300,22 @@ impl Fixer<'_, '_> {
         {
             errors.push(error);
         }
+    }
+}
+
+impl Fixer<'_, '_> {
+    /// Writes what debuggers take for nothing where a section without memory means a block that is not linked. Whether it does.
+    ///
+    /// The addend does not count: an address near zero would be taken for one.
+    fn bury(&self, id: BlockId, edge: &Edge, field: &mut [u8]) -> bool {
+        let Context { graph, layout, format, .. } = self.context;
+        let Value::Block { block: target, .. } = graph.symbol(edge.target).value else { return false };
+        if layout.place(target).is_some() {
+            return false;
+        }
+        let tombstone = format.tombstone(graph.section(graph.block(id).section).name);
+        graph.rows.row(edge.row).field().insert(field, tombstone, graph.target.endian);
+        true
     }
 }
 
@@ -386,7 +408,7 @@ fn thread_local(
 /// Where what is left of the target's section starts.
 fn section_start(context: &Context<'_, '_>, edge: &Edge) -> u64 {
     let graph = context.graph;
-    let crate::graph::Value::Block { block, .. } = graph.symbol(edge.target).value else { return 0 };
+    let Value::Block { block, .. } = graph.symbol(edge.target).value else { return 0 };
     let blocks = graph.blocks_of(graph.block(block).section).map(|(id, _)| id).filter(|&id| graph.is_live(id));
     blocks.map(|id| context.addresses.blocks[id.index()].0).min().unwrap_or(0)
 }

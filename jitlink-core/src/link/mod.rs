@@ -4,6 +4,7 @@
 //! whole batch before the next begins. Errors of a phase are collected; a phase with errors is the last one, and nothing that
 //! was linked before is touched.
 
+mod debug;
 mod eh_frame;
 mod entries;
 mod externals;
@@ -233,10 +234,15 @@ impl Batch<'_> {
         let got = lowered.got.or(graph.got.filter(|&got| graph.is_live(got)));
         let got = got.map_or(0, |got| (addresses.blocks[got.index()] + graph.target.arch.info().got_base_bias()).0);
         let mut unloaded = vec![0; layout.extent[usize::from(UNLOADED)].0 as usize];
+        let wants_file = self.executor.wants_debug_file();
+        let shows_debug = options.keep_debug && (wants_file || self.executor.wants_description());
+        let mut unwind = None;
         let thread_locals;
         {
             let (layout, addresses, image) = (&layout, &addresses, image.0);
-            let before = fixup::Context { graph: &graph, layout, addresses, got, image, thread_locals: None };
+            let format = batch.format;
+            let before =
+                fixup::Context { graph: &graph, layout, addresses, format, got, image, thread_locals: None };
             let (numbers, own) = thread_locals::bind(self.executor, &before, &lowered.thread_locals)?;
             thread_locals = own;
             let context = fixup::Context { thread_locals: Some(&numbers), ..before };
@@ -244,6 +250,10 @@ impl Batch<'_> {
             working.push((usize::from(UNLOADED), WorkingMemory { bytes: &mut unloaded, zeroed: true }));
             fixup::fix_up(&context, &mut working, self.threads).map_err(collected)?;
             run_memory_passes(&pipeline, &mut graph, layout, addresses, &mut working)?;
+            if let Some(block) = eh_frame.filter(|_| shows_debug) {
+                let bytes = debug::content(&graph, layout, &working, block);
+                unwind = Some((addresses.blocks[block.index()], bytes));
+            }
         }
         clock.phase("fix up");
 
@@ -271,6 +281,16 @@ impl Batch<'_> {
         if !slots.is_empty() {
             actions.push(Action::ResolveOnCall(slots));
         }
+        let debug_sections = debug::sections(&layout, &unloaded);
+        if shows_debug {
+            let header = batch.format.header(&first.name, first.bytes)?;
+            let (graph, addresses, sections) = (&graph, &addresses, &debug_sections);
+            let segments = &segments;
+            let batch = &batch;
+            let finished =
+                debug::Finished { batch, header, graph, addresses, segments, unwind, sections, wants_file };
+            finished.describe(&mut actions)?;
+        }
         let allocation = memory.finalize(actions).map_err(LinkError::from)?;
         let statistics = &mut clock.statistics;
         // Those that came from a file.
@@ -291,18 +311,15 @@ impl Batch<'_> {
             (!matches!(value, Value::Undefined | Value::Absolute(0)))
                 .then(|| Addr(addresses.symbols[canonical.index()]))
         };
-        let debug = layout.unloaded.iter().map(|(name, start, size)| {
-            (String::from_utf8_lossy(name).into_owned(), unloaded[*start as usize..(start + size) as usize].to_vec())
-        });
         let placed = Placed { graph: &graph, addresses: &addresses, entries: &entries, handle };
-        let (mut first, mut changes) = (None, None);
+        let (mut baseline_made, mut changes) = (None, None);
         match (&tracker, baseline) {
             (Some(tracker), Some(baseline)) => changes = Some(tracker.changes(&placed, baseline.next_allocation())),
-            (Some(tracker), None) => first = Some(tracker.baseline(&placed)),
+            (Some(tracker), None) => baseline_made = Some(tracker.baseline(&placed)),
             (None, _) => {}
         }
         let linked = Linked {
-            baseline: first,
+            baseline: baseline_made,
             allocation,
             target: graph.target,
             thread_locals,
@@ -313,7 +330,7 @@ impl Batch<'_> {
             initialisers: finish::arrays(&graph, &addresses, false),
             finalisers: finish::arrays(&graph, &addresses, true),
             handle,
-            debug: debug.collect(),
+            debug: debug_sections,
             map: options.map.then(|| finish::map(&graph, &addresses, &lowered)),
             statistics: Statistics::default(),
         };

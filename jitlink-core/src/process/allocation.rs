@@ -2,7 +2,7 @@
 
 use super::arena::{Arena, Piece};
 use super::runs::RunSet;
-use super::{icache, indirect, lazy, modules, unwind};
+use super::{debugger, icache, indirect, lazy, modules, unwind};
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::executor::{Action, Allocation, ExecutorError, PointerPlace, Reservation, WorkingMemory};
 use crate::graph::Protection;
@@ -78,7 +78,7 @@ impl Reservation for ProcessReservation {
             return Err(ExecutorError::new("a segment grew beyond what was reserved for it"));
         }
         for ((arena, piece), size) in pieces.iter_mut().zip(sizes) {
-            let kept = super::arena::rounded(*size).unwrap_or(piece.capacity);
+            let kept = arena.rounded(piece.protection, *size).unwrap_or(piece.capacity);
             let (start, end) = (piece.address + kept, piece.address + piece.capacity);
             (piece.size, piece.capacity) = (*size, kept);
             // SAFETY: the tail belongs to the piece no more, and only working memory, which is borrowed anew, reached it.
@@ -144,6 +144,7 @@ enum Undo {
     Module { _entry: modules::Entry },
     Lazy { _registration: lazy::Registration },
     Indirect { _registration: indirect::Registration },
+    Debugger { _registration: debugger::Registration },
 }
 
 /// Memory of a linked module.
@@ -177,6 +178,7 @@ impl ProcessAllocation {
                 let registration = unsafe { indirect::register(slots) };
                 Ok(Some(Undo::Indirect { _registration: registration }))
             }
+            Action::Debug(file) => Ok(Some(Undo::Debugger { _registration: debugger::register(file) })),
             Action::Describe(description) => Ok(Some(Undo::Module { _entry: modules::add(description) })),
         }
     }

@@ -10,6 +10,10 @@
 //! running takes nothing away from it. Data is private, so that a forked child has its own, as with any program. Code is shared
 //! with children; they get no alias, so they cannot write to it.
 //!
+//! Debuggers write breakpoints to code. The kernel lets them where a page is private, and then gives them a copy, which what is written
+//! through the alias no longer reaches. So an arena *for debugging* maps the code privately, gives each piece pages of its own,
+//! and drops the copies before a page is used again. Pages without breakpoints are the file's, as ever.
+//!
 //! Address space is reserved at once and filled in steps: the first is [`FIRST_STEP`], later ones double what is there, to at most
 //! [`LARGEST_STEP`]. A small link costs a dozen system calls and no more pages than it writes to.
 
@@ -48,7 +52,8 @@ impl StripeSizes {
     pub(super) fn needed<'s>(segments: impl Iterator<Item = &'s SegmentRequest>) -> Option<StripeSizes> {
         let mut sizes = [0_u64; 3];
         for segment in segments {
-            let need = rounded(segment.size)?.checked_add(segment.align)?;
+            // Pages of their own, should the arena be for debugging.
+            let need = Purpose::Debugging.rounded(segment.protection, segment.size)?.checked_add(segment.align)?;
             let stripe = &mut sizes[stripe_of(segment.protection)];
             *stripe = stripe.checked_add(need)?;
         }
@@ -78,6 +83,16 @@ pub(super) struct Arena {
     /// The process that made it; in a forked child it stays as it is.
     process: u32,
     stripes: Mutex<[Stripe; 3]>,
+    purpose: Purpose,
+}
+
+/// Who else writes to code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Nobody.
+    Running,
+    /// A debugger may.
+    Debugging,
 }
 
 /// A piece of a stripe. Given back by [`Arena::free`].
@@ -103,6 +118,7 @@ struct Stripe {
     size: u64,
     /// How much of it is open.
     open: u64,
+    purpose: Purpose,
     protection: Protection,
     /// None for data, and while nothing is open.
     file: Option<(MemFile, Span)>,
@@ -111,16 +127,21 @@ struct Stripe {
 
 impl Arena {
     /// An arena in reserved address space of at least the stripes' total size.
-    pub(super) fn new(span: Span, sizes: StripeSizes) -> Arena {
+    pub(super) fn new(span: Span, sizes: StripeSizes, purpose: Purpose) -> Arena {
         let mut start = span.start();
         let stripes = STRIPES.map(|protection| {
             let size = sizes.0[stripe_of(protection)];
             let free = FreeList::new(start..start + size, page_size());
-            let stripe = Stripe { start, size, open: 0, protection, file: None, free };
+            let stripe = Stripe { start, size, open: 0, purpose, protection, file: None, free };
             start += size;
             stripe
         });
-        Arena { span, process: std::process::id(), stripes: Mutex::new(stripes) }
+        Arena { span, process: std::process::id(), stripes: Mutex::new(stripes), purpose }
+    }
+
+    /// How much is cut for a segment of this size.
+    pub(super) fn rounded(&self, protection: Protection, size: u64) -> Option<u64> {
+        self.purpose.rounded(protection, size)
     }
 
     /// All of its addresses.
@@ -185,12 +206,17 @@ impl Arena {
 
 impl Stripe {
     fn allocate(&mut self, span: &Span, segment: &SegmentRequest) -> io::Result<Option<Piece>> {
-        let Some(capacity) = rounded(segment.size) else { return Ok(None) };
-        let Some(found) = self.free.allocate(capacity, segment.align.max(GRANULE)) else { return Ok(None) };
+        let Some(capacity) = self.purpose.rounded(self.protection, segment.size) else { return Ok(None) };
+        let align = segment.align.max(self.purpose.granule(self.protection));
+        let Some(found) = self.free.allocate(capacity, align) else { return Ok(None) };
         let address = found.start;
         if let Err(error) = self.open_to(span, address + capacity) {
             self.free(span, address..address + capacity);
             return Err(error);
+        }
+        if self.purpose.copies(self.protection) {
+            // SAFETY: whole pages that were free a moment ago. The file has their content; what a debugger wrote is dropped.
+            unsafe { span.discard(address - span.start(), capacity)? };
         }
         let alias = match &self.file {
             Some((_, alias)) => alias.start() + (address - self.start),
@@ -216,6 +242,7 @@ impl Stripe {
                 self.open = until;
                 return Ok(());
             }
+            protection if self.purpose.copies(protection) => Access::ReadExecuteOrCopy,
             Protection::ReadExecute => Access::ReadExecute,
             Protection::Read => Access::Read,
         };
@@ -268,7 +295,19 @@ fn stripe_of(protection: Protection) -> usize {
     }
 }
 
-/// A size in whole granules.
-pub(super) fn rounded(size: u64) -> Option<u64> {
-    size.max(1).checked_next_multiple_of(GRANULE)
+impl Purpose {
+    /// Whether pages of code may have copies.
+    fn copies(self, protection: Protection) -> bool {
+        (self, protection) == (Purpose::Debugging, Protection::ReadExecute)
+    }
+
+    /// What pieces are multiples of.
+    fn granule(self, protection: Protection) -> u64 {
+        if self.copies(protection) { page_size() } else { GRANULE }
+    }
+
+    /// A size in whole granules.
+    fn rounded(self, protection: Protection, size: u64) -> Option<u64> {
+        size.max(1).checked_next_multiple_of(self.granule(protection))
+    }
 }

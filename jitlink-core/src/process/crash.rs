@@ -175,6 +175,9 @@ fn tell(name: &str, address: Addr, (relation, at): (&str, Addr), module: &Descri
             let (start, length) = (symbol.name.0 as usize, symbol.name.1 as usize);
             let name = module.names.get(start..start + length).unwrap_or("?");
             let _ = write!(text, "{name}+{:#x} of {object}", at.offset_from(symbol.address));
+            if let Some(line) = module.lines.find(inside) {
+                let _ = write!(text, " at {}:{}", line.file, line.number);
+            }
         }
         None => {
             let _ =

@@ -38,6 +38,8 @@ pub(super) struct View<'f> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Access {
     ReadExecute,
+    /// As [`Access::ReadExecute`], but who writes to a page all the same, as only debuggers can, gets a copy of it.
+    ReadExecuteOrCopy,
     Read,
     ReadWrite,
 }
@@ -45,9 +47,16 @@ pub(super) enum Access {
 impl Access {
     fn bits(self) -> i32 {
         match self {
-            Access::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
+            Access::ReadExecute | Access::ReadExecuteOrCopy => libc::PROT_READ | libc::PROT_EXEC,
             Access::Read => libc::PROT_READ,
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        }
+    }
+
+    fn sharing(self) -> i32 {
+        match self {
+            Access::ReadExecuteOrCopy => libc::MAP_PRIVATE,
+            Access::ReadExecute | Access::Read | Access::ReadWrite => libc::MAP_SHARED,
         }
     }
 }
@@ -111,7 +120,7 @@ impl Span {
     pub(super) unsafe fn map(&self, offset: u64, size: u64, view: View<'_>) -> io::Result<()> {
         let (start, size) = self.at(offset, size);
         let place = i64::try_from(view.place).map_err(io::Error::other)?;
-        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        let flags = view.access.sharing() | libc::MAP_FIXED;
         // SAFETY: MAP_FIXED replaces pages of this span only, which nobody uses.
         let got = unsafe { libc::mmap(start, size, view.access.bits(), flags, view.file.0.as_raw_fd(), place) };
         if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }

@@ -25,6 +25,7 @@
 //! | `thread_exit` | what runs at the end of a thread |
 //! | `lazy` | functions that are linked when they are first called |
 //! | `indirect` | functions whose resolver says where they are |
+//! | `debugger` | debug information of modules, shown to debuggers |
 //! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
 
 mod allocation;
@@ -32,6 +33,7 @@ mod arena;
 mod call;
 mod context;
 pub mod crash;
+mod debugger;
 mod exit;
 mod free_list;
 mod icache;
@@ -60,7 +62,7 @@ use crate::executor::{
 };
 use crate::graph::Residence;
 use allocation::{Pieces, ProcessReservation};
-use arena::{Arena, Piece, StripeSizes};
+use arena::{Arena, Piece, Purpose, StripeSizes};
 use map::Span;
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -79,6 +81,7 @@ pub struct ProcessExecutor {
     placement: Placement,
     /// Where thread-local variables go first.
     room: Option<Arc<thread_room::Room>>,
+    purpose: Purpose,
     shared: Arc<Shared>,
 }
 
@@ -96,6 +99,7 @@ struct Home {
     /// What it was placed for: requests without a limit of their own do not use arenas of those with one, which lie elsewhere.
     residence: Residence,
     limited: bool,
+    purpose: Purpose,
 }
 
 impl ProcessExecutor {
@@ -107,7 +111,8 @@ impl ProcessExecutor {
                 "use an executor for another process",
             ));
         }
-        Ok(ProcessExecutor { arena_size: ARENA_SIZE, placement: Placement::Near, room: None, shared: Arc::default() })
+        let (arena_size, placement, purpose) = (ARENA_SIZE, Placement::Near, Purpose::Running);
+        Ok(ProcessExecutor { arena_size, placement, room: None, purpose, shared: Arc::default() })
     }
 
     /// With arenas of this size instead of 1 GiB.
@@ -138,6 +143,17 @@ impl ProcessExecutor {
     pub unsafe fn thread_locals_in(mut self, room: *mut [u8]) -> Result<ProcessExecutor, ExecutorError> {
         self.room = Some(Arc::new(thread_room::Room::new(room)?));
         Ok(self)
+    }
+
+    /// Lets debuggers of this process see what is linked with
+    /// [`LinkOptions::keep_debug`](crate::link::LinkOptions::keep_debug), and set breakpoints in it: GDB, and LLDB, through GDB's JIT
+    /// interface, whether they are there already or attach later.
+    ///
+    /// Each module's code then has pages of its own, so that a breakpoint in one is not in the way of the next.
+    #[must_use]
+    pub fn debuggable(mut self) -> ProcessExecutor {
+        self.purpose = Purpose::Debugging;
+        self
     }
 
     /// Loads a shared library, as `-l NAME` would have a program do: `NAME` stands for `libNAME.so` in the search directories and
@@ -182,7 +198,7 @@ impl ProcessExecutor {
         let suits = |home: &&Home| {
             let region = home.arena.region();
             let place = if limited { range.intersect(&region) == Some(region) } else { !home.limited };
-            place && home.residence == residence && home.arena.is_own()
+            place && (home.residence, home.purpose) == (residence, self.purpose) && home.arena.is_own()
         };
         // The latest is the one with room, if any has.
         for home in arenas.iter().rev().filter(suits) {
@@ -193,7 +209,7 @@ impl ProcessExecutor {
         // What nobody holds a piece of is given back, so that arenas made for large batches do not pile up.
         arenas.retain(|home| Arc::strong_count(&home.arena) > 1);
         let arena = self.new_arena(segments, &range, residence)?;
-        let home = Home { arena: Arc::new(arena), residence, limited };
+        let home = Home { arena: Arc::new(arena), residence, limited, purpose: self.purpose };
         arenas.push(home.clone());
         let pieces = self.reserve_in(&home, segments)?;
         let pieces = pieces.ok_or_else(|| ExecutorError::new("a new arena is too small for what it was made for"))?;
@@ -221,7 +237,7 @@ impl ProcessExecutor {
         loop {
             let sizes = StripeSizes::of_arena(size).max(needed);
             match self.reserve_span(sizes.total(), range, residence) {
-                Ok(span) => return Ok(Arena::new(span, sizes)),
+                Ok(span) => return Ok(Arena::new(span, sizes, self.purpose)),
                 Err(error) if size <= SMALLEST_ARENA => return Err(place::no_room(sizes.total(), range, &error)),
                 Err(_) => size /= 2,
             }
@@ -300,6 +316,10 @@ impl Executor for ProcessExecutor {
 
     fn wants_description(&self) -> bool {
         true
+    }
+
+    fn wants_debug_file(&self) -> bool {
+        self.purpose == Purpose::Debugging
     }
 
     fn lazy_linker(&self) -> Result<Addr, ExecutorError> {

@@ -146,9 +146,9 @@ impl Place<'_> {
         Err(LinkError::Unsupported { site, what, advice })
     }
 
-    /// Writes what debuggers take for something that was dropped. A zero would end a list of ranges.
+    /// Writes what debuggers take for something that was dropped.
     fn bury(&self, made: &mut Made, edge: &Edge, row: &Reloc) {
-        let tombstone = u64::from(matches!(self.output.name, b".debug_ranges" | b".debug_loc"));
+        let tombstone = crate::debug::tombstone(self.output.name);
         let endian = self.graph.target().endian;
         row.field().insert(self.field(made, edge, row), tombstone, endian);
     }
