@@ -287,8 +287,7 @@ impl Batch<'_> {
             let (graph, addresses, sections) = (&graph, &addresses, &debug_sections);
             let segments = &segments;
             let batch = &batch;
-            let finished =
-                debug::Finished { batch, header, graph, addresses, segments, unwind, sections, wants_file };
+            let finished = debug::Finished { batch, header, graph, addresses, segments, unwind, sections, wants_file };
             finished.describe(&mut actions)?;
         }
         let allocation = memory.finalize(actions).map_err(LinkError::from)?;

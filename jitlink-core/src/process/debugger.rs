@@ -63,7 +63,8 @@ unsafe impl Sync for Registration {}
 /// Shows a file to debuggers, those that attach later included.
 pub(super) fn register(file: Vec<u8>) -> Registration {
     let file = file.into_boxed_slice();
-    let entry = Entry { next: ptr::null_mut(), previous: ptr::null_mut(), file: file.as_ptr(), size: file.len() as u64 };
+    let entry =
+        Entry { next: ptr::null_mut(), previous: ptr::null_mut(), file: file.as_ptr(), size: file.len() as u64 };
     let entry = Box::into_raw(Box::new(entry));
     let _list = lock();
     // SAFETY: the entry is ours, and what is in the list lives while the lock is held.
@@ -138,12 +139,7 @@ unsafe fn with_descriptor(change: impl FnOnce(&mut Descriptor) -> u32) {
 }
 
 /// The two names.
-#[cfg(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    target_arch = "riscv64",
-    target_arch = "loongarch64"
-))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64", target_arch = "loongarch64"))]
 mod interface {
     // Rust has no weak definitions.
     std::arch::global_asm!(
