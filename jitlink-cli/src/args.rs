@@ -255,8 +255,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) watch: bool,
 
-    /// Keep debug information (cc -g): GDB and LLDB see lines, variables and frames of the program, and reports of crashes name
-    /// the line.
+    /// Keep debug information (cc -g): GDB sees lines, variables and frames of the program, and reports of crashes name the line.
     #[arg(long, help_heading = "Debugging")]
     pub(crate) debug: bool,
 

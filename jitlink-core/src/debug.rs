@@ -42,4 +42,6 @@ pub struct DebugSymbol<'d> {
     pub kind: SymbolKind,
     /// Who sees it.
     pub scope: Scope,
+    /// Whether it is the entry of a function that can be replaced: code that only jumps to the function of this name.
+    pub is_entry: bool,
 }

@@ -2,6 +2,7 @@
 //!
 //! On entry the batch is fixed up, and its memory not yet the target's.
 
+use super::entries::Entry;
 use super::layout::{Addresses, Layout};
 use super::linked::Segment;
 use super::read::BatchTarget;
@@ -10,7 +11,8 @@ use crate::debug::{DebugImage, DebugSymbol};
 use crate::error::LinkErrors;
 use crate::executor::{Action, WorkingMemory};
 use crate::format::ObjectHeader;
-use crate::graph::{BlockId, LinkGraph, SymbolKind, Value};
+use crate::graph::{BlockId, LinkGraph, SymbolId, SymbolKind, Value};
+use hashbrown::HashSet;
 
 /// The sections without memory, each with its relocated bytes.
 pub(super) fn sections(layout: &Layout, unloaded: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -38,6 +40,7 @@ pub(super) struct Finished<'f, 'a> {
     pub(super) batch: &'f BatchTarget,
     pub(super) header: ObjectHeader,
     pub(super) graph: &'f LinkGraph<'a>,
+    pub(super) entries: &'f [Entry],
     pub(super) addresses: &'f Addresses,
     pub(super) segments: &'f [Segment],
     pub(super) unwind: Option<(Addr, Vec<u8>)>,
@@ -70,14 +73,15 @@ impl Finished<'_, '_> {
     fn symbols(&self) -> Vec<DebugSymbol<'_>> {
         let graph = self.graph;
         let mut symbols = Vec::new();
+        let entries: HashSet<SymbolId> = self.entries.iter().map(|entry| entry.function).collect();
         for (id, symbol) in graph.symbols() {
             let Value::Block { block, .. } = symbol.value else { continue };
             let is_named = !symbol.name.is_empty() && !matches!(symbol.kind, SymbolKind::Section | SymbolKind::File);
             let is_here = graph.is_live(block) && graph.section(graph.block(block).section).is_loaded();
             if is_named && is_here && graph.canonical(id) == id {
                 let address = Addr(self.addresses.symbols[id.index()]);
-                let (name, size) = (symbol.name.bytes(), symbol.size);
-                symbols.push(DebugSymbol { name, address, size, kind: symbol.kind, scope: symbol.scope });
+                let (name, size, is_entry) = (symbol.name.bytes(), symbol.size, entries.contains(&id));
+                symbols.push(DebugSymbol { name, address, size, kind: symbol.kind, scope: symbol.scope, is_entry });
             }
         }
         symbols.sort_by_key(|symbol| symbol.address);

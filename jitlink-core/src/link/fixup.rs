@@ -30,7 +30,13 @@ pub(super) struct Context<'c, 'a> {
     pub(super) image: u64,
     /// How thread-local variables are found, once that is known.
     pub(super) thread_locals: Option<&'c Numbers>,
+    /// Whether a debugger will read the sections without memory.
+    pub(super) is_debugged: bool,
 }
+
+/// Where debuggers find no thread-local variable, be it in a field of four bytes or eight. They would take the distance from the
+/// batch's block for one from the program's own, and show what is there.
+const NO_VARIABLE: u64 = 0x8000_0000_8000_0000;
 
 /// Writes the final bytes of all segments; `memory` holds each with its kind.
 pub(super) fn fix_up(
@@ -304,17 +310,19 @@ impl Fixer<'_, '_> {
 }
 
 impl Fixer<'_, '_> {
-    /// Writes what debuggers take for nothing where a section without memory means a block that is not linked. Whether it does.
+    /// Writes what debuggers take for nothing where a section without memory means a block that is not linked, or what they do
+    /// not find. Whether it does.
     ///
     /// The addend does not count: an address near zero would be taken for one.
     fn bury(&self, id: BlockId, edge: &Edge, field: &mut [u8]) -> bool {
-        let Context { graph, layout, format, .. } = self.context;
+        let Context { graph, layout, format, is_debugged, .. } = self.context;
         let Value::Block { block: target, .. } = graph.symbol(edge.target).value else { return false };
-        if layout.place(target).is_some() {
-            return false;
-        }
-        let tombstone = format.tombstone(graph.section(graph.block(id).section).name);
-        graph.rows.row(edge.row).field().insert(field, tombstone, graph.target.endian);
+        let value = match edge.subject {
+            Subject::DtpOffset if *is_debugged => NO_VARIABLE,
+            _ if layout.place(target).is_some() => return false,
+            _ => format.tombstone(graph.section(graph.block(id).section).name),
+        };
+        graph.rows.row(edge.row).field().insert(field, value, graph.target.endian);
         true
     }
 }

@@ -240,9 +240,16 @@ impl Batch<'_> {
         let thread_locals;
         {
             let (layout, addresses, image) = (&layout, &addresses, image.0);
-            let format = batch.format;
-            let before =
-                fixup::Context { graph: &graph, layout, addresses, format, got, image, thread_locals: None };
+            let before = fixup::Context {
+                graph: &graph,
+                layout,
+                addresses,
+                format: batch.format,
+                got,
+                image,
+                thread_locals: None,
+                is_debugged: shows_debug && wants_file,
+            };
             let (numbers, own) = thread_locals::bind(self.executor, &before, &lowered.thread_locals)?;
             thread_locals = own;
             let context = fixup::Context { thread_locals: Some(&numbers), ..before };
@@ -284,10 +291,17 @@ impl Batch<'_> {
         let debug_sections = debug::sections(&layout, &unloaded);
         if shows_debug {
             let header = batch.format.header(&first.name, first.bytes)?;
-            let (graph, addresses, sections) = (&graph, &addresses, &debug_sections);
-            let segments = &segments;
-            let batch = &batch;
-            let finished = debug::Finished { batch, header, graph, addresses, segments, unwind, sections, wants_file };
+            let finished = debug::Finished {
+                batch: &batch,
+                header,
+                graph: &graph,
+                entries: &entries,
+                addresses: &addresses,
+                segments: &segments,
+                unwind,
+                sections: &debug_sections,
+                wants_file,
+            };
             finished.describe(&mut actions)?;
         }
         let allocation = memory.finalize(actions).map_err(LinkError::from)?;

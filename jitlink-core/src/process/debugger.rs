@@ -189,3 +189,65 @@ mod interface {
         std::hint::black_box(&__jit_debug_descriptor);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list from front to back, checked from back to front.
+    fn files(list: &Descriptor) -> Vec<*const u8> {
+        let (mut files, mut at, mut previous) = (Vec::new(), list.first, ptr::null_mut());
+        while !at.is_null() {
+            // SAFETY: the tests' entries outlive their list; those of the process are there while its lock is held.
+            let entry = unsafe { &*at };
+            assert_eq!(entry.previous, previous);
+            files.push(entry.file);
+            (previous, at) = (at, entry.next);
+        }
+        files
+    }
+
+    #[test]
+    fn entries_come_in_front_and_go_from_anywhere() {
+        let bytes = [0_u8; 4];
+        let file = |index: usize| bytes[index..].as_ptr();
+        let mut entries: Vec<Entry> = (0..4)
+            .map(|index| Entry { next: ptr::null_mut(), previous: ptr::null_mut(), file: file(index), size: 1 })
+            .collect();
+        let entry: Vec<*mut Entry> = entries.iter_mut().map(|entry| entry as *mut Entry).collect();
+        let mut list = Descriptor { version: 1, action: NOTHING, relevant: ptr::null_mut(), first: ptr::null_mut() };
+        for at in &entry {
+            // SAFETY: the entries are this test's, and nobody else uses them.
+            assert_eq!((unsafe { link(&mut list, *at) }, list.relevant), (REGISTERED, *at));
+        }
+        assert_eq!(files(&list), [file(3), file(2), file(1), file(0)]);
+        for (gone, left) in [(2, &[3, 1, 0][..]), (3, &[1, 0]), (0, &[1]), (1, &[])] {
+            // SAFETY: as above; each goes once.
+            assert_eq!((unsafe { unlink(&mut list, entry[gone]) }, list.relevant), (UNREGISTERED, entry[gone]));
+            assert_eq!(files(&list), left.iter().map(|index| file(*index)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn files_are_in_the_list_for_as_long_as_they_are_registered() {
+        let shown = |registration: &Registration| {
+            let _list = lock();
+            // SAFETY: under the lock nobody changes the list.
+            let list = unsafe { &*interface::__jit_debug_descriptor.0.get() };
+            assert_eq!((list.version, list.action, list.relevant), (1, NOTHING, ptr::null_mut()));
+            files(list).contains(&registration._file.as_ptr())
+        };
+        let (first, second) = (register(b"first".to_vec()), register(b"second".to_vec()));
+        assert!(shown(&first) && shown(&second));
+        // SAFETY: the entry is there as long as its registration.
+        let (file, size) = unsafe { ((*first.entry).file, (*first.entry).size) };
+        // SAFETY: as above.
+        assert_eq!(unsafe { std::slice::from_raw_parts(file, size as usize) }, b"first");
+        let gone = first._file.as_ptr();
+        drop(first);
+        assert!(shown(&second));
+        let _list = lock();
+        // SAFETY: as above.
+        assert!(!files(unsafe { &*interface::__jit_debug_descriptor.0.get() }).contains(&gone));
+    }
+}

@@ -18,6 +18,8 @@ use std::ffi::{CStr, CString, c_void};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the object calls the table of answers.
@@ -72,6 +74,7 @@ pub(super) fn load(request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLoc
         File::from_raw_fd(descriptor)
     };
     file.write_all(&bytes).and_then(|()| file.seek(SeekFrom::Start(0)).map(drop)).map_err(failed)?;
+    let file = aside(file);
     let path = unique_path(file.as_raw_fd());
     // SAFETY: the path is a C string, and the object there has no code, so that loading it runs nothing of its own.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
@@ -121,11 +124,24 @@ impl Drop for Block {
     }
 }
 
-/// A path to an open file that no other had before: the same place, said in another way each time.
+/// The file under a high number, if there is one. The loader remembers the path, and debuggers open it at any later time: what gets
+/// its number by then could be a pipe, on which they would wait for ever. High numbers are hardly ever given again.
+fn aside(file: File) -> File {
+    const HIGH: i32 = 1024 - 64;
+    // SAFETY: makes a second descriptor, or fails.
+    let descriptor = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) };
+    // SAFETY: the descriptor is new and nobody else's.
+    if descriptor < 0 { file } else { unsafe { File::from_raw_fd(descriptor) } }
+}
+
+/// A path to an open file that no other had before: the same place, said in another way each time. It names this process by its
+/// number, so that it is the same file for debuggers, which look too.
 fn unique_path(descriptor: i32) -> CString {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut path = b"/proc/self".to_vec();
+    // As this view of the processes has it, which may be that of another namespace.
+    let process = std::fs::read_link("/proc/self").unwrap_or_else(|_| "self".into());
+    let mut path = Path::new("/proc").join(process).into_os_string().into_vec();
     while number > 0 {
         // Each of these parts means "here".
         path.extend_from_slice(if number & 1 == 0 { b"/" } else { b"/." });

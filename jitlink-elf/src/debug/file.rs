@@ -10,6 +10,7 @@ use object::Endianness;
 use object::elf::{self, SectionFlags, SymbolInfo, SymbolOther};
 use object::write::StringId;
 use object::write::elf::{FileHeader, SectionHeader, SectionIndex, Sym, Writer};
+use std::borrow::Cow;
 
 /// Writes the file.
 pub(crate) fn write(image: &DebugImage<'_>) -> Result<Vec<u8>, LinkErrors> {
@@ -22,10 +23,11 @@ pub(crate) fn write(image: &DebugImage<'_>) -> Result<Vec<u8>, LinkErrors> {
         Endian::Big => Endianness::Big,
     };
     let is_64 = image.header.pointer_bytes == 8;
+    let symbols = symbols(image);
     let mut bytes = Vec::new();
     let writer = Writer::new(endian, is_64, &mut bytes);
     let mut file = File { writer, sections: sections(image), spots: Vec::new(), names: Vec::new() };
-    file.write(&symbols(image), elf::Machine(machine)).map_err(|error| failed(&error))?;
+    file.write(&symbols, elf::Machine(machine)).map_err(|error| failed(&error))?;
     Ok(bytes)
 }
 
@@ -86,12 +88,20 @@ fn sections<'d>(image: &DebugImage<'d>) -> Vec<Part<'d>> {
     parts
 }
 
+/// A symbol, and what the file calls it.
+type NamedSymbol<'d> = (Cow<'d, [u8]>, DebugSymbol<'d>);
+
 /// The symbols in the order of the table: local ones first.
-fn symbols<'d>(image: &DebugImage<'d>) -> Vec<DebugSymbol<'d>> {
+fn symbols<'d>(image: &DebugImage<'d>) -> Vec<NamedSymbol<'d>> {
     // A zero byte ends a name in the file.
     let can_be_said = |symbol: &&DebugSymbol<'_>| !symbol.name.contains(&0) && symbol.kind != SymbolKind::ThreadLocal;
-    let mut symbols: Vec<DebugSymbol<'d>> = image.symbols.iter().filter(can_be_said).copied().collect();
-    symbols.sort_by_key(|symbol| symbol.scope != Scope::Local);
+    // GDB takes such names for code that leads to the function: it steps through, and sets no breakpoints there.
+    let name = |symbol: &DebugSymbol<'d>| match symbol.is_entry {
+        true => Cow::Owned([symbol.name, b"@plt"].concat()),
+        false => Cow::Borrowed(symbol.name),
+    };
+    let mut symbols: Vec<_> = image.symbols.iter().filter(can_be_said).map(|symbol| (name(symbol), *symbol)).collect();
+    symbols.sort_by_key(|(_, symbol)| symbol.scope != Scope::Local);
     symbols
 }
 
@@ -104,7 +114,7 @@ struct File<'f, 'd> {
 }
 
 impl<'d: 'f, 'f> File<'f, 'd> {
-    fn write(&mut self, symbols: &[DebugSymbol<'d>], machine: elf::Machine) -> Result<(), object::write::Error> {
+    fn write(&mut self, symbols: &'f [NamedSymbol<'d>], machine: elf::Machine) -> Result<(), object::write::Error> {
         let symbol_names = self.reserve(symbols)?;
         self.writer.write_file_header(&FileHeader {
             os_abi: elf::ELFOSABI_NONE,
@@ -121,7 +131,7 @@ impl<'d: 'f, 'f> File<'f, 'd> {
             }
         }
         self.writer.write_null_symbol();
-        for (symbol, name) in symbols.iter().zip(symbol_names) {
+        for ((_, symbol), name) in symbols.iter().zip(symbol_names) {
             self.write_symbol(symbol, name);
         }
         self.writer.write_symtab_shndx();
@@ -132,7 +142,7 @@ impl<'d: 'f, 'f> File<'f, 'd> {
     }
 
     /// Gives everything its number and its place.
-    fn reserve(&mut self, symbols: &[DebugSymbol<'d>]) -> Result<Vec<StringId>, object::write::Error> {
+    fn reserve(&mut self, symbols: &'f [NamedSymbol<'d>]) -> Result<Vec<StringId>, object::write::Error> {
         self.writer.reserve_file_header();
         for part in &self.sections {
             self.names.push(self.writer.add_section_name(part.name.as_bytes()));
@@ -145,8 +155,8 @@ impl<'d: 'f, 'f> File<'f, 'd> {
         }
         self.writer.reserve_null_symbol_index();
         let mut names = Vec::with_capacity(symbols.len());
-        for symbol in symbols {
-            names.push(self.writer.add_string(symbol.name));
+        for (name, symbol) in symbols {
+            names.push(self.writer.add_string(name));
             self.writer.reserve_symbol_index(self.section_of(symbol.address));
         }
         self.writer.reserve_symtab_section_index();
@@ -192,7 +202,7 @@ impl<'d: 'f, 'f> File<'f, 'd> {
         });
     }
 
-    fn write_headers(&mut self, symbols: &[DebugSymbol<'_>]) {
+    fn write_headers(&mut self, symbols: &[NamedSymbol<'_>]) {
         self.writer.write_null_section_header();
         for ((part, (_, offset)), name) in self.sections.iter().zip(&self.spots).zip(&self.names) {
             self.writer.write_section_header(&SectionHeader {
@@ -206,7 +216,7 @@ impl<'d: 'f, 'f> File<'f, 'd> {
                 ..SectionHeader::default()
             });
         }
-        let locals = symbols.iter().filter(|symbol| symbol.scope == Scope::Local).count();
+        let locals = symbols.iter().filter(|(_, symbol)| symbol.scope == Scope::Local).count();
         self.writer.write_symtab_section_header(locals as u32 + 1);
         self.writer.write_symtab_shndx_section_header();
         self.writer.write_strtab_section_header();
