@@ -1,10 +1,11 @@
 //! Links and removes one module after another, and says what the first and the last tenth of them took.
 //!
-//! `churn HOST.o MODULE.o COUNT`: the host stays linked and the modules use it. Each time `AAAAAA` in the module's bytes
+//! `churn HOST.o MODULE.o COUNT [keep]`: the host stays linked and the modules use it. Each time `AAAAAA` in the module's bytes
 //! becomes another name of that length, so that nothing can be found under a name of before. Prints
-//! `first SECONDS CPU-SECONDS KIB` and the same for `last`; the memory is what the process holds at the tenth's end.
+//! `first SECONDS CPU-SECONDS KIB` and the same for `last`; the memory is what the process holds at the tenth's end. With `keep` the
+//! modules stay until all are linked, and are removed then, the oldest first.
 
-use jitlink::{Input, LinkOptions, Session};
+use jitlink::{Input, LinkOptions, Module, Session};
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
@@ -14,7 +15,11 @@ const HOLE: &[u8] = b"AAAAAA";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [host, module, count] = &arguments[..] else { return Err("usage: churn HOST.o MODULE.o COUNT".into()) };
+    let (host, module, count, keep) = match &arguments[..] {
+        [host, module, count] => (host, module, count, false),
+        [host, module, count, keep] if keep == "keep" => (host, module, count, true),
+        _ => return Err("usage: churn HOST.o MODULE.o COUNT [keep]".into()),
+    };
     let count: usize = count.parse()?;
     let session = Session::in_process()?;
     let options = LinkOptions::default();
@@ -26,28 +31,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tenth = (count / 10).max(1);
     let mut start = Figures::now()?;
     let mut first = None;
+    let mut kept = Vec::new();
     for number in 0..count {
         if number == count - tenth {
             start = Figures::now()?;
         }
-        link_and_remove(&session, &template, &holes, number, &options)?;
+        let module = link_and_call(&session, &template, &holes, number, &options)?;
+        if keep {
+            kept.push(module)
+        } else {
+            module.remove()?
+        }
         if number + 1 == tenth {
             first = Some(Figures::now()?.since(&start));
         }
     }
     let last = Figures::now()?.since(&start);
+    for module in kept {
+        module.remove()?;
+    }
     println!("first {}\nlast {last}", first.ok_or("nothing was linked")?);
     Ok(())
 }
 
-/// One turn: the module's function is called, and its initialisers and finalisers run.
-fn link_and_remove(
+/// One turn: the module's initialisers run, and its function is called.
+fn link_and_call(
     session: &Session,
     template: &[u8],
     holes: &[usize],
     number: usize,
     options: &LinkOptions,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<Module, Box<dyn Error>> {
     let name = format!("{number:06}");
     let mut bytes = template.to_vec();
     holes.iter().for_each(|at| bytes[*at..*at + HOLE.len()].copy_from_slice(name.as_bytes()));
@@ -61,7 +75,7 @@ fn link_and_remove(
         return Err(format!("module {number} answered {result}").into());
     }
     drop(step);
-    Ok(module.remove()?)
+    Ok(module)
 }
 
 /// What the process has used so far.

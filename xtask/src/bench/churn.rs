@@ -1,4 +1,4 @@
-//! Linking and removing modules in a loop of one process: the last tenth against the first.
+//! Linking modules in a loop of one process, removed at once or when all are linked: the last tenth against the first.
 
 use super::inputs::compile;
 use super::measure::Figures;
@@ -8,11 +8,15 @@ use crate::Result;
 use crate::process::{capture, cargo, run, target};
 use std::process::Command;
 
-/// How often.
+/// How many are linked and removed one after another.
 const MODULES: usize = 100_000;
 
+/// How many are there at once.
+const STANDING: usize = 10_000;
+
 /// What "flat" is: as much as two runs of one program differ on a machine that does other things too.
-const BARS: Bars = Bars { time: Some(1.25), memory: Some(1.05), cpu: None };
+const TIME: f64 = 1.25;
+const MEMORY: f64 = 1.05;
 
 /// What stays linked, and what comes and goes. `AAAAAA` becomes another name each time.
 const HOST: &str = "int host_value = 1;\nint host_add(int x) { return x + host_value; }\n";
@@ -26,23 +30,29 @@ __attribute__((destructor)) static void stop(void) { calls_AAAAAA = 0; }
 int step_AAAAAA(int x) { return host_add(x) + calls_AAAAAA; }
 ";
 
-/// Runs the loop once.
+/// Runs each loop once.
 pub(crate) fn compare(_plan: &Plan) -> Result<Vec<Line>> {
     run(&mut cargo(&["build", "--release", "--package", "jitlink", "--example", "churn"]))?;
     let folder = folder("churn");
     std::fs::create_dir_all(&folder)?;
     let host = compile(&folder, "host.c", HOST, &["-O2", "-fPIC"])?;
     let module = compile(&folder, "module.c", MODULE, &["-O2", "-fPIC"])?;
-    eprintln!("churn: {MODULES} modules");
-    let mut command = Command::new(target().join("release/examples/churn"));
-    let measured = capture(command.arg(host).arg(module).arg(MODULES.to_string())).and_then(|text| parse(&text));
-    Ok(vec![Line {
-        row: "churn".into(),
-        what: format!("linking and removing {MODULES} modules: the last tenth against the first"),
+    let measure = |count: usize, keep: &[&str]| -> Result<Measured> {
+        eprintln!("churn: {count} modules");
+        let mut command = Command::new(target().join("release/examples/churn"));
+        parse(&capture(command.args([&host, &module]).arg(count.to_string()).args(keep))?)
+    };
+    let line = |row: &str, what: String, measured, memory| Line {
+        row: row.into(),
+        what: format!("{what}: the last tenth against the first"),
         against: "first tenth".into(),
         measured,
-        bars: BARS,
-    }])
+        bars: Bars { time: Some(TIME), memory, cpu: None },
+    };
+    Ok(vec![
+        line("churn", format!("linking and removing {MODULES} modules"), measure(MODULES, &[]), Some(MEMORY)),
+        line("standing", format!("linking {STANDING} modules that stay"), measure(STANDING, &["keep"]), None),
+    ])
 }
 
 /// Reads `first SECONDS CPU KIB` and `last SECONDS CPU KIB`.
