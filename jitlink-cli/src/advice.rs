@@ -3,6 +3,7 @@
 //! The library gives advice that holds for all its users. The command knows more: what was asked for, how options are spelled,
 //! and what people commonly give it by mistake.
 
+use crate::rust_std::RUSTC;
 use jitlink::LinkError;
 use std::path::Path;
 
@@ -26,6 +27,9 @@ fn refined(error: &LinkError, entries: &[String]) -> Option<String> {
             Some("add the object that defines it, or name another function with --entry".into())
         }
         LinkError::Undefined { symbol, .. } => library_of(symbol),
+        LinkError::Resolver { resolver, .. } if resolver == RUSTC => {
+            Some("install Rust, or set RUSTC to the rustc that compiled the objects".into())
+        }
         _ => None,
     }
 }
@@ -89,10 +93,14 @@ const LIBRARIES: &[(&[&str], &str)] = &[
         "this is of the C++ library: add -l stdc++",
     ),
     (
-        &["_RNvCs", "_RNvNtCs", "_RNvNtNtCs", "_RNvMs", "_RNvXs", "_RIN", "_ZN4core", "_ZN5alloc"],
-        "this is of Rust's own libraries: add the ones it needs from $(rustc --print target-libdir), such as libcore-*.rlib",
+        &["_RNvCs", "_RNvNtCs", "_RNvNtNtCs", "_RNvMs", "_RNvXs", "_RIN", "_ZN3std", "_ZN4core", "_ZN5alloc"],
+        "this is of Rust's own libraries: add --rust-std (with RUSTC set to the rustc that compiled the object, if that is another), \
+         or without std, libcore-*.rlib from $(rustc --print target-libdir)",
     ),
-    (&["rust_eh_personality"], "nothing unwinds under -C panic=abort: add --define rust_eh_personality=0"),
+    (
+        &["rust_eh_personality"],
+        "add --rust-std, or without std, where nothing unwinds (-C panic=abort), --define rust_eh_personality=0",
+    ),
 ];
 
 /// Functions of the mathematical library, which C programs forget most often.

@@ -43,6 +43,7 @@ Examples:
   jitlink run main.o parse.o                  two objects
   jitlink run main.o -- one \"two words\"       arguments for the program come after --
   jitlink run app.o -l stdc++                 C++ needs its library, as with cc
+  jitlink run app.o --rust-std                Rust needs its own: rustc --emit obj app.rs
   jitlink run main.o -L build -l :libfoo.so   a shared library by its file name
   cat main.o | jitlink run -                  an object from standard input
   gdb --args jitlink run --debug main.o       breakpoints, steps and variables of main.c
@@ -193,6 +194,15 @@ pub(crate) enum Unresolved {
     Null,
 }
 
+/// What Rust programs do when they panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Panic {
+    /// The stack is unwound.
+    Unwind,
+    /// The process is aborted.
+    Abort,
+}
+
 /// Options that every link has.
 #[derive(Args, Debug)]
 pub(crate) struct LinkArgs {
@@ -211,6 +221,13 @@ pub(crate) struct LinkArgs {
     /// Link all members of the archives, needed or not.
     #[arg(long, help_heading = "Inputs")]
     pub(crate) whole_archive: bool,
+
+    /// Add Rust's standard library, and all else that rustc links a program with, for objects of rustc --emit obj. It is that
+    /// of $RUSTC, or else of rustc, which has to be the one that compiled the objects. Give =abort if that was with -C
+    /// panic=abort.
+    #[arg(long, value_name = "PANIC", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "unwind")]
+    #[arg(help_heading = "Inputs")]
+    pub(crate) rust_std: Option<Panic>,
 
     /// Give a name an address, unless an object defines it.
     #[arg(long, value_name = "NAME=ADDR", value_parser = parse_define, help_heading = "Symbols")]

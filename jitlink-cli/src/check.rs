@@ -48,7 +48,7 @@ fn check(args: &Check, setup: Setup) -> Result<Result<Report, RuleErrors>, LinkE
         Ok(rules) => rules,
         Err(errors) => return Ok(Err(errors)),
     };
-    let inputs = inputs::open(&args.link)?;
+    let inputs = inputs::open(&args.link)?.inputs;
     let registry = Registry::global()?;
     Ok(Ok(Checker::new(&registry, &inputs).setup(setup).check(&rules)))
 }

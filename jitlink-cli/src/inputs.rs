@@ -1,6 +1,7 @@
 //! From the command line to the inputs and options of a link.
 
 use crate::args::{LinkArgs, Unresolved};
+use crate::rust_std;
 use jitlink::{Addr, Input, LinkError, LinkErrors, LinkOptions, Roots};
 use std::ffi::OsString;
 use std::io::Read;
@@ -42,13 +43,27 @@ pub(crate) fn linking(args: &LinkArgs) -> String {
     }
 }
 
+/// What a link is given.
+pub(crate) struct Given {
+    /// Objects and archives.
+    pub(crate) inputs: Vec<Input>,
+    /// Shared libraries, as after `-l`.
+    pub(crate) libraries: Vec<String>,
+}
+
 /// Opens the inputs of a link.
-pub(crate) fn open(args: &LinkArgs) -> Result<Vec<Input>, LinkErrors> {
-    let inputs = open_all(&args.inputs)?;
-    Ok(match args.whole_archive {
-        true => inputs.into_iter().map(Input::whole_archive).collect(),
-        false => inputs,
-    })
+pub(crate) fn open(args: &LinkArgs) -> Result<Given, LinkErrors> {
+    let mut inputs = open_all(&args.inputs)?;
+    if args.whole_archive {
+        inputs = inputs.into_iter().map(Input::whole_archive).collect();
+    }
+    let mut libraries = args.libraries.clone();
+    if let Some(panic) = args.rust_std {
+        let standard = rust_std::standard_library(panic, &inputs)?;
+        inputs.push(standard.archive);
+        libraries.extend(standard.libraries);
+    }
+    Ok(Given { inputs, libraries })
 }
 
 /// Opens files and standard input; reports all that cannot be opened.

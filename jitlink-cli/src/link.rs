@@ -31,14 +31,14 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     // Wrong options end the process, so they are found before progress has a line to clear.
     let image = args.no_exec.then(|| Arc::new(image_executor(args)));
     let mut progress = Some(Progress::start(inputs::linking(&args.link)));
-    let inputs = inputs::open(&args.link)?;
+    let given = inputs::open(&args.link)?;
     if let Some(path) = &args.output {
-        let written = write_relocatable(path, &inputs, &options);
+        let written = write_relocatable(path, &given.inputs, &options);
         drop(progress);
         return written;
     }
     let (module, layout) = if let Some(image) = image {
-        let module = Session::new(Registry::global()?, image.clone()).link(&inputs, &options)?;
+        let module = Session::new(Registry::global()?, image.clone()).link(&given.inputs, &options)?;
         let layout = image::Layout::of(image.segments());
         if let Some(path) = &args.image {
             if is_standard_output(path) {
@@ -48,8 +48,8 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
         }
         (module, Some(layout))
     } else {
-        let executor = run::executor(&args.link, Some(args.arena_size))?;
-        (Session::new(Registry::global()?, executor).link(&inputs, &options)?, None)
+        let executor = run::executor(&args.link, &given, Some(args.arena_size))?;
+        (Session::new(Registry::global()?, executor).link(&given.inputs, &options)?, None)
     };
     drop(progress);
     write_map(args, &module, layout.as_ref())?;

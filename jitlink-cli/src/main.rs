@@ -19,6 +19,7 @@ mod program;
 mod progress;
 mod report;
 mod run;
+mod rust_std;
 mod targets;
 mod watch;
 

@@ -1,6 +1,7 @@
 //! `jitlink run`: link in this process, and run.
 
 use crate::args::{LinkArgs, Run};
+use crate::inputs::Given;
 use crate::progress::Progress;
 use crate::watch::Watch;
 use crate::{inputs, program, report};
@@ -40,7 +41,7 @@ struct Linked {
 
 fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let progress = Progress::start(inputs::linking(&args.link));
-    let inputs = inputs::open(&args.link)?;
+    let given = inputs::open(&args.link)?;
     let mut options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
     options.updatable = args.watch;
     options.keep_debug = args.debug;
@@ -48,13 +49,13 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
-    let mut executor = executor(&args.link, args.arena_size)?;
+    let mut executor = executor(&args.link, &given, args.arena_size)?;
     if args.debug {
         executor = Arc::new((*executor).clone().debuggable());
     }
     executor.set_arguments(&arguments);
     let session = Session::new(Registry::global()?, executor);
-    let module = session.link(&inputs, &options)?;
+    let module = session.link(&given.inputs, &options)?;
     // The terminal is the program's from here on.
     drop(progress);
     match module.roots().first().copied().flatten() {
@@ -64,7 +65,11 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
 }
 
 /// The executor of this process, with the libraries that were asked for.
-pub(crate) fn executor(args: &LinkArgs, arena_size: Option<u64>) -> Result<Arc<ProcessExecutor>, LinkErrors> {
+pub(crate) fn executor(
+    args: &LinkArgs,
+    given: &Given,
+    arena_size: Option<u64>,
+) -> Result<Arc<ProcessExecutor>, LinkErrors> {
     let mut executor = ProcessExecutor::new().map_err(LinkError::from)?;
     // SAFETY: this is the variable's only use. The main thread, which runs the program, is the one that comes here, and lives to the end
     // of the process; the linker's own threads do not run linked code.
@@ -75,7 +80,7 @@ pub(crate) fn executor(args: &LinkArgs, arena_size: Option<u64>) -> Result<Arc<P
         executor = executor.arena_size(size);
     }
     let mut errors = Vec::new();
-    for library in &args.libraries {
+    for library in &given.libraries {
         // SAFETY: the user asked for this library, and with it for its initialisers to run.
         let loaded = unsafe { executor.load_library(library, &args.library_paths) };
         errors.extend(loaded.err().map(LinkError::from));

@@ -34,10 +34,15 @@ fn record(args: &Bundle) -> Result<Outcome, LinkErrors> {
     if let Err(error) = ImageExecutor::new(config) {
         link::usage(&format!("{error}; {}", error.advice));
     }
+    if args.link.whole_archive && args.link.rust_std.is_some() {
+        link::usage(
+            "a bundle's archives are linked whole or as needed, all alike: leave out --whole-archive or --rust-std",
+        );
+    }
     let given = inputs::open(&args.link)?;
-    let names = container::unique_names(given.iter().map(Input::name));
+    let names = container::unique_names(given.inputs.iter().map(Input::name));
     let mut recorded = Vec::new();
-    for (input, name) in given.iter().zip(names) {
+    for (input, name) in given.inputs.iter().zip(names) {
         let bytes = thin::flatten(input.name(), input.bytes())?;
         let input = Input::from_bytes(name, bytes);
         recorded.push(if args.link.whole_archive { input.whole_archive() } else { input });
@@ -46,7 +51,7 @@ fn record(args: &Bundle) -> Result<Outcome, LinkErrors> {
     let threads = args.link.threads.map(|count| count as usize);
     let progress = Progress::start(format!("recording {} files", case.inputs.len()));
     if !args.no_exec {
-        case.learn(&*run::executor(&args.link, None)?, threads)?;
+        case.learn(&*run::executor(&args.link, &given, None)?, threads)?;
     }
     let outcome = case.link(threads)?;
     let bytes = container(&case, &outcome)?;

@@ -111,17 +111,17 @@ fn format(args: &Inspect) -> Format {
 
 /// Links; what was linked is forgotten at once, only the observer keeps what it saw.
 fn link(args: &Inspect, options: &LinkOptions) -> Result<(), LinkErrors> {
-    let inputs = inputs::open(&args.link)?;
-    let _progress = Progress::start(format!("linking {} files", inputs.len()));
-    let in_process = args.in_process || !args.link.libraries.is_empty();
+    let given = inputs::open(&args.link)?;
+    let _progress = Progress::start(format!("linking {} files", given.inputs.len()));
+    let in_process = args.in_process || !given.libraries.is_empty();
     let session = if in_process {
-        Session::new(Registry::global()?, run::executor(&args.link, Some(args.arena_size))?)
+        Session::new(Registry::global()?, run::executor(&args.link, &given, Some(args.arena_size))?)
     } else {
         let config = ImageConfig { base: Addr(args.base), arena_size: args.arena_size, page_size: args.page_size };
         let executor = ImageExecutor::new(config).map_err(jitlink::LinkError::from)?;
         Session::new(Registry::global()?, Arc::new(executor))
     };
-    let module = session.link(&inputs, options)?;
+    let module = session.link(&given.inputs, options)?;
     if args.link.time {
         report::times(module.statistics(), format(args));
     }

@@ -6,7 +6,7 @@
 //! runs its own destructors first, as a program does at its end, and those of other threads that still live do not run at all,
 //! because no other thread may run code of the module any more.
 
-use super::exit;
+use super::{exit, modules};
 use crate::addr::Addr;
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
@@ -40,15 +40,17 @@ fn current() -> libc::pthread_t {
     unsafe { libc::pthread_self() }
 }
 
-/// `__cxa_thread_atexit` of the Itanium C++ ABI (section 3.3.7), for a variable of the calling thread and a module of that handle.
+/// `__cxa_thread_atexit` of the Itanium C++ ABI (section 3.3.7), for a variable of the calling thread. The module is given by its
+/// handle or, as the C library allows and Rust does, by any address in it.
 pub(super) unsafe extern "C" fn register(destructor: Destructor, variable: *mut c_void, module: *mut c_void) -> c_int {
     let Some(function) = exit::optional(c"__cxa_thread_atexit_impl") else { return -1 };
+    let module = modules::handle_at(Addr(module as u64)).map_or(module as usize, |handle| handle.0 as usize);
     let ticket = {
         let mut tickets = tickets();
         let ticket = tickets.next;
         tickets.next += 1;
         let thread = current();
-        let waiting = Waiting { module: module as usize, thread, destructor, variable: variable as usize };
+        let waiting = Waiting { module, thread, destructor, variable: variable as usize };
         tickets.waiting.insert(ticket, waiting);
         ticket
     };

@@ -3,12 +3,14 @@
 //! Each code base is compiled by each compiler in each variant, with a driver of ours that gives it substantial and
 //! deterministic work. `ld`'s program is the reference; `jitlink run` of the same objects is compared with it byte for
 //! byte. Sources are downloaded at test time and never committed; objects are kept under the target folder, so that a
-//! second run only links. BPF objects, whose reference is libbpf and the kernel, are in [`bpf`].
+//! second run only links. BPF objects, whose reference is libbpf and the kernel, are in [`bpf`]; small programs in every way
+//! to compile them are in [`native`].
 
 mod bases;
 mod bpf;
 mod build;
 mod fetch;
+mod native;
 mod run;
 
 use crate::process::{capture, cargo, find_tool, in_ci, run as run_command, step, target};
@@ -25,11 +27,14 @@ pub(crate) const OPTIONS: &str =
     "  --bpf                 instead: BPF objects of real projects, shipped by Debian or compiled from crates. What jitlink
                         links of them has to load into the kernel as libbpf loads the objects (bpftool, as root).
                         Of the options below it takes --only, --sample, --jobs, --jitlink and --format
-  --only NAMES          some of the code bases, or with --bpf of the projects, with commas
+  --native              instead: small programs in C, C++ and Rust about what linkers and run-time libraries do (variables
+                        of threads, exceptions, initialisers, …), at all levels and code models. Of the options below it
+                        takes all but --reference-only
+  --only NAMES          some of the code bases, with --bpf of the projects, with --native of the programs, with commas
   --variants NAMES      some of the variants, with commas (O0, O2, O3, fPIC, fno-pic, ffunction-sections,
-                        mcmodel=large, mcmodel=large-fPIC)
-  --compilers NAMES     gcc, clang, or both (as without the option)
-  --sample              what CI runs: two code bases, four variants; with --bpf: some of the projects
+                        mcmodel=large, mcmodel=large-fPIC); with --native they are options ('-O2 -fPIC')
+  --compilers NAMES     some of gcc, clang and, with --native, rustc (without the option all)
+  --sample              what CI runs: two code bases, four variants; with --bpf and --native a few cases too
   --jobs N              compile and run N at once (default: one a core)
   --jitlink PATH        use this jitlink instead of building the one here
   --reference-only      link and run by ld alone, to check the cases themselves
@@ -50,6 +55,9 @@ struct Plan {
 pub(crate) fn main(mut args: Args) -> Result {
     if args.flag("--bpf") {
         return bpf_main(args);
+    }
+    if args.flag("--native") {
+        return native_main(args);
     }
     let (mut only, mut variants) = (args.list("--only")?, args.list("--variants")?);
     let compilers = args.list("--compilers")?;
@@ -85,6 +93,19 @@ fn bpf_main(mut args: Args) -> Result {
     bpf::main(&bpf::Plan { only, jobs, jitlink, json })
 }
 
+fn native_main(mut args: Args) -> Result {
+    let (only, variants) = match args.flag("--sample") {
+        true => native::sample_names(),
+        false => (args.list("--only")?, args.list("--variants")?),
+    };
+    let compilers = args.list("--compilers")?;
+    let jobs = args.number("--jobs")?.unwrap_or_else(cores);
+    let jitlink = args.value("--jitlink")?.map(|path| there(&path)).transpose()?;
+    let json = args.json()?;
+    args.finish()?;
+    native::main(&native::Plan { only, variants, compilers, jobs, jitlink, json })
+}
+
 /// What CI runs within the tests.
 pub(crate) fn sample() -> Result {
     let (only, variants) = sample_names();
@@ -92,6 +113,9 @@ pub(crate) fn sample() -> Result {
     let jitlink = build_jitlink()?;
     plan.jitlink = Some(jitlink.clone());
     run_plan(&plan)?;
+    let (only, variants) = native::sample_names();
+    let (compilers, jitlink_path) = (Vec::new(), Some(jitlink.clone()));
+    native::main(&native::Plan { only, variants, compilers, jobs: cores(), jitlink: jitlink_path, json: false })?;
     bpf::main(&bpf::Plan { only: bpf::sample_names(), jobs: cores(), jitlink: Some(jitlink), json: false })
 }
 
@@ -110,7 +134,7 @@ fn plan(only: &[String], variants: &[String], compilers: &[String]) -> Result<Pl
     Ok(Plan {
         bases: pick(BASES, only, |base| base.name, "code base")?,
         variants: pick(VARIANTS, variants, |variant| variant.name, "variant")?,
-        compilers: installed(compilers)?,
+        compilers: installed(COMPILERS, compilers)?,
         jobs: cores(),
         jitlink: None,
         json: false,
@@ -125,11 +149,16 @@ fn pick<T>(all: &'static [T], names: &[String], name: fn(&T) -> &'static str, wh
     Ok(all.iter().filter(|item| names.is_empty() || names.iter().any(|wanted| wanted == name(item))).collect())
 }
 
-/// The wanted compilers that are here; in CI all have to be.
-fn installed(wanted: &[String]) -> Result<Vec<Compiler>> {
-    let known: [(&'static str, &[&str]); 2] = [("gcc", &["gcc"]), ("clang", &["clang-22", "clang"])];
+/// Compilers by the name that they have here, with those that they may be installed under.
+type Known = &'static [(&'static str, &'static [&'static str])];
+
+/// The compilers of code bases; of C++ too, which another command links.
+const COMPILERS: Known = &[("gcc", &["gcc"]), ("clang", &["clang-22", "clang"])];
+
+/// The wanted ones of some compilers that are here; in CI all have to be.
+fn installed(known: Known, wanted: &[String]) -> Result<Vec<Compiler>> {
     let mut compilers = Vec::new();
-    for (name, tools) in known {
+    for &(name, tools) in known {
         if !wanted.is_empty() && wanted.iter().all(|wanted| wanted != name) {
             continue;
         }

@@ -89,7 +89,7 @@ impl Case<'_> {
         link.args(self.units.iter().map(|unit| &unit.object));
         link.args(self.base.libraries.iter().map(|library| format!("-l{library}")));
         capture(&mut link)?;
-        let outcome = run(&mut Command::new(&program), &folder.join("run-reference"))?;
+        let outcome = run(&mut Command::new(&program), &folder.join("run-reference"), TIME_LIMIT)?;
         if !outcome.end.starts_with("status") || outcome.stdout.is_empty() {
             return Err(
                 format!("the reference printed {} bytes and ended by {}", outcome.stdout.len(), outcome.end).into()
@@ -109,12 +109,12 @@ impl Case<'_> {
             command.args(["-l", library]);
         }
         std::fs::write(folder.join("jitlink-command"), format!("{command:?}\n"))?;
-        run(&mut command, &folder.join("run-jitlink"))
+        run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT)
     }
 }
 
-/// Runs a program in a folder of its own and waits for its end.
-fn run(command: &mut Command, folder: &Path) -> Result<Outcome> {
+/// Runs a program in a folder of its own and waits for its end, which has to come within the limit.
+pub(crate) fn run(command: &mut Command, folder: &Path, limit: Duration) -> Result<Outcome> {
     std::fs::create_dir_all(folder)?;
     let (stdout, stderr) = (folder.join("stdout"), folder.join("stderr"));
     command.current_dir(folder).stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
@@ -124,10 +124,10 @@ fn run(command: &mut Command, folder: &Path) -> Result<Outcome> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if start.elapsed() > TIME_LIMIT {
+        if start.elapsed() > limit {
             child.kill()?;
             child.wait()?;
-            return Err(format!("still running after {} s: `{}`", TIME_LIMIT.as_secs(), shown(command)).into());
+            return Err(format!("still running after {} s: `{}`", limit.as_secs(), shown(command)).into());
         }
         std::thread::sleep(Duration::from_millis(2));
     };
@@ -139,7 +139,8 @@ fn run(command: &mut Command, folder: &Path) -> Result<Outcome> {
     Ok(Outcome { end, stdout: std::fs::read(stdout)?, stderr, time: start.elapsed() })
 }
 
-fn compare(reference: &Outcome, ours: &Outcome) -> Verdict {
+/// What of two outcomes differs.
+pub(crate) fn compare(reference: &Outcome, ours: &Outcome) -> Verdict {
     if reference.end == ours.end && reference.stdout == ours.stdout {
         return Verdict::Same;
     }

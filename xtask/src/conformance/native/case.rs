@@ -1,0 +1,184 @@
+//! One program by one compiler in one variant: compiled once, linked and run twice, and compared.
+
+use super::programs::{Language, Program};
+use super::variants::{Library, Variant};
+use crate::Result;
+use crate::conformance::build::Compiler;
+use crate::conformance::run::{self, Outcome, compare, run};
+use crate::process::capture;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// What takes this long hangs.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a case ended.
+pub(super) enum Verdict {
+    Same,
+    /// The compiler or its linker takes no such program, so there is nothing to compare with.
+    NoReference(String),
+    /// It is not the same, which is known.
+    Known(&'static str),
+    /// It is not the same, or is where that was not known; and the command that shows it.
+    Fails(String, String),
+}
+
+pub(super) struct Case<'p> {
+    pub(super) program: &'p Program,
+    pub(super) compiler: &'p Compiler,
+    pub(super) variant: Variant,
+}
+
+/// What was compiled.
+struct Built {
+    reference: PathBuf,
+    /// What jitlink gets besides options.
+    inputs: Vec<PathBuf>,
+}
+
+impl Case<'_> {
+    pub(super) fn name(&self) -> String {
+        format!("{} {} {}", self.program.id(), self.compiler.name, self.variant.name)
+    }
+
+    /// Compiles, links and runs both ways in a folder below `work`, which stays where the case fails.
+    pub(super) fn run(&self, work: &Path, jitlink: &Path, known: Option<&'static str>) -> Result<Verdict> {
+        let name: String = self.name().chars().map(|each| if "/ =".contains(each) { '_' } else { each }).collect();
+        let folder = work.join(name);
+        // What an earlier run left would be linked too.
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let built = match self.build(&folder) {
+            Ok(built) => built,
+            Err(error) => {
+                std::fs::remove_dir_all(&folder)?;
+                return Ok(Verdict::NoReference(error.to_string()));
+            }
+        };
+        let mut reference = Command::new(&built.reference);
+        let reference = run(reference.args(self.program.arguments), &folder.join("run-reference"), TIME_LIMIT)?;
+        let mut command = Command::new(jitlink);
+        command.arg("run").args(&built.inputs).args(self.options()?).arg("--").args(self.program.arguments);
+        let repeat = typed(&command);
+        let verdict = match run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT) {
+            Ok(ours) => difference(&reference, &ours),
+            Err(error) => Some(error.to_string()),
+        };
+        Ok(match (verdict, known) {
+            (None, None) => {
+                std::fs::remove_dir_all(&folder)?;
+                Verdict::Same
+            }
+            (Some(_), Some(why)) => {
+                std::fs::remove_dir_all(&folder)?;
+                Verdict::Known(why)
+            }
+            (None, Some(why)) => Verdict::Fails(format!("is the same, so take it from the known ones ({why})"), repeat),
+            (Some(why), None) => Verdict::Fails(why, repeat),
+        })
+    }
+
+    fn build(&self, folder: &Path) -> Result<Built> {
+        let reference = folder.join(self.program.name);
+        if self.program.language == Language::Rust {
+            let mut archives = Vec::new();
+            for name in self.program.others {
+                let mut compile = self.rustc(name, folder);
+                capture(compile.args(["--crate-type=rlib"]))?;
+                archives.push(folder.join(format!("lib{name}.rlib")));
+            }
+            let mut compile = self.rustc(self.program.name, folder);
+            for (name, archive) in self.program.others.iter().zip(&archives) {
+                compile.arg("--extern").arg(format!("{name}={}", archive.display()));
+            }
+            capture(compile.arg("--emit=obj,link"))?;
+            let mut inputs = objects(folder)?;
+            inputs.extend(archives);
+            return Ok(Built { reference, inputs });
+        }
+        let mut inputs = Vec::new();
+        for name in std::iter::once(&self.program.name).chain(self.program.others) {
+            let object = folder.join(format!("{name}.o"));
+            let mut compile = Command::new(&self.compiler.path);
+            compile.args(&self.variant.compile).args(self.program.flags).args(["-w", "-c", "-o"]);
+            capture(compile.arg(&object).arg(self.program.source(name)))?;
+            inputs.push(object);
+        }
+        let mut link = Command::new(&self.compiler.path);
+        link.args(&inputs).arg("-o").arg(&reference).args(&self.variant.reference).args(["-pthread", "-lm"]);
+        capture(&mut link)?;
+        Ok(Built { reference, inputs })
+    }
+
+    fn rustc(&self, name: &str, folder: &Path) -> Command {
+        let mut command = Command::new(&self.compiler.path);
+        command.args(["--edition=2024", "-Awarnings", "--crate-name", name]).args(&self.variant.compile);
+        command.args(self.program.flags).arg("--out-dir").arg(folder).arg(self.program.source(name));
+        command
+    }
+
+    /// The libraries that jitlink is given, as the compiler gives them to its linker.
+    fn options(&self) -> Result<Vec<String>> {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Ok(match (self.program.language, self.variant.library) {
+            (Language::C, _) => words(&["-l", "m"]),
+            (Language::Rust, _) if self.program.flags.contains(&"-Cpanic=abort") => words(&["--rust-std=abort"]),
+            (Language::Rust, _) => words(&["--rust-std"]),
+            (Language::Cxx, Library::Usual) => words(&["-l", "stdc++", "-l", "m"]),
+            (Language::Cxx, Library::Static) => {
+                let mut options =
+                    vec![self.file_of("libstdc++.a")?, self.file_of("libgcc_eh.a")?, self.file_of("libgcc.a")?];
+                options.extend(words(&["-l", "m"]));
+                options
+            }
+            (Language::Cxx, Library::Llvm) => {
+                let shared = PathBuf::from(self.file_of("libc++.so")?);
+                let folder = shared.parent().unwrap_or(Path::new(".")).display().to_string();
+                let mut options = vec!["-L".to_owned(), folder];
+                options.extend(words(&["-l", "c++", "-l", "m"]));
+                options
+            }
+        })
+    }
+
+    /// Where the compiler has one of its own libraries.
+    fn file_of(&self, name: &str) -> Result<String> {
+        let path = capture(Command::new(&self.compiler.path).arg(format!("-print-file-name={name}")))?;
+        Ok(path.trim().to_owned())
+    }
+}
+
+/// The objects in a folder, in the order of their names.
+fn objects(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut objects = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "o") {
+            objects.push(path);
+        }
+    }
+    objects.sort();
+    Ok(objects)
+}
+
+fn difference(reference: &Outcome, ours: &Outcome) -> Option<String> {
+    match compare(reference, ours) {
+        run::Verdict::Differs(why) => Some(why),
+        _ => None,
+    }
+}
+
+/// A command that can be pasted into a shell.
+fn typed(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted = words.map(|word| {
+        let word = word.to_string_lossy();
+        let is_plain =
+            !word.is_empty() && word.chars().all(|each| each.is_ascii_alphanumeric() || "/._-+=:,@".contains(each));
+        if is_plain { word.into_owned() } else { format!("'{word}'") }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,163 @@
+//! The ways in which each program is compiled: all levels with all code models, and what else changes objects at one level.
+
+use super::programs::{Language, Program};
+
+/// One way to compile and to link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Variant {
+    /// The options, as a person would type them; the name of its folder too.
+    pub(super) name: String,
+    pub(super) compile: Vec<&'static str>,
+    /// What the compiler hears when it links the reference.
+    pub(super) reference: Vec<&'static str>,
+    pub(super) library: Library,
+}
+
+/// The C++ library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Library {
+    /// What the compiler links by itself, shared.
+    Usual,
+    /// That, and the unwinder, as archives.
+    Static,
+    /// LLVM's, shared.
+    Llvm,
+}
+
+const LEVELS: &[&str] = &["-O0", "-O1", "-O2", "-O3"];
+
+/// Code models, each with whether programs of it have fixed addresses.
+const MODELS: &[(&[&str], bool)] = &[
+    (&["-fPIC"], false),
+    (&["-fPIE"], false),
+    (&["-fno-pic"], true),
+    (&["-fno-pic", "-mcmodel=medium"], true),
+    (&["-fno-pic", "-mcmodel=large"], true),
+    (&["-fPIC", "-mcmodel=medium"], false),
+    (&["-fPIC", "-mcmodel=large"], false),
+];
+
+/// What else changes objects; with -O2.
+const OPTIONS: &[&[&str]] = &[
+    &["-ffunction-sections", "-fdata-sections"],
+    &["-fPIC", "-fno-plt"],
+    &["-fno-asynchronous-unwind-tables"],
+    &["-fcf-protection=full"],
+    &["-fstack-protector-strong"],
+    &["-fstack-clash-protection", "-D_FORTIFY_SOURCE=2"],
+    &["-fPIC", "-ftls-model=initial-exec"],
+    &["-fPIC", "-ftls-model=local-dynamic"],
+    &["-fPIC", "-mtls-dialect=gnu2"],
+    &["-fPIC", "-fno-semantic-interposition", "-fvisibility=hidden"],
+    &["-g", "-gz"],
+    &["-march=x86-64-v3"],
+    &["-fomit-frame-pointer", "-mno-red-zone"],
+];
+
+const RUST_LEVELS: &[&str] =
+    &["-Copt-level=0", "-Copt-level=1", "-Copt-level=2", "-Copt-level=3", "-Copt-level=s", "-Copt-level=z"];
+
+const RUST_UNITS: &[&str] = &["-Ccodegen-units=1", "-Ccodegen-units=16"];
+
+/// What else changes Rust's objects; with the lowest and the highest level.
+const RUST_OPTIONS: &[&[&str]] = &[
+    &["-Cdebuginfo=2"],
+    &["-Crelocation-model=static"],
+    &["-Crelocation-model=pic"],
+    &["-Crelocation-model=pie"],
+    &["-Ccode-model=small"],
+    &["-Ccode-model=medium"],
+    &["-Ccode-model=large"],
+    &["-Crelocation-model=static", "-Ccode-model=large"],
+    &["-Coverflow-checks=yes"],
+    &["-Cdebug-assertions=yes"],
+    &["-Cforce-frame-pointers=yes"],
+    &["-Csymbol-mangling-version=v0"],
+    &["-Ctarget-cpu=x86-64-v3"],
+    &["-Cno-redzone=yes"],
+    &["-Clink-dead-code=yes"],
+    &["-Cembed-bitcode=no"],
+];
+
+/// All ways for a program by a compiler.
+pub(super) fn of(program: &Program, compiler: &str) -> Vec<Variant> {
+    match program.language {
+        Language::Rust => of_rust(),
+        Language::C => of_c(),
+        Language::Cxx => {
+            let mut variants = of_c();
+            let libraries: &[Library] =
+                if compiler == "clang" { &[Library::Static, Library::Llvm] } else { &[Library::Static] };
+            for &library in libraries {
+                for level in ["-O0", "-O2"] {
+                    for (model, is_fixed) in &MODELS[..3] {
+                        variants.push(variant(&[&[level], *model].concat(), *is_fixed, library));
+                    }
+                }
+            }
+            variants
+        }
+    }
+}
+
+fn of_c() -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for level in LEVELS {
+        for (model, is_fixed) in MODELS {
+            variants.push(variant(&[&[*level], *model].concat(), *is_fixed, Library::Usual));
+        }
+    }
+    variants.extend(OPTIONS.iter().map(|options| variant(&[&["-O2"], *options].concat(), false, Library::Usual)));
+    variants
+}
+
+fn of_rust() -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for level in RUST_LEVELS {
+        variants.extend(RUST_UNITS.iter().map(|units| variant(&[level, units], false, Library::Usual)));
+    }
+    for level in ["-Copt-level=0", "-Copt-level=3"] {
+        variants
+            .extend(RUST_OPTIONS.iter().map(|options| variant(&[&[level], *options].concat(), false, Library::Usual)));
+    }
+    variants
+}
+
+fn variant(options: &[&'static str], is_fixed: bool, library: Library) -> Variant {
+    let (mut compile, mut name) = (options.to_vec(), options.join(" "));
+    // Code for fixed addresses makes no position-independent executable.
+    let mut reference = if is_fixed { vec!["-no-pie"] } else { Vec::new() };
+    match library {
+        Library::Usual => {}
+        Library::Static => {
+            name += " -static-libstdc++";
+            reference.extend(["-static-libstdc++", "-static-libgcc"]);
+        }
+        Library::Llvm => {
+            name += " -stdlib=libc++";
+            compile.push("-stdlib=libc++");
+            reference.push("-stdlib=libc++");
+        }
+    }
+    Variant { name, compile, reference, library }
+}
+
+/// What CI runs of them.
+pub(super) const SAMPLE: &[&str] =
+    &["-O2 -fPIC", "-O2 -fno-pic", "-Copt-level=0 -Ccodegen-units=16", "-Copt-level=3 -Ccodegen-units=1"];
+
+/// Cases that are known not to be the same yet: language, programs, library, and why.
+const KNOWN: &[(Language, &[&str], Library, &str)] = &[(
+    Language::Cxx,
+    &["coroutines", "exceptions", "library", "statics", "streams", "thread_locals", "threads", "types"],
+    Library::Static,
+    "exceptions do not pass through the static unwinder",
+)];
+
+/// Why a case is known not to be the same yet.
+pub(super) fn known(program: &Program, variant: &Variant) -> Option<&'static str> {
+    let is_it = |(language, names, library, _): &&(Language, &[&str], Library, &str)| {
+        *language == program.language && *library == variant.library && names.contains(&program.name)
+    };
+    KNOWN.iter().find(is_it).map(|(.., why)| *why)
+}
