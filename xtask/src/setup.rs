@@ -23,6 +23,16 @@ const TOOLS: &[Tool] = &[
     Tool { names: &["gcc"], packages: &["gcc"], needed_for: "objects made by GCC" },
     Tool { names: &["g++"], packages: &["g++"], needed_for: "C++ objects made by GCC" },
     Tool { names: &["clang-22", "clang"], packages: &["clang-22", "clang"], needed_for: "objects made by clang" },
+    Tool {
+        names: &["/usr/lib/x86_64-linux-gnu/libc++.so"],
+        packages: &["libc++-22-dev", "libc++-dev"],
+        needed_for: "C++ with LLVM's library",
+    },
+    Tool {
+        names: &["/usr/lib/x86_64-linux-gnu/libc++abi.so"],
+        packages: &["libc++abi-22-dev", "libc++abi-dev"],
+        needed_for: "C++ with LLVM's library",
+    },
     Tool { names: &["ld"], packages: &["binutils"], needed_for: "the reference links" },
     Tool { names: &["ar"], packages: &["binutils"], needed_for: "archives" },
     Tool { names: &["objcopy"], packages: &["binutils"], needed_for: "objects with unusual sections" },

@@ -35,7 +35,8 @@ impl Memory {
         demand: &Demand,
     ) -> Result<Memory, LinkErrors> {
         let mut extra = [0; KINDS.len()];
-        (extra[0], extra[1], extra[3]) = (demand.code, demand.slots, demand.far_code);
+        (extra[0], extra[1]) = (demand.code, demand.slots);
+        (extra[3], extra[4]) = (demand.far_code, demand.far_slots);
         let requests = layout::estimate(graph, extra)?;
         let limited_by = demand.limited_by.map_or_else(String::new, |(block, index)| {
             format!("; the range is needed by {}", graph.site(block, &graph.edges(block)[index]))

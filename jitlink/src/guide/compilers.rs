@@ -27,3 +27,7 @@
 //!
 //! Set its flag `is_pic`: code that may lie anywhere must reach what is far through the GOT. For a REPL, link each line as a module
 //! of its own: later modules find the names of earlier ones, and [`Module::remove`](crate::Module::remove) gives the memory back.
+//!
+//! Rust code with its standard library is one archive when rustc makes a static library of it (`--crate-type staticlib`). Functions that
+//! are `extern "C"` and `#[unsafe(no_mangle)]` are found by name; the shared libraries that the archive needs
+//! (`--print native-static-libs`) are for [`ProcessExecutor::load_library`](crate::ProcessExecutor::load_library).

@@ -39,15 +39,14 @@ fn programs_without_std_run_at_every_level_and_model() {
 
 /// Compiles the program of two crates to objects and, by rustc's own link, to a program; the inputs for jitlink.
 fn standard(folder: &Folder, rustc: &Path, options: &str) -> String {
-    let common = format!("--edition 2024 --out-dir . {options}");
+    let common = format!("--edition 2024 -Awarnings --out-dir . {options}");
     folder.tool(rustc, &format!("{common} --crate-type rlib {}", super::source("standard_other.rs")));
-    folder.tool(
-        rustc,
-        &format!(
-            "{common} --emit=obj,link --extern standard_other=libstandard_other.rlib {}",
-            super::source("standard.rs")
-        ),
-    );
+    // Each by itself: linking removes the objects of several units.
+    for emit in ["link", "obj"] {
+        let source = super::source("standard.rs");
+        let crates = "--extern standard_other=libstandard_other.rlib";
+        folder.tool(rustc, &format!("{common} --emit={emit} {crates} {source}"));
+    }
     let entries = std::fs::read_dir(folder.path(".")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut objects: Vec<String> = names.filter(|name| name.ends_with(".o")).collect();
@@ -64,7 +63,7 @@ fn programs_with_std_do_what_rustc_links() {
         "-Copt-level=0 -Ccodegen-units=1 --cfg own_allocator",
         "-Copt-level=3 -Ccodegen-units=16",
         "-Copt-level=2 -Crelocation-model=static",
-        "-Copt-level=s -Ccode-model=large --cfg own_allocator",
+        "-Copt-level=s --cfg own_allocator",
     ] {
         let folder = Folder::new();
         let inputs = standard(&folder, &rustc, options);

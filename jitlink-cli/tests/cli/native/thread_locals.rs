@@ -9,6 +9,7 @@ const MODELS: &[&str] = &[
     "-fno-pic",
     "-fPIC -fno-plt",
     "-fPIC -mcmodel=large",
+    "-fno-pic -mcmodel=large",
     "-fPIC -ftls-model=initial-exec",
     "-fPIC -ftls-model=local-dynamic",
     "-fPIC -mtls-dialect=gnu2",
@@ -72,6 +73,23 @@ fn constructors_and_destructors_of_variables_run_in_each_thread() {
             assert_eq!(outcome.visible(), reference.visible(), "{names:?} {flags}: {}", outcome.stderr);
         }
     }
+}
+
+#[test]
+fn a_module_that_registers_destructors_is_known_by_any_of_its_addresses() {
+    let Some(cc) = C_COMPILERS.iter().find_map(|names| find(names)) else { return };
+    let folder = Folder::new();
+    folder.write(
+        "main.c",
+        "#include <stdio.h>\n\
+         int __cxa_thread_atexit_impl(void (*run)(void *), void *argument, void *module);\n\
+         static int variable;\n\
+         static void gone(void *argument) { printf(\"%s\\n\", (char *)argument); }\n\
+         int main(void) { return __cxa_thread_atexit_impl(gone, \"gone\", &variable); }\n",
+    );
+    folder.tool(&cc, "-c main.c -o main.o");
+    let outcome = folder.jitlink("run main.o");
+    assert_eq!(outcome.visible(), (0, "gone\n"), "{}", outcome.stderr);
 }
 
 #[test]

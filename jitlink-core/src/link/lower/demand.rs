@@ -14,6 +14,8 @@ pub(in crate::link) struct Demand {
     /// As `code`, for what stands with far code.
     pub(in crate::link) far_code: u64,
     pub(in crate::link) slots: u64,
+    /// As `slots`, for what stands with far code.
+    pub(in crate::link) far_slots: u64,
     /// The relocation that limits the range, for errors.
     pub(in crate::link) limited_by: Option<(BlockId, usize)>,
 }
@@ -23,7 +25,7 @@ const OUTLINE_BYTES: u64 = 128;
 
 /// Looks over the edges that mean more than a plain address for what they will need.
 pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand {
-    let mut demand = Demand { range: AddrRange::ALL, code: 0, far_code: 0, slots: 0, limited_by: None };
+    let mut demand = Demand { range: AddrRange::ALL, code: 0, far_code: 0, slots: 0, far_slots: 0, limited_by: None };
     let templates = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
     // A stub, the space to the next, and the space before the first of its block.
     let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
@@ -55,6 +57,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
             }
             if edge.subject.is_thread_local() {
                 demand.slots += 16;
+                demand.far_slots += if from == Residence::Near { 0 } else { 16 };
             }
             if edge.subject == Subject::Callee && may_be_far && *seen & 2 == 0 {
                 (demand.slots, demand.code, *seen) = (demand.slots + 8, demand.code + stub_bytes, *seen | 2);

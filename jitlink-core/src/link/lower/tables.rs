@@ -13,9 +13,12 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Tables {
     /// Slot of each symbol, by position.
     slot_of: Vec<u32>,
-    /// The first of the slots that hold what thread-local code needs, by variable and what asks for them.
-    thread_local: HashMap<(SymbolId, Subject), SymbolId>,
+    /// The first of the slots that hold what thread-local code needs, by variable, what asks for them and from where.
+    thread_local: HashMap<(SymbolId, Subject, Residence), SymbolId>,
     got: Option<BlockId>,
+    /// Slots for code that may lie far from the GOT, and yet takes its slots to be near.
+    far_got: Option<BlockId>,
+    far_slots: Vec<Slot>,
     /// Stubs for near code, which jump through slots.
     near: StubTable,
     /// Stubs for code that may lie far from the slots.
@@ -32,6 +35,8 @@ impl Tables {
             slot_of: vec![NONE; symbols],
             thread_local: HashMap::new(),
             got: graph.got.filter(|&got| graph.is_live(got)),
+            far_got: None,
+            far_slots: Vec::new(),
             near: StubTable::new(StubKind::Plt, Residence::Near),
             far: StubTable::new(StubKind::Thunk, Residence::Far),
             lowered: Lowered::default(),
@@ -49,13 +54,13 @@ impl Tables {
 
     /// The symbol of the slot that holds a symbol's address.
     pub(super) fn slot(&mut self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, target: SymbolId) -> SymbolId {
-        let got = self.need_got(graph, synthetic);
+        self.need_got(graph, synthetic);
         let known = self.slot_of[target.index()];
         if known != NONE {
             return self.lowered.slots[known as usize].symbol;
         }
         self.slot_of[target.index()] = self.lowered.slots.len() as u32;
-        self.push(graph, synthetic, got, (target, Subject::Symbol))
+        self.push(graph, synthetic, Residence::Near, (target, Subject::Symbol))
     }
 
     /// The symbol of the first of neighbouring slots that hold numbers of a thread-local variable.
@@ -63,14 +68,14 @@ impl Tables {
         &mut self,
         graph: &mut LinkGraph<'_>,
         synthetic: &mut Synthetic,
-        key: (SymbolId, Subject),
+        key: (SymbolId, Subject, Residence),
         contents: &[Subject],
     ) -> SymbolId {
-        let (got, target) = (self.need_got(graph, synthetic), key.0);
+        let (target, _, residence) = key;
         if let Some(&known) = self.thread_local.get(&key) {
             return known;
         }
-        let mut slots = contents.iter().map(|&content| self.push(graph, synthetic, got, (target, content)));
+        let mut slots = contents.iter().map(|&content| self.push(graph, synthetic, residence, (target, content)));
         let first = slots.next().unwrap_or(target);
         slots.for_each(drop);
         self.thread_local.insert(key, first);
@@ -81,12 +86,17 @@ impl Tables {
         &mut self,
         graph: &mut LinkGraph<'_>,
         synthetic: &mut Synthetic,
-        got: BlockId,
+        residence: Residence,
         (target, content): (SymbolId, Subject),
     ) -> SymbolId {
-        let index = self.lowered.slots.len() as u64;
+        let got = match residence {
+            Residence::Near => self.need_got(graph, synthetic),
+            _ => *self.far_got.get_or_insert_with(|| add_got(graph, synthetic, residence)),
+        };
+        let slots = if residence == Residence::Near { &mut self.lowered.slots } else { &mut self.far_slots };
+        let index = slots.len() as u64;
         let symbol = synthetic.symbol(graph, got, index * u64::from(graph.target.pointer_bytes));
-        self.lowered.slots.push(Slot { target, symbol, content });
+        slots.push(Slot { target, symbol, content });
         symbol
     }
 
@@ -112,7 +122,6 @@ impl Tables {
 
     /// Gives the blocks their bytes and edges.
     pub(super) fn finish(mut self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> Lowered {
-        let pointer = usize::from(graph.target.pointer_bytes);
         let slot = |target: SymbolId| self.lowered.slots[self.slot_of[target.index()] as usize].symbol;
         for table in [&self.near, &self.far] {
             table.finish(graph, synthetic, slot);
@@ -120,22 +129,29 @@ impl Tables {
         for table in [self.near, self.far] {
             self.lowered.stubs.extend(table.stubs.into_iter().map(|(target, stub)| (target, stub, table.kind)));
         }
-        if let Some(got) = self.got {
-            let row = self.pointer_row;
-            graph.blocks[got.index()].content = Content::Owned(vec![0; self.lowered.slots.len() * pointer].into());
-            let slot = |(index, slot): (usize, &Slot)| Edge {
-                offset: (index * pointer) as u32,
-                target: slot.target,
-                addend: 0,
-                row,
-                subject: slot.content,
-            };
-            let edges: Vec<Edge> = self.lowered.slots.iter().enumerate().map(slot).collect();
-            synthetic.set_edges(graph, got, edges);
+        for (got, slots) in [(self.got, &self.lowered.slots), (self.far_got, &self.far_slots)] {
+            if let Some(got) = got {
+                fill(graph, synthetic, got, slots, self.pointer_row);
+            }
         }
+        self.lowered.slots.append(&mut self.far_slots);
         self.lowered.got = self.got;
         self.lowered
     }
+}
+
+/// Gives a block of slots its bytes and edges.
+fn fill(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, got: BlockId, slots: &[Slot], row: u16) {
+    let pointer = usize::from(graph.target.pointer_bytes);
+    graph.blocks[got.index()].content = Content::Owned(vec![0; slots.len() * pointer].into());
+    let slot = |(index, slot): (usize, &Slot)| Edge {
+        offset: (index * pointer) as u32,
+        target: slot.target,
+        addend: 0,
+        row,
+        subject: slot.content,
+    };
+    synthetic.set_edges(graph, got, slots.iter().enumerate().map(slot));
 }
 
 /// Stubs of one kind, in one block.
@@ -205,11 +221,17 @@ pub(in crate::link) fn provide_got(graph: &mut LinkGraph<'_>, synthetic: &mut Sy
     if let Some(got) = graph.got {
         return got;
     }
-    let section = Section::new(b".got", synthetic.object(graph));
-    let align_log2 = graph.target.pointer_bytes.trailing_zeros() as u8;
-    let got = synthetic.add(graph, section, Content::Owned(Box::default()), align_log2);
+    let got = add_got(graph, synthetic, Residence::Near);
     graph.got = Some(got);
     got
+}
+
+/// A block for slots.
+fn add_got(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, residence: Residence) -> BlockId {
+    let mut section = Section::new(b".got", synthetic.object(graph));
+    section.residence = residence;
+    let align_log2 = graph.target.pointer_bytes.trailing_zeros() as u8;
+    synthetic.add(graph, section, Content::Owned(Box::default()), align_log2)
 }
 
 /// The distance between neighbouring stubs.

@@ -4,12 +4,12 @@
 //! Until then slots and fields only say which number they are to hold.
 
 use super::super::thread_locals::Outside;
-use super::{Lowering, Survey, unsupported};
+use super::{Lowering, Survey, residence, unsupported};
 use crate::arch::{CodeSite, Relaxed};
 use crate::error::LinkError;
 use crate::executor::ThreadLocalAccess;
-use crate::graph::{BlockId, Edge, LinkGraph, Protection, Role, SymbolId, Value};
-use crate::reloc::Subject;
+use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, Role, SymbolId, Value};
+use crate::reloc::{Base, Subject};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -80,7 +80,10 @@ impl Lowering<'_, '_> {
             // All of the batch's own variables have one module.
             let local = is_own && edge.subject == Subject::TlsLdSlot;
             let target = if local { *self.own_module.get_or_insert(target) } else { target };
-            let slot = self.tables.thread_local(self.graph, self.synthetic, (target, edge.subject), contents);
+            // Code of the large models too takes slots of thread-local variables to be near.
+            let is_near = self.graph.rows.row(edge.row).base() != Base::Place;
+            let from = if is_near { Residence::Near } else { residence(self.graph, block) };
+            let slot = self.tables.thread_local(self.graph, self.synthetic, (target, edge.subject, from), contents);
             let edge = &mut self.graph.edges[index];
             (edge.target, edge.subject) = (slot, Subject::Symbol);
         }

@@ -13,14 +13,15 @@ use std::time::Duration;
 /// What takes this long hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// What a Rust program says that cannot unwind: GNU ld does not link the unwind tables of far code.
+const NO_PANICS: &str = "failed to initiate panic";
+
 /// How a case ended.
 pub(super) enum Verdict {
     Same,
     /// The compiler or its linker takes no such program, so there is nothing to compare with.
     NoReference(String),
-    /// It is not the same, which is known.
-    Known(&'static str),
-    /// It is not the same, or is where that was not known; and the command that shows it.
+    /// What differs, and the command that shows it.
     Fails(String, String),
 }
 
@@ -43,7 +44,7 @@ impl Case<'_> {
     }
 
     /// Compiles, links and runs both ways in a folder below `work`, which stays where the case fails.
-    pub(super) fn run(&self, work: &Path, jitlink: &Path, known: Option<&'static str>) -> Result<Verdict> {
+    pub(super) fn run(&self, work: &Path, jitlink: &Path) -> Result<Verdict> {
         let name: String = self.name().chars().map(|each| if "/ =".contains(each) { '_' } else { each }).collect();
         let folder = work.join(name);
         // What an earlier run left would be linked too.
@@ -60,24 +61,23 @@ impl Case<'_> {
         };
         let mut reference = Command::new(&built.reference);
         let reference = run(reference.args(self.program.arguments), &folder.join("run-reference"), TIME_LIMIT)?;
+        if reference.stderr.contains(NO_PANICS) {
+            std::fs::remove_dir_all(&folder)?;
+            return Ok(Verdict::NoReference(format!("linked by the compiler it says: {NO_PANICS}")));
+        }
         let mut command = Command::new(jitlink);
         command.arg("run").args(&built.inputs).args(self.options()?).arg("--").args(self.program.arguments);
         let repeat = typed(&command);
-        let verdict = match run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT) {
+        let differs = match run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT) {
             Ok(ours) => difference(&reference, &ours),
             Err(error) => Some(error.to_string()),
         };
-        Ok(match (verdict, known) {
-            (None, None) => {
+        Ok(match differs {
+            Some(why) => Verdict::Fails(why, repeat),
+            None => {
                 std::fs::remove_dir_all(&folder)?;
                 Verdict::Same
             }
-            (Some(_), Some(why)) => {
-                std::fs::remove_dir_all(&folder)?;
-                Verdict::Known(why)
-            }
-            (None, Some(why)) => Verdict::Fails(format!("is the same, so take it from the known ones ({why})"), repeat),
-            (Some(why), None) => Verdict::Fails(why, repeat),
         })
     }
 
@@ -90,11 +90,14 @@ impl Case<'_> {
                 capture(compile.args(["--crate-type=rlib"]))?;
                 archives.push(folder.join(format!("lib{name}.rlib")));
             }
-            let mut compile = self.rustc(self.program.name, folder);
-            for (name, archive) in self.program.others.iter().zip(&archives) {
-                compile.arg("--extern").arg(format!("{name}={}", archive.display()));
+            // Each by itself: linking removes the objects of several units.
+            for emit in ["--emit=link", "--emit=obj"] {
+                let mut compile = self.rustc(self.program.name, folder);
+                for (name, archive) in self.program.others.iter().zip(&archives) {
+                    compile.arg("--extern").arg(format!("{name}={}", archive.display()));
+                }
+                capture(compile.arg(emit))?;
             }
-            capture(compile.arg("--emit=obj,link"))?;
             let mut inputs = objects(folder)?;
             inputs.extend(archives);
             return Ok(Built { reference, inputs });

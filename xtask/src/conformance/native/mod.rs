@@ -49,20 +49,19 @@ pub(super) fn main(plan: &Plan) -> Result {
     let work = target().join("conformance/native");
     eprintln!("{} programs in {} cases", programs.len(), cases.len());
     let verdicts = in_parallel(&cases, plan.jobs, |case| {
-        let known = variants::known(case.program, &case.variant);
         let verdict =
-            case.run(&work, &jitlink, known).unwrap_or_else(|error| Verdict::Fails(error.to_string(), String::new()));
+            case.run(&work, &jitlink).unwrap_or_else(|error| Verdict::Fails(error.to_string(), String::new()));
         if let (Verdict::Fails(why, repeat), false) = (&verdict, plan.json) {
             println!("FAILS: {}: {} (repeat: {repeat})", case.name(), why.replace('\n', "; "));
         }
         verdict
     });
-    let (mut counts, mut report) = ([0; 4], Vec::new());
+    let (mut counts, mut report) = ([0; 3], Vec::new());
     for (case, verdict) in cases.iter().zip(&verdicts) {
         counts[place(verdict)] += 1;
         report.push(as_json(case, verdict));
     }
-    let [same, known, none, failed] = counts;
+    let [same, none, failed] = counts;
     if plan.json {
         println!("{}", serde_json::to_string_pretty(&json!({ "version": 1, "cases": report }))?);
     } else {
@@ -70,8 +69,7 @@ pub(super) fn main(plan: &Plan) -> Result {
             println!("{}", as_row(program, &cases, &verdicts));
         }
         println!(
-            "conformance: {same} cases are the same as by the compiler's linker, {known} are known not to be, {none} have no \
-             reference, {failed} fail"
+            "conformance: {same} cases are the same as by the compiler's linker, {none} have no reference, {failed} fail"
         );
     }
     if failed > 0 {
@@ -122,27 +120,25 @@ fn cases<'p>(
 fn place(verdict: &Verdict) -> usize {
     match verdict {
         Verdict::Same => 0,
-        Verdict::Known(_) => 1,
-        Verdict::NoReference(_) => 2,
-        Verdict::Fails(..) => 3,
+        Verdict::NoReference(_) => 1,
+        Verdict::Fails(..) => 2,
     }
 }
 
 fn as_row(program: &Program, cases: &[Case], verdicts: &[Verdict]) -> String {
-    let mut counts = [0; 4];
+    let mut counts = [0; 3];
     for (case, verdict) in cases.iter().zip(verdicts) {
         if case.program.id() == program.id() {
             counts[place(verdict)] += 1;
         }
     }
-    let [same, known, none, failed] = counts;
-    format!("  {:20} {same:4} same {known:4} known {none:4} without a reference {failed:4} fail", program.id())
+    let [same, none, failed] = counts;
+    format!("  {:20} {same:4} same {none:4} without a reference {failed:4} fail", program.id())
 }
 
 fn as_json(case: &Case, verdict: &Verdict) -> serde_json::Value {
     let (verdict, detail, repeat) = match verdict {
         Verdict::Same => ("same", None, None),
-        Verdict::Known(why) => ("known", Some(*why), None),
         Verdict::NoReference(why) => ("no-reference", Some(why.as_str()), None),
         Verdict::Fails(why, repeat) => ("fails", Some(why.as_str()), Some(repeat)),
     };

@@ -145,19 +145,3 @@ fn variant(options: &[&'static str], is_fixed: bool, library: Library) -> Varian
 /// What CI runs of them.
 pub(super) const SAMPLE: &[&str] =
     &["-O2 -fPIC", "-O2 -fno-pic", "-Copt-level=0 -Ccodegen-units=16", "-Copt-level=3 -Ccodegen-units=1"];
-
-/// Cases that are known not to be the same yet: language, programs, library, and why.
-const KNOWN: &[(Language, &[&str], Library, &str)] = &[(
-    Language::Cxx,
-    &["coroutines", "exceptions", "library", "statics", "streams", "thread_locals", "threads", "types"],
-    Library::Static,
-    "exceptions do not pass through the static unwinder",
-)];
-
-/// Why a case is known not to be the same yet.
-pub(super) fn known(program: &Program, variant: &Variant) -> Option<&'static str> {
-    let is_it = |(language, names, library, _): &&(Language, &[&str], Library, &str)| {
-        *language == program.language && *library == variant.library && names.contains(&program.name)
-    };
-    KNOWN.iter().find(is_it).map(|(.., why)| *why)
-}
