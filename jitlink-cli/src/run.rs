@@ -15,6 +15,12 @@ use std::sync::Arc;
 const ROOM: usize = 64 << 10;
 
 pub(crate) fn run(args: &Run) -> ExitCode {
+    // Those that link stay while the program runs.
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(args.link.threads.map_or(0, |count| count as usize));
+    if let Err(error) = program::without_signals(|| threads.build_global()) {
+        let error = LinkError::Request(format!("cannot start the threads that link: {error}"));
+        return report::failure(&error.into(), args.link.format, &[]);
+    }
     #[cfg(feature = "bpf")]
     if let Some(code) = crate::bpf::plain::run(args) {
         return code;
@@ -98,7 +104,7 @@ fn start(args: &Run, linked: &Linked, watch: Option<Watch>) -> Result<i32, LinkE
     let _ = jitlink::core::process::crash::install();
     program::prepare(&linked.arguments[0]);
     if let Some(watch) = watch {
-        let started = watch.start(linked.module.clone(), &args.link);
+        let started = program::without_signals(|| watch.start(linked.module.clone(), &args.link));
         started.map_err(|error| LinkError::Request(format!("cannot watch the objects: {error}")))?;
     }
     // SAFETY: running this program is what the user asked for; its entry is a C main by convention.
