@@ -38,11 +38,11 @@ fn main() {
     workers.into_iter().for_each(|worker| worker.join().unwrap());
     println!("{results:?} {} {arguments:?}", work(9));
     thread::spawn(|| NOISY.set(Some(Noisy("a thread's variable")))).join().unwrap();
-    let caught = catch_unwind(|| {
+    let caught = catch_unwind(|| -> usize {
         let _guard = Noisy("a guard");
         panic!("caught")
     });
-    println!("{:?}", caught.map_err(|text| *text.downcast_ref::<&str>().unwrap()) as Result<(), _>);
+    println!("{:?}", caught.unwrap_err().downcast_ref::<&str>());
     println!("{}", thread::spawn(|| standard_other::fail(3)).join().is_err());
     println!("{} {:.3} {}", standard_other::allocations(), 2f64.sqrt(), 0.1 + 0.2);
     assert!(arguments != ["panic"], "nobody catches this");

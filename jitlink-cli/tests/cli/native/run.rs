@@ -195,3 +195,27 @@ fn intermediate_code_is_refused_with_advice_and_debug_information_is_no_matter()
         }
     }
 }
+
+#[test]
+fn signals_that_the_program_blocks_wait_for_it() {
+    let Some(cc) = C_COMPILERS.iter().find_map(|names| find(names)) else { return };
+    let folder = Folder::new();
+    folder.write(
+        "main.c",
+        "#include <signal.h>\n\
+         #include <unistd.h>\n\
+         int main(void) {\n\
+             sigset_t set;\n\
+             int came = 0;\n\
+             sigemptyset(&set);\n\
+             sigaddset(&set, SIGUSR1);\n\
+             sigprocmask(SIG_BLOCK, &set, 0);\n\
+             kill(getpid(), SIGUSR1);\n\
+             sigwait(&set, &came);\n\
+             return came == SIGUSR1 ? 7 : 1;\n\
+         }\n",
+    );
+    folder.tool(&cc, "-c main.c -o main.o");
+    let outcome = folder.jitlink("run main.o");
+    assert_eq!(outcome.visible(), (7, ""), "{}", outcome.stderr);
+}

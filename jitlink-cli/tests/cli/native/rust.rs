@@ -105,8 +105,9 @@ fn other_commands_add_the_standard_library_too() {
     let outcome = folder.jitlink("inspect main.o --rust-std --entry main --why-live main");
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     let outcome = folder.jitlink("bundle main.o --rust-std --entry main -o case.jitbundle");
-    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
-    assert_eq!(folder.jitlink("replay case.jitbundle").status, 0);
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let outcome = folder.jitlink("replay case.jitbundle");
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     let outcome = folder.jitlink("bundle main.o --rust-std --whole-archive -o case.jitbundle");
     assert_eq!(outcome.status, 2, "{}", outcome.stderr);
 }

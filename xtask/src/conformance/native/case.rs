@@ -131,11 +131,9 @@ impl Case<'_> {
             (Language::Rust, _) if self.program.flags.contains(&"-Cpanic=abort") => words(&["--rust-std=abort"]),
             (Language::Rust, _) => words(&["--rust-std"]),
             (Language::Cxx, Library::Usual) => words(&["-l", "stdc++", "-l", "m"]),
-            (Language::Cxx, Library::Static) => {
-                let mut options =
-                    vec![self.file_of("libstdc++.a")?, self.file_of("libgcc_eh.a")?, self.file_of("libgcc.a")?];
-                options.extend(words(&["-l", "m"]));
-                options
+            (Language::Cxx, Library::Static) => self.archives(&["libstdc++.a", "libgcc_eh.a", "libgcc.a"])?,
+            (Language::Cxx, Library::LlvmStatic) => {
+                self.archives(&["libc++.a", "libc++experimental.a", "libc++abi.a"])?
             }
             (Language::Cxx, Library::Llvm) => {
                 let shared = PathBuf::from(self.file_of("libc++.so")?);
@@ -145,6 +143,13 @@ impl Case<'_> {
                 options
             }
         })
+    }
+
+    /// Libraries of the compiler as inputs; what is left is in the mathematical one.
+    fn archives(&self, names: &[&str]) -> Result<Vec<String>> {
+        let mut options = names.iter().map(|name| self.file_of(name)).collect::<Result<Vec<String>>>()?;
+        options.extend(["-l".to_owned(), "m".to_owned()]);
+        Ok(options)
     }
 
     /// Where the compiler has one of its own libraries.

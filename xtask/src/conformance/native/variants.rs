@@ -18,10 +18,12 @@ pub(super) struct Variant {
 pub(super) enum Library {
     /// What the compiler links by itself, shared.
     Usual,
-    /// That, and the unwinder, as archives.
+    /// That as an archive, of which jitlink gets the unwinder's too.
     Static,
     /// LLVM's, shared.
     Llvm,
+    /// LLVM's as an archive.
+    LlvmStatic,
 }
 
 const LEVELS: &[&str] = &["-O0", "-O1", "-O2", "-O3"];
@@ -79,6 +81,9 @@ const RUST_OPTIONS: &[&[&str]] = &[
     &["-Cembed-bitcode=no"],
 ];
 
+/// LLVM's library; threads that can be told to stop are in a part of their own.
+const LLVM: &[&str] = &["-stdlib=libc++", "-fexperimental-library"];
+
 /// All ways for a program by a compiler.
 pub(super) fn of(program: &Program, compiler: &str) -> Vec<Variant> {
     match program.language {
@@ -86,8 +91,11 @@ pub(super) fn of(program: &Program, compiler: &str) -> Vec<Variant> {
         Language::C => of_c(),
         Language::Cxx => {
             let mut variants = of_c();
-            let libraries: &[Library] =
-                if compiler == "clang" { &[Library::Static, Library::Llvm] } else { &[Library::Static] };
+            let libraries: &[Library] = if compiler == "clang" {
+                &[Library::Static, Library::Llvm, Library::LlvmStatic]
+            } else {
+                &[Library::Static]
+            };
             for &library in libraries {
                 for level in ["-O0", "-O2"] {
                     for (model, is_fixed) in &MODELS[..3] {
@@ -127,18 +135,20 @@ fn variant(options: &[&'static str], is_fixed: bool, library: Library) -> Varian
     let (mut compile, mut name) = (options.to_vec(), options.join(" "));
     // Code for fixed addresses makes no position-independent executable.
     let mut reference = if is_fixed { vec!["-no-pie"] } else { Vec::new() };
-    match library {
-        Library::Usual => {}
-        Library::Static => {
-            name += " -static-libstdc++";
-            reference.extend(["-static-libstdc++", "-static-libgcc"]);
-        }
-        Library::Llvm => {
-            name += " -stdlib=libc++";
-            compile.push("-stdlib=libc++");
-            reference.push("-stdlib=libc++");
-        }
-    }
+    let (of_compile, of_link): (&[&'static str], &[&'static str]) = match library {
+        Library::Usual => (&[], &[]),
+        Library::Static => (&[], &["-static-libstdc++"]),
+        Library::Llvm => (LLVM, LLVM),
+        Library::LlvmStatic => (LLVM, &["-stdlib=libc++", "-fexperimental-library", "-static-libstdc++"]),
+    };
+    compile.extend(of_compile);
+    reference.extend(of_link);
+    name += match library {
+        Library::Usual => "",
+        Library::Static => " -static-libstdc++",
+        Library::Llvm => " -stdlib=libc++",
+        Library::LlvmStatic => " -stdlib=libc++ -static-libstdc++",
+    };
     Variant { name, compile, reference, library }
 }
 
