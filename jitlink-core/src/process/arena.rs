@@ -53,7 +53,8 @@ impl StripeSizes {
         let mut sizes = [0_u64; 3];
         for segment in segments {
             // Pages of their own, should the arena be for debugging.
-            let need = Purpose::Debugging.rounded(segment.protection, segment.size)?.checked_add(segment.align)?;
+            let align = segment.align.max(Purpose::Debugging.granule(segment.protection));
+            let need = Purpose::Debugging.rounded(segment.protection, segment.size)?.checked_add(align)?;
             let stripe = &mut sizes[stripe_of(segment.protection)];
             *stripe = stripe.checked_add(need)?;
         }
@@ -131,7 +132,9 @@ impl Arena {
         let mut start = span.start();
         let stripes = STRIPES.map(|protection| {
             let size = sizes.0[stripe_of(protection)];
-            let free = FreeList::new(start..start + size, page_size());
+            // What segments need (`StripeSizes::needed`) has room for this.
+            let first = if is_invisible(start) { (start + GRANULE).min(start + size) } else { start };
+            let free = FreeList::new(first..start + size, page_size());
             let stripe = Stripe { start, size, open: 0, purpose, protection, file: None, free };
             start += size;
             stripe
@@ -285,6 +288,12 @@ impl Stripe {
             }
         }
     }
+}
+
+/// Whether unwinders overlook a function that starts here. They take an unwind record whose function's address ends in as many zeros as
+/// the record's field is wide, nearly always 32, for one of a function that a linker removed (GCC, `unwind-dw2-fde.c`).
+fn is_invisible(address: u64) -> bool {
+    address.trailing_zeros() >= 32
 }
 
 fn stripe_of(protection: Protection) -> usize {

@@ -113,6 +113,8 @@ fn an_arena_can_be_placed() {
     let executor = ProcessExecutor::new().unwrap().arena_size(32 << 20).place(Placement::At(address));
     let reservation = executor.reserve(&three(40)).unwrap();
     assert_eq!(reservation.region().start, address);
+    // Unwinders would overlook a function whose address ends in 32 zeros.
+    assert_eq!(reservation.address(0), Addr(address.0 + 16));
     let mut taken = three(40);
     taken.range = AddrRange::new(address, 4096);
     let other = ProcessExecutor::new().unwrap();
