@@ -4,8 +4,9 @@
 //! deterministic work. `ld`'s program is the reference; `jitlink run` of the same objects is compared with it byte for
 //! byte. Sources are downloaded at test time and never committed; objects are kept under the target folder, so that a
 //! second run only links. BPF objects, whose reference is libbpf and the kernel, are in [`bpf`]; small programs in every way
-//! to compile them are in [`native`].
+//! to compile them are in [`native`]; the tests of an allocator are in [`allocators`].
 
+mod allocators;
 mod bases;
 mod bpf;
 mod build;
@@ -30,6 +31,8 @@ pub(crate) const OPTIONS: &str =
   --native              instead: small programs in C, C++ and Rust about what linkers and run-time libraries do (variables
                         of threads, exceptions, initialisers, …), at all levels and code models. Of the options below it
                         takes all but --reference-only
+  --allocators          instead: jemalloc's own tests, which live on variables of threads, against themselves linked natively.
+                        Of the options below it takes --jobs, --jitlink and --format
   --only NAMES          some of the code bases, with --bpf of the projects, with --native of the programs, with commas
   --variants NAMES      some of the variants, with commas (O0, O2, O3, fPIC, fno-pic, ffunction-sections,
                         mcmodel=large, mcmodel=large-fPIC); with --native they are options ('-O2 -fPIC')
@@ -55,6 +58,9 @@ struct Plan {
 pub(crate) fn main(mut args: Args) -> Result {
     if args.flag("--bpf") {
         return bpf_main(args);
+    }
+    if args.flag("--allocators") {
+        return allocators_main(args);
     }
     if args.flag("--native") {
         return native_main(args);
@@ -104,6 +110,14 @@ fn native_main(mut args: Args) -> Result {
     let json = args.json()?;
     args.finish()?;
     native::main(&native::Plan { only, variants, compilers, jobs, jitlink, json })
+}
+
+fn allocators_main(mut args: Args) -> Result {
+    let jobs = args.number("--jobs")?.unwrap_or_else(cores);
+    let jitlink = args.value("--jitlink")?.map(|path| there(&path)).transpose()?;
+    let json = args.json()?;
+    args.finish()?;
+    allocators::main(&allocators::Plan { jobs, jitlink, json })
 }
 
 /// What CI runs within the tests.
