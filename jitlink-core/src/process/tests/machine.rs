@@ -56,6 +56,7 @@ fn crash_in(code: &[u8]) {
         names: "crash_here".into(),
         objects: vec!["other.o".into(), "crash.o".into()],
         handle: at,
+        ..Description::default()
     };
     let _kept = reservation.finalize(vec![Action::Describe(description)]).unwrap();
     call(at);
