@@ -29,7 +29,7 @@ impl Drop for Scratch {
 }
 
 /// Compiles a source with one of the tools; `None` where the machine has none of them.
-fn compile(tools: &[&str], extension: &str, source: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+pub(crate) fn compile(tools: &[&str], extension: &str, source: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     let scratch = Scratch::new();
     let (input, output) = (scratch.0.join("input").with_extension(extension), scratch.0.join("output.o"));
     std::fs::write(&input, source).unwrap();
@@ -51,8 +51,8 @@ fn run(tool: &str, arguments: &[&str], input: &Path, output: &Path) -> std::io::
     std::fs::read(output)
 }
 
-const GCC: &[&str] = &["gcc", "cc"];
-const CLANG: &[&str] = &["clang-22", "clang"];
+pub(crate) const GCC: &[&str] = &["gcc", "cc"];
+pub(crate) const CLANG: &[&str] = &["clang-22", "clang"];
 
 const PROGRAM: &str = r#"
 extern int printf(const char *, ...);

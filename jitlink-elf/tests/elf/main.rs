@@ -6,6 +6,7 @@ mod toy;
 mod basics;
 mod compilers;
 mod compressed;
+mod debug;
 mod fixtures;
 mod groups;
 mod headers;
