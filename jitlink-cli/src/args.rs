@@ -47,6 +47,7 @@ Examples:
   jitlink run main.o -L build -l :libfoo.so   a shared library by its file name
   cat main.o | jitlink run -                  an object from standard input
   gdb --args jitlink run --debug main.o       breakpoints, steps and variables of main.c
+  perf record jitlink run --profile map a.o   where the time goes, by function
   jitlink run --watch server.o                changes to server.o go into the running program
 
 Exit status: that of the program; 1 if the link fails; 2 if the command line makes
@@ -276,6 +277,14 @@ pub(crate) struct Run {
     #[arg(long, help_heading = "Debugging")]
     pub(crate) debug: bool,
 
+    /// Tell perf the names of the program's functions.
+    ///
+    /// map writes /tmp/perf-PID.map, which perf report reads; it cannot be combined with --debug. jitdump writes jit-PID.dump to the
+    /// folder that JITDUMPDIR names, or to this one, with code, lines (cc -g) and unwind records: record with perf record -k mono,
+    /// then perf inject --jit makes data for perf report and perf annotate, and a file for each function beside the dump.
+    #[arg(long, value_enum, value_name = "KIND", help_heading = "Debugging")]
+    pub(crate) profile: Option<ProfileKind>,
+
     /// Place the program in this much reserved address space (64M, 2G).
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Memory")]
     pub(crate) arena_size: Option<u64>,
@@ -337,6 +346,15 @@ pub(crate) struct Link {
     #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", requires = "no_exec")]
     #[arg(help_heading = "Memory")]
     pub(crate) page_size: u64,
+}
+
+/// What a profiler is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileKind {
+    /// Addresses and names.
+    Map,
+    /// Code, lines and unwind records too.
+    Jitdump,
 }
 
 /// How an inspected link is shown.

@@ -1,11 +1,11 @@
 //! `jitlink run`: link in this process, and run.
 
-use crate::args::{LinkArgs, Run};
+use crate::args::{LinkArgs, ProfileKind, Run};
 use crate::inputs::Given;
 use crate::progress::Progress;
 use crate::watch::Watch;
 use crate::{inputs, program, report};
-use jitlink::{Addr, LinkError, LinkErrors, Module, ProcessExecutor, Registry, Roots, Session};
+use jitlink::{Addr, LinkError, LinkErrors, Module, ProcessExecutor, Profile, Registry, Roots, Session};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
@@ -50,7 +50,7 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let given = inputs::open(&args.link)?;
     let mut options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
     options.updatable = args.watch;
-    options.keep_debug = args.debug;
+    options.keep_debug = args.debug || args.profile == Some(ProfileKind::Jitdump);
     let name = args.link.inputs.first().map(|path| path.as_os_str());
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
@@ -58,6 +58,10 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let mut executor = executor(&args.link, &given, args.arena_size)?;
     if args.debug {
         executor = Arc::new((*executor).clone().debuggable());
+    }
+    if let Some(kind) = args.profile {
+        let profiled = (*executor).clone().profiled(&profile(kind, args.debug)?);
+        executor = Arc::new(profiled.map_err(LinkError::from)?);
     }
     executor.set_arguments(&arguments);
     let session = Session::new(Registry::global()?, executor);
@@ -67,6 +71,19 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     match module.roots().first().copied().flatten() {
         Some(entry) => Ok(Linked { _session: session, module, entry, arguments }),
         None => Err(LinkError::Request(format!("{} is null, so there is nothing to call", args.entry)).into()),
+    }
+}
+
+fn profile(kind: ProfileKind, debug: bool) -> Result<Profile, LinkError> {
+    match kind {
+        ProfileKind::Map if debug => {
+            Err(LinkError::Request("--profile map shows no names with --debug: use --profile jitdump".into()))
+        }
+        ProfileKind::Map => Ok(Profile::PerfMap),
+        // perf's own agent for Java looks there too.
+        ProfileKind::Jitdump => {
+            Ok(Profile::JitDump(std::env::var_os("JITDUMPDIR").unwrap_or_else(|| ".".into()).into()))
+        }
     }
 }
 

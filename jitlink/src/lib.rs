@@ -118,7 +118,7 @@ pub use jitlink_core as core;
 pub use jitlink_core::image::{ImageConfig, ImageExecutor};
 pub use jitlink_core::link::{LinkMap, LinkOptions, Pipeline, Roots, Segment, Stage, Statistics, Unresolved};
 #[cfg(all(feature = "in-process", target_os = "linux"))]
-pub use jitlink_core::process::ProcessExecutor;
+pub use jitlink_core::process::{ProcessExecutor, Profile};
 pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, Registry, Site};
 pub use lazy::Lazy;
 pub use library::Library;

@@ -59,6 +59,7 @@ const TOOLS: &[Tool] = &[
     Tool { names: &["bpftool"], packages: &["bpftool"], needed_for: "what libbpf makes of the same BPF objects" },
     Tool { names: &["zstd"], packages: &["zstd"], needed_for: "BPF schedulers" },
     Tool { names: &["gdb"], packages: &["gdb"], needed_for: "debugging of linked code" },
+    Tool { names: &["perf"], packages: &["linux-perf"], needed_for: "profiles of linked code" },
     Tool { names: &["bash"], packages: &["bash"], needed_for: "completions" },
     Tool { names: &["groff"], packages: &["groff"], needed_for: "manual pages" },
     Tool { names: &["mandoc"], packages: &["mandoc"], needed_for: "manual pages" },

@@ -30,6 +30,7 @@ mod native {
     mod debugger;
     mod indirect;
     mod initialisers;
+    mod profile;
     mod relocatable;
     mod run;
     mod rust;

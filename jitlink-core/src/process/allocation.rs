@@ -2,7 +2,7 @@
 
 use super::arena::{Arena, Piece};
 use super::runs::RunSet;
-use super::{debugger, icache, indirect, lazy, modules, unwind};
+use super::{debugger, icache, indirect, lazy, modules, profile, unwind};
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::executor::{Action, Allocation, ExecutorError, PointerPlace, Reservation, WorkingMemory};
 use crate::graph::Protection;
@@ -61,6 +61,33 @@ fn range_of(piece: &Piece) -> AddrRange {
 pub(super) struct ProcessReservation {
     pub(super) pieces: Pieces,
     pub(super) region: AddrRange,
+    /// Where the batch is written down.
+    pub(super) profiles: Vec<Arc<profile::Output>>,
+}
+
+impl ProcessReservation {
+    /// Writes the batch down for profilers.
+    fn record(&self, actions: &[Action]) -> Result<(), ExecutorError> {
+        if self.profiles.is_empty() {
+            return Ok(());
+        }
+        let bytes = |address: Addr, size: u64| {
+            self.pieces.holding(address, size).ok()?;
+            // SAFETY: the bytes are in readable memory of this batch, which nobody writes to any more and nothing runs in yet.
+            Some(unsafe { std::slice::from_raw_parts(address.0 as *const u8, size as usize) })
+        };
+        let frames = actions.iter().find_map(|action| match action {
+            Action::RegisterEhFrame { address, size } => bytes(*address, *size).map(|bytes| (*address, bytes)),
+            _ => None,
+        });
+        for action in actions {
+            if let Action::Describe(description) = action {
+                let batch = profile::Batch::new(description, frames, bytes);
+                self.profiles.iter().try_for_each(|output| output.record(&batch))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Reservation for ProcessReservation {
@@ -109,6 +136,7 @@ impl Reservation for ProcessReservation {
                 }
             }
         }
+        self.record(&actions)?;
         let mut allocation = Box::new(ProcessAllocation { undo: Vec::new(), pieces: self.pieces });
         for action in actions {
             let undo = allocation.run(action)?;

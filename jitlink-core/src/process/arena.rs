@@ -14,11 +14,14 @@
 //! through the alias no longer reaches. So an arena *for debugging* maps the code privately, gives each piece pages of its own,
 //! and drops the copies before a page is used again. Pages without breakpoints are the file's, as ever.
 //!
+//! A profiler that takes names from a map does so only for code that is in no file. So an arena *for mapping* has anonymous pages for
+//! code, which are mapped a second time by other means.
+//!
 //! Address space is reserved at once and filled in steps: the first is [`FIRST_STEP`], later ones double what is there, to at most
 //! [`LARGEST_STEP`]. A small link costs a dozen system calls and no more pages than it writes to.
 
 use super::free_list::{FreeList, GRANULE};
-use super::map::{Access, MemFile, Span, View, page_size};
+use super::map::{Access, Backing, Doubled, Span, page_size};
 use crate::addr::{Addr, AddrRange};
 use crate::executor::SegmentRequest;
 use crate::graph::Protection;
@@ -87,13 +90,15 @@ pub(super) struct Arena {
     purpose: Purpose,
 }
 
-/// Who else writes to code.
+/// Who else looks at code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Nobody.
     Running,
-    /// A debugger may.
+    /// A debugger, which may write to it.
     Debugging,
+    /// A profiler, which looks names up in a map only where code is in no file.
+    Mapping,
 }
 
 /// A piece of a stripe. Given back by [`Arena::free`].
@@ -122,7 +127,7 @@ struct Stripe {
     purpose: Purpose,
     protection: Protection,
     /// None for data, and while nothing is open.
-    file: Option<(MemFile, Span)>,
+    doubled: Option<Doubled>,
     free: FreeList,
 }
 
@@ -135,7 +140,7 @@ impl Arena {
             // What segments need (`StripeSizes::needed`) has room for this.
             let first = if is_invisible(start) { (start + GRANULE).min(start + size) } else { start };
             let free = FreeList::new(first..start + size, page_size());
-            let stripe = Stripe { start, size, open: 0, purpose, protection, file: None, free };
+            let stripe = Stripe { start, size, open: 0, purpose, protection, doubled: None, free };
             start += size;
             stripe
         });
@@ -194,7 +199,7 @@ impl Arena {
             return;
         }
         let stripes = self.stripes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, alias)) = &stripes[stripe_of(piece.protection)].file {
+        if let Some(alias) = stripes[stripe_of(piece.protection)].doubled.as_ref().map(Doubled::alias) {
             alias.populate(piece.alias - alias.start(), piece.size);
         }
     }
@@ -221,8 +226,8 @@ impl Stripe {
             // SAFETY: whole pages that were free a moment ago. The file has their content; what a debugger wrote is dropped.
             unsafe { span.discard(address - span.start(), capacity)? };
         }
-        let alias = match &self.file {
-            Some((_, alias)) => alias.start() + (address - self.start),
+        let alias = match &self.doubled {
+            Some(doubled) => doubled.alias().start() + (address - self.start),
             None => address,
         };
         let protection = self.protection;
@@ -249,19 +254,12 @@ impl Stripe {
             Protection::ReadExecute => Access::ReadExecute,
             Protection::Read => Access::Read,
         };
-        if self.file.is_none() {
-            let executable = self.protection == Protection::ReadExecute;
-            self.file = Some((MemFile::new(executable)?, Span::reserve(self.size)?));
-        }
-        if let Some((file, alias)) = &self.file {
-            file.grow(until)?;
-            // SAFETY: these pages lie at and after `open`, so no piece was ever cut from them and nobody uses them.
-            unsafe {
-                span.map(offset + from, size, View { file, place: from, access })?;
-                alias.map(from, size, View { file, place: from, access: Access::ReadWrite })?;
-            }
-            alias.hide_from_children(from, size);
-        }
+        let doubled = match &mut self.doubled {
+            Some(doubled) => doubled,
+            none => none.insert(Doubled::new(self.size, self.purpose.backing(self.protection))?),
+        };
+        // SAFETY: these pages lie at and after `open`, so no piece was ever cut from them and nobody uses them.
+        unsafe { doubled.open(from, size, (span, offset + from), access)? };
         self.open = until;
         Ok(())
     }
@@ -275,14 +273,14 @@ impl Stripe {
             let place = self.start - span.start() + offset;
             // SAFETY: the free list names whole pages of which no byte is in use.
             let result = unsafe {
-                match &self.file {
-                    Some((file, _)) => file.discard(offset, size),
+                match &self.doubled {
+                    Some(doubled) => doubled.discard(offset, size),
                     None => span.discard(place, size),
                 }
             };
             if let Err(error) = result {
                 tracing::debug!(%error, "pages cannot be given back; they are cleared");
-                let start = self.file.as_ref().map_or(self.start, |(_, alias)| alias.start()) + offset;
+                let start = self.doubled.as_ref().map_or(self.start, |doubled| doubled.alias().start()) + offset;
                 // SAFETY: the pages are open for writing at this address, and no byte of them is in use.
                 unsafe { std::ptr::write_bytes(start as *mut u8, 0, size as usize) };
             }
@@ -308,6 +306,15 @@ impl Purpose {
     /// Whether pages of code may have copies.
     fn copies(self, protection: Protection) -> bool {
         (self, protection) == (Purpose::Debugging, Protection::ReadExecute)
+    }
+
+    /// What is behind code and constants.
+    fn backing(self, protection: Protection) -> Backing {
+        match (protection, self) {
+            (Protection::ReadExecute, Purpose::Mapping) => Backing::Anonymous,
+            (Protection::ReadExecute, _) => Backing::ExecutableFile,
+            _ => Backing::File,
+        }
     }
 
     /// What pieces are multiples of.

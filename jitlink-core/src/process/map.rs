@@ -27,11 +27,11 @@ pub(super) struct Span {
 
 /// A file as seen through a mapping.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View<'f> {
-    pub(super) file: &'f MemFile,
+struct View<'f> {
+    file: &'f MemFile,
     /// Where in the file it starts.
-    pub(super) place: u64,
-    pub(super) access: Access,
+    place: u64,
+    access: Access,
 }
 
 /// What a mapping of a file may be used for.
@@ -117,7 +117,7 @@ impl Span {
     ///
     /// # Safety
     /// Nothing uses these pages of the span.
-    pub(super) unsafe fn map(&self, offset: u64, size: u64, view: View<'_>) -> io::Result<()> {
+    unsafe fn map(&self, offset: u64, size: u64, view: View<'_>) -> io::Result<()> {
         let (start, size) = self.at(offset, size);
         let place = i64::try_from(view.place).map_err(io::Error::other)?;
         let flags = view.access.sharing() | libc::MAP_FIXED;
@@ -126,8 +126,37 @@ impl Span {
         if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
+    /// Maps new pages of zeros, shared with children, in place of reserved ones.
+    ///
+    /// # Safety
+    /// As for [`Span::map`].
+    unsafe fn map_anonymous(&self, offset: u64, size: u64) -> io::Result<()> {
+        let (start, size) = self.at(offset, size);
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        // SAFETY: MAP_FIXED replaces pages of this span only, which nobody uses.
+        let got = unsafe { libc::mmap(start, size, Access::ReadWrite.bits(), flags, -1, 0) };
+        if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Maps shared pages of another span a second time, in place of reserved ones.
+    ///
+    /// # Safety
+    /// As for [`Span::map`].
+    unsafe fn map_again(&self, offset: u64, size: u64, from: (&Span, u64), access: Access) -> io::Result<()> {
+        let ((start, size), (old, _)) = (self.at(offset, size), from.0.at(from.1, size));
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: of an old size of zero, shared pages stay and are mapped again. MREMAP_FIXED replaces pages of this span only,
+        // which nobody uses; they lose the right to be written to before they gain another.
+        unsafe {
+            if libc::mremap(old, 0, size, flags, start) == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            check(libc::mprotect(start, size, access.bits()))
+        }
+    }
+
     /// Keeps pages out of processes that this one forks.
-    pub(super) fn hide_from_children(&self, offset: u64, size: u64) {
+    fn hide_from_children(&self, offset: u64, size: u64) {
         let (start, size) = self.at(offset, size);
         // SAFETY: the pages are this span's, and this process keeps them. A failure leaves them visible, which only matters
         // to a child that writes to an address it was never told.
@@ -160,13 +189,91 @@ impl Drop for Span {
     }
 }
 
+/// Memory with two addresses: in a span for who reads or runs it, and at an alias for who writes it.
+#[derive(Debug)]
+pub(super) struct Doubled {
+    alias: Span,
+    /// None where pages are anonymous, so that tools take them for code that was made at run time.
+    file: Option<MemFile>,
+}
+
+impl Doubled {
+    /// With room for this much. Nothing is there yet.
+    pub(super) fn new(size: u64, backing: Backing) -> io::Result<Doubled> {
+        let file = match backing {
+            Backing::Anonymous => None,
+            Backing::ExecutableFile => Some(MemFile::new(true)?),
+            Backing::File => Some(MemFile::new(false)?),
+        };
+        Ok(Doubled { alias: Span::reserve(size)?, file })
+    }
+
+    /// Where it is written.
+    pub(super) fn alias(&self) -> &Span {
+        &self.alias
+    }
+
+    /// Opens `size` bytes at `from`, which are at `offset` in `span`. Children get no alias.
+    ///
+    /// # Safety
+    /// Nothing uses these pages.
+    pub(super) unsafe fn open(
+        &self,
+        from: u64,
+        size: u64,
+        (span, offset): (&Span, u64),
+        access: Access,
+    ) -> io::Result<()> {
+        // SAFETY: nobody uses the pages of either span, as the caller promises.
+        unsafe {
+            match &self.file {
+                Some(file) => {
+                    file.grow(from + size)?;
+                    span.map(offset, size, View { file, place: from, access })?;
+                    self.alias.map(from, size, View { file, place: from, access: Access::ReadWrite })?;
+                }
+                None => {
+                    self.alias.map_anonymous(from, size)?;
+                    span.map_again(offset, size, (&self.alias, from), access)?;
+                }
+            }
+        }
+        self.alias.hide_from_children(from, size);
+        Ok(())
+    }
+
+    /// Gives whole pages back; they read as zeros from now on.
+    ///
+    /// # Safety
+    /// Nothing uses these pages at either address.
+    pub(super) unsafe fn discard(&self, offset: u64, size: u64) -> io::Result<()> {
+        match &self.file {
+            // SAFETY: as the caller promises.
+            Some(file) => unsafe { file.discard(offset, size) },
+            None => {
+                let (start, size) = self.alias.at(offset, size);
+                // SAFETY: the pages are the alias's, and nobody uses them there or elsewhere.
+                check(unsafe { libc::madvise(start, size, libc::MADV_REMOVE) })
+            }
+        }
+    }
+}
+
+/// What is behind pages with two addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Backing {
+    File,
+    ExecutableFile,
+    Anonymous,
+}
+
 /// Memory with a file descriptor, so that it can be mapped twice.
 #[derive(Debug)]
-pub(super) struct MemFile(OwnedFd);
+struct MemFile(OwnedFd);
 
 impl MemFile {
     /// An empty one.
-    pub(super) fn new(executable: bool) -> io::Result<MemFile> {
+    fn new(executable: bool) -> io::Result<MemFile> {
         let kind = if executable { libc::MFD_EXEC } else { libc::MFD_NOEXEC_SEAL };
         // Kernels before 6.3 know neither flag, and allow execution without.
         let plain = libc::MFD_CLOEXEC;
@@ -178,7 +285,7 @@ impl MemFile {
     }
 
     /// Makes it at least this large; new bytes are zero.
-    pub(super) fn grow(&self, size: u64) -> io::Result<()> {
+    fn grow(&self, size: u64) -> io::Result<()> {
         let size = i64::try_from(size).map_err(io::Error::other)?;
         // SAFETY: a larger file changes no byte that is mapped.
         check(unsafe { libc::ftruncate(self.0.as_raw_fd(), size) })
@@ -188,7 +295,7 @@ impl MemFile {
     ///
     /// # Safety
     /// Nothing uses these pages through any mapping.
-    pub(super) unsafe fn discard(&self, offset: u64, size: u64) -> io::Result<()> {
+    unsafe fn discard(&self, offset: u64, size: u64) -> io::Result<()> {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         let (offset, size) = (i64::try_from(offset), i64::try_from(size));
         let (offset, size) = (offset.map_err(io::Error::other)?, size.map_err(io::Error::other)?);

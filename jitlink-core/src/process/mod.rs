@@ -26,6 +26,7 @@
 //! | `lazy` | functions that are linked when they are first called |
 //! | `indirect` | functions whose resolver says where they are |
 //! | `debugger` | debug information of modules, shown to debuggers |
+//! | `profile` | files from which profilers know linked code |
 //! | `modules`, [`crash`], `context` | which module an address is in; reports of crashes |
 
 mod allocation;
@@ -43,6 +44,7 @@ mod libraries;
 mod map;
 mod modules;
 mod place;
+mod profile;
 mod runs;
 mod symbols;
 #[cfg(test)]
@@ -53,6 +55,7 @@ mod thread_room;
 mod unwind;
 
 pub use place::Placement;
+pub use profile::Profile;
 
 use crate::addr::{Addr, AddrRange, Endian};
 use crate::arch::Target;
@@ -82,6 +85,7 @@ pub struct ProcessExecutor {
     /// Where thread-local variables go first.
     room: Option<Arc<thread_room::Room>>,
     purpose: Purpose,
+    profiles: Vec<Arc<profile::Output>>,
     shared: Arc<Shared>,
 }
 
@@ -112,7 +116,8 @@ impl ProcessExecutor {
             ));
         }
         let (arena_size, placement, purpose) = (ARENA_SIZE, Placement::Near, Purpose::Running);
-        Ok(ProcessExecutor { arena_size, placement, room: None, purpose, shared: Arc::default() })
+        let (room, profiles) = (None, Vec::new());
+        Ok(ProcessExecutor { arena_size, placement, room, purpose, profiles, shared: Arc::default() })
     }
 
     /// With arenas of this size instead of 1 GiB.
@@ -154,6 +159,22 @@ impl ProcessExecutor {
     pub fn debuggable(mut self) -> ProcessExecutor {
         self.purpose = Purpose::Debugging;
         self
+    }
+
+    /// Writes what is linked to a file for profilers, before it runs. Functions are there by the names of their symbols; lines too,
+    /// where the file has them and [`LinkOptions::keep_debug`](crate::link::LinkOptions::keep_debug) is set.
+    ///
+    /// Makes the file, readable to this user alone, and replaces one that an earlier process of the same number left. Fails if anything
+    /// else is in its place. Links fail when they cannot write to it.
+    pub fn profiled(mut self, profile: &Profile) -> Result<ProcessExecutor, ExecutorError> {
+        let output = profile::open(profile)?;
+        if (profile, self.purpose) == (&Profile::PerfMap, Purpose::Running) {
+            self.purpose = Purpose::Mapping;
+        }
+        if !self.profiles.iter().any(|known| Arc::ptr_eq(known, &output)) {
+            self.profiles.push(output);
+        }
+        Ok(self)
     }
 
     /// Loads a shared library, as `-l NAME` would have a program do: `NAME` stands for `libNAME.so` in the search directories and
@@ -306,7 +327,8 @@ impl Executor for ProcessExecutor {
             region.get_or_insert(arena.region());
             pieces.extend(&arena, places.into_iter().zip(cut));
         }
-        Ok(Box::new(ProcessReservation { pieces, region: region.unwrap_or(request.range) }))
+        let (region, profiles) = (region.unwrap_or(request.range), self.profiles.clone());
+        Ok(Box::new(ProcessReservation { pieces, region, profiles }))
     }
 
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
