@@ -76,7 +76,7 @@ impl Room {
         let program = Program::find().ok_or_else(|| error("the executable has no thread-local variables"))?;
         let (start, size) = (copy.cast::<u8>() as u64, copy.len() as u64);
         let offset = start.wrapping_sub(program.block);
-        if !offset.checked_add(size).is_some_and(|end| end <= program.image_size) {
+        if offset.checked_add(size).is_none_or(|end| end > program.image_size) {
             return Err(error("the variable is not one of the executable's with initial values"));
         }
         Ok(Room {
