@@ -24,6 +24,7 @@ mod targets;
 mod native {
     use super::support;
 
+    mod backtrace;
     mod code_models;
     mod cxx;
     mod data_symbols;
