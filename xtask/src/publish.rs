@@ -4,7 +4,7 @@
 //! does not look at is checked first: a package says what it is for, carries both licences, and holds the files that its
 //! sources and tests include.
 
-use crate::process::{capture, cargo, cargo_home, root, run, step};
+use crate::process::{capture, cargo, cargo_home, root, run, step, target};
 use crate::{Args, Result};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -44,10 +44,15 @@ pub(crate) fn check(without_build: bool) -> Result {
     if !findings.is_empty() {
         return Err(format!("{} packages or files are not as they must be", findings.len()).into());
     }
+    // A folder of its own, because what cargo builds of packages it takes for the same as long as the version is.
+    let built = target().join("publish").to_string_lossy().into_owned();
+    let mut clean = cargo(&["clean", "--quiet", "--target-dir", &built]);
     for package in &packages {
         package.forget_unpacked()?;
+        clean.args(["--package", &package.name]);
     }
-    let mut publish = cargo(&["publish", "--dry-run", "--allow-dirty"]);
+    run(&mut clean)?;
+    let mut publish = cargo(&["publish", "--dry-run", "--allow-dirty", "--target-dir", &built]);
     if without_build {
         publish.arg("--no-verify");
     }
