@@ -137,15 +137,18 @@ impl Room {
     unsafe fn write(&self, start: u64, image: &[u8], size: u64) -> io::Result<()> {
         let page = super::map::page_size();
         let (first, last) = (self.image + start, self.image + start + size);
-        let pages = first & !(page - 1)..last.next_multiple_of(page);
+        // Only what the loader protected, so that nothing else loses rights.
+        let read_only =
+            self.read_only.start.max(first & !(page - 1))..self.read_only.end.min(last.next_multiple_of(page));
+        let is_read_only = !read_only.is_empty();
         let protect = |rights: c_int| {
             // SAFETY: the pages are the executable's, and hold initial values; rights to write take nothing from anybody, and are
             // taken back only where the loader had done so.
-            let result =
-                unsafe { libc::mprotect(pages.start as *mut c_void, (pages.end - pages.start) as usize, rights) };
+            let result = unsafe {
+                libc::mprotect(read_only.start as *mut c_void, (read_only.end - read_only.start) as usize, rights)
+            };
             if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
         };
-        let is_read_only = self.read_only.start < pages.end && pages.start < self.read_only.end;
         if is_read_only {
             protect(libc::PROT_READ | libc::PROT_WRITE)?;
         }
@@ -224,7 +227,11 @@ impl Program {
                 image: range(variables).start,
                 image_size: variables.p_filesz,
                 align: variables.p_align.max(1),
-                read_only: header(libc::PT_GNU_RELRO).map_or(0..0, range),
+                read_only: header(libc::PT_GNU_RELRO).map_or(0..0, |header| {
+                    // The loader protects whole pages.
+                    let (range, page) = (range(header), super::map::page_size());
+                    range.start & !(page - 1)..range.end & !(page - 1)
+                }),
             });
             // The first is the program itself.
             1
