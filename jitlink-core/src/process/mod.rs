@@ -18,7 +18,7 @@
 //! | `arena` | stripes, aliases, growth |
 //! | `allocation` | a batch's memory from reservation to removal |
 //! | `icache` | instruction fetch sees what was written |
-//! | `symbols`, `libraries` | look-up in the process; shared libraries by name |
+//! | `symbols`, `libraries`, `objects` | look-up in the process; shared libraries by name; what the loader knows |
 //! | `call`, `exit` | initialisers, `main`, what runs at the end |
 //! | `unwind` | unwind records |
 //! | `thread_locals`, `thread_room` | thread-local variables: those that the loader holds, and those at a fixed distance |
@@ -43,6 +43,7 @@ mod lazy;
 mod libraries;
 mod map;
 mod modules;
+mod objects;
 mod place;
 mod profile;
 mod runs;

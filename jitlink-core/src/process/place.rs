@@ -7,9 +7,8 @@
 use super::map::Span;
 use crate::addr::{Addr, AddrRange};
 use crate::executor::ExecutorError;
-use std::ffi::{c_int, c_void};
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 /// How far a signed 32-bit distance reaches, less room for addends and for what lies around a symbol.
 const REACH: u64 = (1 << 31) - (16 << 20);
@@ -141,26 +140,13 @@ fn anchor() -> u64 {
 
 /// The addresses of each object (program or library) that the system's loader knows.
 fn loaded_objects() -> Vec<Range<u64>> {
-    unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, objects: *mut c_void) -> c_int {
-        // SAFETY: the C library passes a valid description and the pointer that was given to it, which is to a vector that
-        // nobody else uses during the call.
-        let (info, objects) = unsafe { (&*info, &mut *objects.cast::<Vec<Range<u64>>>()) };
-        let headers = match info.dlpi_phnum {
-            0 => &[][..],
-            // SAFETY: the description's table of headers has that many entries.
-            count => unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(count)) },
-        };
-        let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
-        let ends = loaded.map(|header| {
-            let start = info.dlpi_addr.wrapping_add(header.p_vaddr);
-            start..start.wrapping_add(header.p_memsz)
-        });
-        objects.extend(ends.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)));
-        0
-    }
     let mut objects: Vec<Range<u64>> = Vec::new();
-    // SAFETY: `visit` has the signature that is asked for, and gets the vector, which outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut objects).cast()) };
+    super::objects::each(&mut |object| {
+        let loaded = object.headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+        let ranges = loaded.map(|header| object.range(header));
+        objects.extend(ranges.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)));
+        ControlFlow::Continue(())
+    });
     objects
 }
 

@@ -6,6 +6,8 @@
 //! loader fills the table in. So all access models are its own: lazily made copies in threads that never use the variables, initial
 //! values in threads of any age, variables of the program and its libraries by name, and all of it undone when the object is closed.
 //!
+//! Where the program has given room for them (`thread_room`), a batch's own variables go there instead.
+//!
 //! Variables at a fixed distance from the thread pointer (initial-exec and local-exec code) must lie in the room that the loader
 //! kept for that when the process began: by default glibc's is about 1,600 bytes. More needs the tunable that the error names.
 //!

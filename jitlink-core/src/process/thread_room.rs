@@ -6,11 +6,14 @@
 //!
 //! What was given to one module is not given to another, since threads may live that have the values of the first.
 
+use super::objects;
 use crate::addr::Addr;
-use crate::executor::{ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalRequest, ThreadLocalVariable};
+use crate::executor::{
+    ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest, ThreadLocalVariable,
+};
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Mutex, PoisonError};
 
 /// Room for thread-local variables of linked code, for [`ProcessExecutor::thread_locals_in`](super::ProcessExecutor::thread_locals_in):
@@ -207,38 +210,25 @@ struct Program {
 
 impl Program {
     fn find() -> Option<Program> {
-        unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, found: *mut c_void) -> c_int {
-            // SAFETY: the C library passes a valid description, and the pointer that was given to it, which is to an option that nobody
-            // else uses during the call.
-            let (info, found) = unsafe { (&*info, &mut *found.cast::<Option<Program>>()) };
-            let headers = match info.dlpi_phnum {
-                0 => &[][..],
-                // SAFETY: the description's table of headers has that many entries.
-                count => unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(count)) },
-            };
-            let header = |kind: u32| headers.iter().find(|header| header.p_type == kind);
-            let range = |header: &libc::Elf64_Phdr| {
-                let start = info.dlpi_addr.wrapping_add(header.p_vaddr);
-                start..start.wrapping_add(header.p_memsz)
-            };
-            *found = header(libc::PT_TLS).filter(|_| !info.dlpi_tls_data.is_null()).map(|variables| Program {
-                block: info.dlpi_tls_data as u64,
-                module: info.dlpi_tls_modid as u64,
-                image: range(variables).start,
+        let mut found = None;
+        // The first is the program itself.
+        objects::each(&mut |object| {
+            let header = |kind: u32| object.headers.iter().find(|header| header.p_type == kind);
+            let variables = header(libc::PT_TLS).filter(|_| !object.info.dlpi_tls_data.is_null());
+            found = variables.map(|variables| Program {
+                block: object.info.dlpi_tls_data as u64,
+                module: object.info.dlpi_tls_modid as u64,
+                image: object.range(variables).start,
                 image_size: variables.p_filesz,
                 align: variables.p_align.max(1),
                 read_only: header(libc::PT_GNU_RELRO).map_or(0..0, |header| {
                     // The loader protects whole pages.
-                    let (range, page) = (range(header), super::map::page_size());
+                    let (range, page) = (object.range(header), super::map::page_size());
                     range.start & !(page - 1)..range.end & !(page - 1)
                 }),
             });
-            // The first is the program itself.
-            1
-        }
-        let mut found: Option<Program> = None;
-        // SAFETY: `visit` has the signature that is asked for, and gets the option, which outlives the call.
-        unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut found).cast()) };
+            ControlFlow::Break(())
+        });
         found
     }
 }
@@ -276,15 +266,14 @@ pub(super) fn answers(
     request: &ThreadLocalRequest<'_>,
     load: impl FnOnce(&ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError>,
 ) -> Result<Fixed, ExecutorError> {
-    let is_named =
-        |query: &&crate::executor::ThreadLocalQuery<'_>| matches!(query.variable, ThreadLocalVariable::Named(_));
+    let is_named = |query: &&ThreadLocalQuery<'_>| matches!(query.variable, ThreadLocalVariable::Named(_));
     let named: Vec<_> = request.queries.iter().filter(is_named).copied().collect();
     let others = match named.is_empty() {
         true => None,
         false => Some(load(&ThreadLocalRequest { image: &[], size: 0, align: 1, queries: &named })?),
     };
     let mut known = others.iter().flat_map(|others| others.answers().iter().copied());
-    let answer = |query: &crate::executor::ThreadLocalQuery<'_>| match query.variable {
+    let answer = |query: &ThreadLocalQuery<'_>| match query.variable {
         ThreadLocalVariable::Own(offset) => Some(room.answer(&block, offset, query.access)),
         ThreadLocalVariable::Named(_) => known.next().flatten(),
     };

@@ -97,8 +97,10 @@ pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
     let program = Program::make()?;
     let run = program.ours(plan, "run");
     let mut lines = Vec::new();
-    for (linker, shown, knows_usage) in [("mold", "mold", false), ("lld", "ld.lld", true)] {
-        if find_tool(&[shown, "ld.lld-22"]).is_none() {
+    let linkers: [(&str, &str, &[&str], bool); 2] =
+        [("mold", "mold", &["mold"], false), ("lld", "ld.lld", &["ld.lld", "ld.lld-22"], true)];
+    for (linker, shown, tools, knows_usage) in linkers {
+        if find_tool(tools).is_none() {
             eprintln!("bench: {shown} is not installed, its row is skipped");
             continue;
         }

@@ -1,0 +1,40 @@
+//! The objects of this process, program and libraries, that the system's loader knows.
+
+use std::ffi::{c_int, c_void};
+use std::ops::{ControlFlow, Range};
+
+/// An object, as its loader describes it.
+pub(super) struct Object<'o> {
+    /// What the loader says of it.
+    pub(super) info: &'o libc::dl_phdr_info,
+    /// Its program headers.
+    pub(super) headers: &'o [libc::Elf64_Phdr],
+}
+
+impl Object<'_> {
+    /// The memory that a header means.
+    pub(super) fn range(&self, header: &libc::Elf64_Phdr) -> Range<u64> {
+        let start = self.info.dlpi_addr.wrapping_add(header.p_vaddr);
+        start..start.wrapping_add(header.p_memsz)
+    }
+}
+
+/// Looks at an object; whether at the next one too.
+type Visit<'v> = &'v mut dyn FnMut(&Object<'_>) -> ControlFlow<()>;
+
+/// Shows each object in turn, the program first, until `visit` has seen enough.
+pub(super) fn each(mut visit: Visit<'_>) {
+    unsafe extern "C" fn call(info: *mut libc::dl_phdr_info, _size: usize, visit: *mut c_void) -> c_int {
+        // SAFETY: the C library passes a valid description, and the pointer that was given to it, which is to a `Visit` that nobody
+        // else uses during the call.
+        let (info, visit) = unsafe { (&*info, &mut *visit.cast::<Visit<'_>>()) };
+        let headers = match info.dlpi_phnum {
+            0 => &[][..],
+            // SAFETY: the description's table of headers has that many entries.
+            count => unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(count)) },
+        };
+        visit(&Object { info, headers }).is_break().into()
+    }
+    // SAFETY: the function has the signature that is asked for, and gets `visit`, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(call), (&raw mut visit).cast()) };
+}
