@@ -12,7 +12,7 @@ mod floor;
 mod growth;
 mod inputs;
 mod measure;
-mod program;
+pub(crate) mod program;
 mod report;
 mod rivals;
 mod thread_locals;

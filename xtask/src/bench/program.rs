@@ -18,7 +18,7 @@ const WHAT: &str = "a compiler of LLVM's static libraries, over 2,000 objects";
 const FLOOR_BAR: f64 = 2.0;
 
 /// What is linked.
-struct Program {
+pub(crate) struct Program {
     folder: PathBuf,
     object: PathBuf,
     archives: Vec<PathBuf>,
@@ -28,7 +28,8 @@ struct Program {
 }
 
 impl Program {
-    fn make() -> Result<Program> {
+    /// Compiles what is not in LLVM's archives, and finds those.
+    pub(crate) fn make() -> Result<Program> {
         const ABSENT: &str = "LLVM's static libraries are not installed (package llvm-22-dev)";
         let compiler = find_tool(&["clang++-22"]).ok_or("clang++-22 is not installed")?;
         let config = find_tool(&["llvm-config-22"]).ok_or(ABSENT)?;
@@ -60,14 +61,14 @@ impl Program {
     }
 
     /// Our command.
-    fn ours(&self, plan: &Plan, what: &str) -> Vec<String> {
+    pub(crate) fn ours(&self, jitlink: &Path, what: &str) -> Vec<String> {
         let libraries = ["stdc++".to_owned()].into_iter().chain(self.libraries.iter().map(|name| format!(":{name}")));
         let libraries = libraries.flat_map(|name| ["-l".to_owned(), name]);
-        rivals::command(&plan.jitlink, &[what], &self.inputs()).into_iter().chain(libraries).collect()
+        rivals::command(jitlink, &[what], &self.inputs()).into_iter().chain(libraries).collect()
     }
 
     /// The program that another linker links, and its command: the one that the compiler calls, without the compiler.
-    fn theirs(&self, linker: &str) -> Result<(String, Vec<String>)> {
+    pub(crate) fn theirs(&self, linker: &str) -> Result<(String, Vec<String>)> {
         let program = self.folder.join(format!("by-{linker}")).to_string_lossy().into_owned();
         let mut command = Command::new(&self.compiler);
         command.arg("-###").arg(format!("-fuse-ld={linker}")).args(["-Wl,--gc-sections", "-o", &program]);
@@ -95,7 +96,7 @@ fn needed(libraries: &Path) -> Result<Vec<String>> {
 /// The program against each static linker that is here, and against the floor.
 pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
     let program = Program::make()?;
-    let run = program.ours(plan, "run");
+    let run = program.ours(&plan.jitlink, "run");
     let mut lines = Vec::new();
     let linkers: [(&str, &str, &[&str], bool); 2] =
         [("mold", "mold", &["mold"], false), ("lld", "ld.lld", &["ld.lld", "ld.lld-22"], true)];
@@ -110,7 +111,7 @@ pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
         lines.push(line(&sides, plan, shown, knows_usage, 1.0));
     }
     eprintln!("program: against the floor");
-    let link = program.ours(plan, "link");
+    let link = program.ours(&plan.jitlink, "link");
     let copy = floor::command(&link, &program.inputs())?;
     let sides = [Side { commands: vec![link] }, Side { commands: vec![copy] }];
     lines.push(line(&sides, plan, "floor", true, FLOOR_BAR));

@@ -11,19 +11,21 @@ use crate::Result;
 use crate::process::{capture, find_tool};
 use std::process::Command;
 
-/// Each model: its name, what GCC is asked for, and how the program is linked natively.
-const MODELS: &[(&str, &[&str], &str)] = &[
-    ("local exec", &["-fno-pic"], "-no-pie"),
-    ("initial exec", &["-fPIC", "-ftls-model=initial-exec"], "-pie"),
-    ("local dynamic", &["-fPIC", "-ftls-model=local-dynamic"], "-pie"),
-    ("general dynamic", &["-fPIC"], "-pie"),
-    ("without a PLT", &["-fPIC", "-fno-plt"], "-pie"),
-    ("descriptors", &["-fPIC", "-mtls-dialect=gnu2"], "-pie"),
-    ("large code", &["-fPIC", "-mcmodel=large"], "-pie"),
-];
+/// What a model's calls may take, in times of the native program's: where the code stays as it was compiled, and where it is
+/// rewritten to a model that needs no call.
+const KEPT: f64 = 1.2;
+const REWRITTEN: f64 = 2.0;
 
-/// All models are rewritten alike where the program has room, so one bar holds for all.
-const BAR: f64 = 1.2;
+/// Each model: its name, what GCC is asked for, how the program is linked natively, and the bar.
+const MODELS: &[(&str, &[&str], &str, f64)] = &[
+    ("local exec", &["-fno-pic"], "-no-pie", KEPT),
+    ("initial exec", &["-fPIC", "-ftls-model=initial-exec"], "-pie", KEPT),
+    ("local dynamic", &["-fPIC", "-ftls-model=local-dynamic"], "-pie", REWRITTEN),
+    ("general dynamic", &["-fPIC"], "-pie", REWRITTEN),
+    ("without a PLT", &["-fPIC", "-fno-plt"], "-pie", REWRITTEN),
+    ("descriptors", &["-fPIC", "-mtls-dialect=gnu2"], "-pie", REWRITTEN),
+    ("large code", &["-fPIC", "-mcmodel=large"], "-pie", REWRITTEN),
+];
 
 const CALLED: &str = "\
 __thread int counter = 7;
@@ -46,7 +48,7 @@ int main(void) {
 pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
     let compiler = find_tool(&["gcc"]).ok_or("gcc is not installed")?;
     let mut lines = Vec::new();
-    for (model, flags, link) in MODELS {
+    for (model, flags, link, bar) in MODELS {
         eprintln!("thread-locals: {model}");
         let folder = folder("thread-locals").join(model.replace(' ', "-"));
         std::fs::create_dir_all(&folder)?;
@@ -66,7 +68,7 @@ pub(crate) fn compare(plan: &Plan) -> Result<Vec<Line>> {
             what: format!("100,000,000 calls, GCC {}", flags.join(" ")),
             against: "native".into(),
             measured: pair(results).map(|(ours, theirs)| Measured { ours, theirs, knows_usage: true, rounds }),
-            bars: Bars { time: Some(BAR), memory: None, cpu: None },
+            bars: Bars { time: Some(*bar), memory: None, cpu: None },
         });
     }
     Ok(lines)

@@ -4,13 +4,15 @@
 //! deterministic work. `ld`'s program is the reference; `jitlink run` of the same objects is compared with it byte for
 //! byte. Sources are downloaded at test time and never committed; objects are kept under the target folder, so that a
 //! second run only links. BPF objects, whose reference is libbpf and the kernel, are in [`bpf`]; small programs in every way
-//! to compile them are in [`native`]; the tests of an allocator are in [`allocators`].
+//! to compile them are in [`native`]; the tests of an allocator are in [`allocators`]; a program of thousands of objects is in
+//! [`large`].
 
 mod allocators;
 mod bases;
 mod bpf;
 mod build;
 mod fetch;
+mod large;
 mod native;
 mod run;
 
@@ -33,6 +35,8 @@ pub(crate) const OPTIONS: &str =
                         takes all but --reference-only
   --allocators          instead: jemalloc's own tests, which live on variables of threads, against themselves linked natively.
                         Of the options below it takes --jobs, --jitlink and --format
+  --large               instead: a compiler made of LLVM's static libraries (package llvm-22-dev), over 2,000 objects.
+                        Of the options below it takes --jitlink
   --only NAMES          some of the code bases, with --bpf of the projects, with --native of the programs, with commas
   --variants NAMES      some of the variants, with commas (O0, O2, O3, fPIC, fno-pic, ffunction-sections,
                         mcmodel=large, mcmodel=large-fPIC); with --native they are options ('-O2 -fPIC')
@@ -64,6 +68,11 @@ pub(crate) fn main(mut args: Args) -> Result {
     }
     if args.flag("--native") {
         return native_main(args);
+    }
+    if args.flag("--large") {
+        let jitlink = args.value("--jitlink")?.map(|path| there(&path)).transpose()?;
+        args.finish()?;
+        return large::main(jitlink);
     }
     let (mut only, mut variants) = (args.list("--only")?, args.list("--variants")?);
     let compilers = args.list("--compilers")?;
