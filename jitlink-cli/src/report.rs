@@ -128,7 +128,7 @@ pub(crate) fn not_updated(errors: &LinkErrors, format: Format) {
 /// Writes how long each phase took, to standard error: standard output is the program's.
 pub(crate) fn times(statistics: &Statistics, format: Format) {
     let total: f64 = statistics.phases.iter().map(|(_, took)| took.as_secs_f64()).sum();
-    let mut out = std::io::stderr().lock();
+    let mut out = std::io::BufWriter::new(std::io::stderr().lock());
     let written = match format {
         Format::Json => {
             let phases: Vec<Value> = statistics

@@ -24,7 +24,9 @@ mod index;
 mod tests;
 
 use crate::error::{LinkError, Site};
+use crate::graph::Name;
 use std::borrow::Cow;
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8] = b"!<arch>\n";
@@ -38,7 +40,7 @@ const NAME_BUDGET: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Archive<'a> {
     members: Vec<Member<'a>>,
-    index: Option<Vec<(&'a [u8], u32)>>,
+    index: Option<Vec<(Name<'a>, u32)>>,
 }
 
 /// A member of an archive: usually an object, but anything may stand in one.
@@ -79,8 +81,13 @@ impl<'a> Archive<'a> {
 
     /// The names that members define, each with the member's position in [`Archive::members`]; `None` without an index.
     pub fn index(&self) -> Option<impl ExactSizeIterator<Item = (&'a [u8], usize)> + '_> {
-        let entries = self.index.as_ref()?.iter();
-        Some(entries.map(|(name, member)| (*name, *member as usize)))
+        let entries = self.names()?.iter();
+        Some(entries.map(|(name, member)| (name.bytes(), *member as usize)))
+    }
+
+    /// What [`Archive::index`] gives, ready to be looked up.
+    pub(crate) fn names(&self) -> Option<&[(Name<'a>, u32)]> {
+        self.index.as_deref()
     }
 }
 
@@ -193,7 +200,7 @@ impl<'a> Reader<'_, 'a> {
         }
         let start = header.offset + HEADER;
         let name = &self.bytes[start..start + size];
-        Ok(until(name, |byte| byte == 0).unwrap_or(name))
+        Ok(terminated(name).unwrap_or(name))
     }
 
     /// How many bytes of the member are its name.
@@ -293,4 +300,9 @@ fn number(digits: &[u8]) -> Option<usize> {
 fn until(bytes: &[u8], ends: impl Fn(u8) -> bool) -> Option<&[u8]> {
     let end = bytes.iter().position(|byte| ends(*byte))?;
     Some(&bytes[..end])
+}
+
+/// The bytes before the first zero.
+fn terminated(bytes: &[u8]) -> Option<&[u8]> {
+    CStr::from_bytes_until_nul(bytes).ok().map(CStr::to_bytes)
 }

@@ -1,11 +1,12 @@
 //! The index of an archive: which member defines which name.
 
-use super::{IndexKind, Member, Reader, until};
+use super::{IndexKind, Member, Reader, terminated};
 use crate::addr::Endian;
 use crate::error::LinkError;
+use crate::graph::Name;
 
 /// Entries of an index: names with the position of their member.
-type Entries<'a> = Vec<(&'a [u8], u32)>;
+type Entries<'a> = Vec<(Name<'a>, u32)>;
 
 impl<'a> Reader<'_, 'a> {
     /// Reads an index of `kind`, whose bytes start at `start` in the file.
@@ -36,10 +37,18 @@ impl<'a> Reader<'_, 'a> {
         let tables = table(data, Endian::Big, width);
         let Some((offsets, mut names)) = tables else { return Err(self.cut_short(start)) };
         let mut entries = Vec::with_capacity(offsets.len() / width);
+        let mut last = None;
         for offset in offsets.chunks_exact(width) {
-            let Some(name) = until(names, |byte| byte == 0) else { return Err(self.cut_short(start)) };
+            let Some(name) = terminated(names) else { return Err(self.cut_short(start)) };
             names = &names[name.len() + 1..];
-            entries.push((name, self.member_at(Endian::Big.read(offset), name, start, members)?));
+            // A member's names follow each other.
+            let offset = Endian::Big.read(offset);
+            let member = match last {
+                Some((known, member)) if known == offset => member,
+                _ => self.member_at(offset, name, start, members)?,
+            };
+            last = Some((offset, member));
+            entries.push((Name::new(name), member));
         }
         Ok(entries)
     }
@@ -64,10 +73,10 @@ impl<'a> Reader<'_, 'a> {
         for pair in pairs.chunks_exact(2 * width) {
             let (name, offset) = pair.split_at(width);
             let rest = usize::try_from(endian.read(name)).ok().and_then(|at| names.get(at..));
-            let name = rest.and_then(|rest| until(rest, |byte| byte == 0));
+            let name = rest.and_then(terminated);
             let Some(name) = name else { return Err(self.cut_short(start)) };
             self.spend(name, start)?;
-            entries.push((name, self.member_at(endian.read(offset), name, start, members)?));
+            entries.push((Name::new(name), self.member_at(endian.read(offset), name, start, members)?));
         }
         Ok(entries)
     }
@@ -85,7 +94,7 @@ impl<'a> Reader<'_, 'a> {
         let Some((offsets, numbers, mut names)) = read() else { return Err(self.cut_short(start)) };
         let mut entries = Vec::with_capacity(numbers.len() / 2);
         for number in numbers.chunks_exact(2) {
-            let Some(name) = until(names, |byte| byte == 0) else { return Err(self.cut_short(start)) };
+            let Some(name) = terminated(names) else { return Err(self.cut_short(start)) };
             names = &names[name.len() + 1..];
             let number = Endian::Little.read(number) as usize;
             let offset = number.checked_sub(1).and_then(|index| offsets.chunks_exact(4).nth(index));
@@ -96,7 +105,7 @@ impl<'a> Reader<'_, 'a> {
                     format!("the index says that member {number}, which is not there, defines {name}"),
                 ));
             };
-            entries.push((name, self.member_at(Endian::Little.read(offset), name, start, members)?));
+            entries.push((Name::new(name), self.member_at(Endian::Little.read(offset), name, start, members)?));
         }
         Ok(entries)
     }

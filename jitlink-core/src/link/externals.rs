@@ -169,7 +169,7 @@ pub(super) fn join<'a>(
         }
         let input: &'a Input = reader.files.alloc(input);
         let joined = reader.classify(std::slice::from_ref(input)).and_then(|(sources, more)| {
-            reader.read(graph, batch, &sources)?;
+            reader.read(graph, batch, &sources, &mut |_| ())?;
             archives.extend(more);
             names.want(name);
             names.complete(graph, reader, batch, archives)

@@ -1,12 +1,13 @@
 //! Fix-up: blocks are copied to working memory and their edges applied, in one pass, in parallel where it pays.
 
-use super::layout::{Addresses, Layout, UNLOADED};
+use super::layout::{Addresses, KINDS, Layout, UNLOADED};
 use super::thread_locals::Numbers;
 use crate::addr::Endian;
 use crate::error::{LinkError, SignedHex};
 use crate::executor::WorkingMemory;
 use crate::format::ObjectFormat;
 use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, SymbolId, Value};
+use crate::pages;
 use crate::reloc::{Base, FieldError, Inputs, Reloc, Subject, apply, evaluate};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -168,6 +169,10 @@ fn parts(graph: &LinkGraph<'_>, id: BlockId) -> Vec<Part> {
 
 impl Piece<'_> {
     fn fix_up(mut self, fixer: &Fixer<'_, '_>) -> Fixed {
+        if KINDS.get(self.kind).is_some_and(|(protection, _)| *protection != Protection::ReadWrite) {
+            // Unlike data, whose zeros nobody writes.
+            pages::populate(self.bytes);
+        }
         match self.part.take() {
             Some(part) => self.fix_part(&part, fixer),
             None => self.fix_blocks(fixer),

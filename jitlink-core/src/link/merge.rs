@@ -7,10 +7,12 @@
 
 use super::synthetic::Synthetic;
 use crate::graph::{
-    Block, BlockId, Content, Edge, LinkGraph, Merge, Protection, Residence, Section, SymbolId, SymbolKind, Value,
+    Block, BlockId, Content, Edge, LinkGraph, Merge, Protection, Residence, Section, Symbol, SymbolId, SymbolKind,
+    Value,
 };
 use crate::reloc::{Base, Subject};
 use hashbrown::{HashMap, HashTable};
+use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHasher};
 use std::ffi::CStr;
 use std::hash::Hasher;
@@ -28,13 +30,18 @@ pub(super) fn merge(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) {
     let mut pools: Vec<(Key, Pool)> = Vec::new();
     let mut pool_of_key: HashMap<Key, usize, FxBuildHasher> = HashMap::default();
     let mut moves: Vec<Option<(usize, Moves)>> = vec![None; graph.blocks.len()];
-    for (id, key) in candidates {
+    let split = |&(id, (kind, ..)): &(BlockId, Key)| split(graph.block(id).content.bytes(), kind);
+    let all: Vec<Vec<Entry>> = match graph.threads > 1 {
+        true => candidates.par_iter().map(split).collect(),
+        false => candidates.iter().map(split).collect(),
+    };
+    for ((id, key), entries) in candidates.into_iter().zip(all) {
         let pool = *pool_of_key.entry(key).or_insert_with(|| {
             pools.push((key, Pool::default()));
             pools.len() - 1
         });
         let bytes = graph.block(id).content.bytes();
-        moves[id.index()] = Some((pool, pools[pool].1.add(bytes, key)));
+        moves[id.index()] = Some((pool, pools[pool].1.add(bytes, &entries, key)));
         graph.live[id.index()] = false;
     }
     if pools.is_empty() {
@@ -118,25 +125,29 @@ fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) 
     let mut unclear = vec![false; graph.blocks.len()];
     let mut is_candidate = vec![false; graph.blocks.len()];
     candidates.iter().for_each(|(id, _)| is_candidate[id.index()] = true);
+    // Few symbols stand for such sections, and most edges are those of others: they are told apart without a look at the symbols.
+    let candidate = |symbol: &Symbol<'_>| match (symbol.kind, symbol.value) {
+        (SymbolKind::Section, Value::Block { block, .. }) => is_candidate[block.index()],
+        _ => false,
+    };
+    let stands_for_candidate: Vec<bool> = graph.symbols.iter().map(candidate).collect();
     for (id, block) in graph.blocks() {
         if !graph.is_live(id) {
             continue;
         }
         for index in block.edge_range() {
             let edge = &graph.edges[index];
-            let symbol = graph.symbol(edge.target);
-            let (SymbolKind::Section, Value::Block { block: target, offset }) = (symbol.kind, symbol.value) else {
+            if !stands_for_candidate[edge.target.index()] {
                 continue;
-            };
-            if is_candidate[target.index()] {
-                by_section.push(index);
-                let size = graph.block(target).size();
-                let inside = offset.checked_add_signed(edge.addend).is_some_and(|at| at < size);
-                // Only an address means the entry at the addend: a size or a slot means the section as a whole.
-                let is_address = matches!(edge.subject, Subject::Symbol | Subject::Nothing);
-                let row = graph.rows.row(edge.row);
-                unclear[target.index()] |= !inside || !is_address || row.base() != Base::Zero;
             }
+            let Value::Block { block: target, offset } = graph.symbol(edge.target).value else { continue };
+            by_section.push(index);
+            let size = graph.block(target).size();
+            let inside = offset.checked_add_signed(edge.addend).is_some_and(|at| at < size);
+            // Only an address means the entry at the addend: a size or a slot means the section as a whole.
+            let is_address = matches!(edge.subject, Subject::Symbol | Subject::Nothing);
+            let row = graph.rows.row(edge.row);
+            unclear[target.index()] |= !inside || !is_address || row.base() != Base::Zero;
         }
     }
     candidates.retain(|(id, _)| !unclear[id.index()]);
@@ -152,26 +163,19 @@ struct Pool {
 }
 
 impl Pool {
-    fn add(&mut self, bytes: &[u8], (kind, align_log2, ..): Key) -> Moves {
-        let mut moves = Vec::new();
-        let mut start = 0;
+    fn add(&mut self, bytes: &[u8], split: &[Entry], (_, align_log2, ..): Key) -> Moves {
         self.bytes.reserve(bytes.len());
-        while start < bytes.len() {
-            let length = match kind {
-                Merge::Constants(size) => size as usize,
-                Merge::Strings(size) => string_length(&bytes[start..], size as usize),
-            };
-            let at = self.intern(&bytes[start..start + length], 1 << align_log2);
-            moves.push((start as u32, at));
-            start += length;
-        }
-        moves
+        let mut start = 0;
+        let moved = split.iter().map(|entry| {
+            let end = start + entry.length as usize;
+            let at = self.intern(&bytes[start..end], entry.hash, 1 << align_log2);
+            let from = std::mem::replace(&mut start, end);
+            (from as u32, at)
+        });
+        moved.collect()
     }
 
-    fn intern(&mut self, entry: &[u8], align: usize) -> u32 {
-        let mut hasher = FxHasher::default();
-        hasher.write(entry);
-        let hash = hasher.finish();
+    fn intern(&mut self, entry: &[u8], hash: u64, align: usize) -> u32 {
         let Pool { bytes, entries } = self;
         let same = |&(at, length, _): &(u32, u32, u64)| &bytes[at as usize..(at + length) as usize] == entry;
         if let Some(&(at, ..)) = entries.find(hash, same) {
@@ -183,6 +187,31 @@ impl Pool {
         entries.insert_unique(hash, (at, entry.len() as u32, hash), |known| known.2);
         at
     }
+}
+
+/// An entry of a block, after the one before it.
+struct Entry {
+    length: u32,
+    /// Of its bytes.
+    hash: u64,
+}
+
+/// The entries that a block consists of.
+fn split(bytes: &[u8], kind: Merge) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let length = match kind {
+            Merge::Constants(size) => size as usize,
+            Merge::Strings(size) => string_length(rest, size as usize),
+        };
+        let (entry, after) = rest.split_at(length);
+        let mut hasher = FxHasher::default();
+        hasher.write(entry);
+        entries.push(Entry { length: length as u32, hash: hasher.finish() });
+        rest = after;
+    }
+    entries
 }
 
 /// The length of the string at the start of `bytes`, terminator included. The last one is known to be terminated.

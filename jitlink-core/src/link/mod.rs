@@ -136,7 +136,7 @@ impl Batch<'_> {
         self.executor.accept(&batch.target).map_err(LinkError::from)?;
         let mut graph = objects.empty(&batch);
         let roots = command_line(&mut graph, options);
-        let read = reader.read(&mut graph, &batch, &sources);
+        let read = reader.read(&mut graph, &batch, &sources, &mut |_| ());
         clock.phase("read");
 
         // Resolve names within the batch.
@@ -270,11 +270,15 @@ impl Batch<'_> {
         // Batches that do not refer to their handle still need one, and any address of theirs will do.
         let handle = handle.or(segments.first().map(|segment| segment.address)).unwrap_or_default();
         let handle = baseline.map_or(handle, Baseline::handle);
-        let mut actions = Vec::new();
-        if self.executor.wants_description() {
+        let describe = || {
             let spans = segments.iter().map(|segment| (segment.address, segment.size)).collect();
-            actions.push(Action::Describe(finish::describe(&graph, &addresses, spans, handle)));
-        }
+            let wanted = self.executor.wants_description();
+            wanted.then(|| Action::Describe(finish::describe(&graph, &addresses, spans, handle)))
+        };
+        let export = || finish::exports(&graph, &names, &addresses);
+        let (described, exports) =
+            if self.threads > 1 { rayon::join(describe, export) } else { (describe(), export()) };
+        let mut actions = Vec::from_iter(described);
         if let Some(block) = eh_frame {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
@@ -313,7 +317,6 @@ impl Batch<'_> {
         statistics.relocations = graph.edges.len();
         let new_entries = entries.iter().filter(|entry| entry.slot.is_some()).count();
         (statistics.slots, statistics.stubs) = (lowered.slots.len() + new_entries, lowered.stubs.len() + new_entries);
-        let exports = finish::exports(&graph, &names, &addresses);
         if tracker.is_some() {
             // Not left to the first update, which is to take no time for what stays.
             exports.table();

@@ -7,7 +7,10 @@ use super::groups::is_discarded;
 use super::observe::{Cause, Causes};
 use super::options::{LinkOptions, Roots};
 use crate::error::LinkError;
-use crate::graph::{BlockId, GroupId, LinkGraph, Residence, Role, Scope, Section, SectionId, SymbolId, Value};
+use crate::graph::{BlockId, GroupId, LinkGraph, Residence, Role, Scope, Section, SectionId, Symbol, SymbolId, Value};
+use crate::pages;
+use std::hint::black_box;
+use std::ops::Range;
 
 /// Marks what is live, and tells `causes` why; the canonical symbols that live code needs and the batch does not define, in symbol order.
 pub(super) fn prune(
@@ -84,11 +87,15 @@ fn mark(
             needed.push(graph.canonical(root));
         }
     }
-    // What a symbol means for liveness is looked at once, however many edges refer to it.
+    let reach = Reach::new(graph, &members);
+    // What a symbol without a block means for liveness is looked at once, however many edges refer to it.
     let mut seen = vec![false; graph.symbols.len()];
     // First come, first served: so the cause of each mark is on a shortest way from a root.
     let mut next = 0;
     while let Some(&block) = marker.work.get(next) {
+        if next.is_multiple_of(AT_ONCE) {
+            approach(graph, marker.work[next..].iter().take(AT_ONCE));
+        }
         next += 1;
         let section = graph.block(block).section;
         if graph.section(section).residence == Residence::Unloaded {
@@ -96,6 +103,10 @@ fn mark(
         }
         for (index, edge) in graph.edges(block).iter().enumerate() {
             let cause = Cause::Edge { from: block, index: index as u32 };
+            if let Some(target) = reach.block(edge.target) {
+                marker.mark(target, cause);
+                continue;
+            }
             if std::mem::replace(&mut seen[edge.target.index()], true) {
                 continue;
             }
@@ -112,13 +123,11 @@ fn mark(
                 _ => marker.mark_symbol(graph, edge.target, cause),
             }
         }
-        let first = graph.dependencies.partition_point(|pair| pair.0 < block);
-        for &(_, kept) in graph.dependencies[first..].iter().take_while(|pair| pair.0 == block) {
+        for &(_, kept) in &graph.dependencies[reach.dependencies(block)] {
             marker.mark(kept, Cause::Dependency(block));
         }
         if let Some(group) = graph.section(section).group {
-            let first = members.partition_point(|member| member.0 < group);
-            for &(_, member) in members[first..].iter().take_while(|member| member.0 == group) {
+            for &(_, member) in &members[reach.members(group)] {
                 let cause = Cause::Group(block);
                 graph.section(member).blocks.clone().for_each(|block| marker.mark(BlockId(block), cause));
             }
@@ -135,6 +144,75 @@ fn mark(
     needed.dedup();
     Ok(needed)
 }
+
+/// What marking asks of symbols and blocks most, side by side: it comes to them in no order, so that each look into a table of
+/// larger entries would wait for memory.
+struct Reach {
+    /// The block that a symbol stands for, by symbol; `NO_BLOCK` for those that mean anything else, or what was discarded.
+    blocks: Vec<u32>,
+    /// Where the dependencies of each block start, and at last where those of the last one end.
+    dependencies: Vec<u32>,
+    /// The same for the members of each group.
+    members: Vec<u32>,
+}
+
+const NO_BLOCK: u32 = u32::MAX;
+
+impl Reach {
+    /// Of a graph whose dependencies are sorted, as the members of its groups are.
+    fn new(graph: &LinkGraph<'_>, members: &[(GroupId, SectionId)]) -> Reach {
+        let of_symbol = |symbol: &Symbol<'_>| match symbol.value {
+            Value::Block { block, .. } if !is_discarded(graph, graph.section(graph.block(block).section).group) => {
+                block.0
+            }
+            _ => NO_BLOCK,
+        };
+        let mut blocks = pages::vector(graph.symbols.len());
+        blocks.extend(graph.symbols.iter().map(of_symbol));
+        let dependencies = starts(graph.blocks.len(), graph.dependencies.iter().map(|pair| pair.0.index()));
+        let members = starts(graph.groups.len(), members.iter().map(|member| member.0.index()));
+        Reach { blocks, dependencies, members }
+    }
+
+    fn block(&self, symbol: SymbolId) -> Option<BlockId> {
+        Some(self.blocks[symbol.index()]).filter(|&block| block != NO_BLOCK).map(BlockId)
+    }
+
+    /// Which of the graph's dependencies a block has.
+    fn dependencies(&self, block: BlockId) -> Range<usize> {
+        self.dependencies[block.index()] as usize..self.dependencies[block.index() + 1] as usize
+    }
+
+    /// Which of the members are a group's.
+    fn members(&self, group: GroupId) -> Range<usize> {
+        self.members[group.index()] as usize..self.members[group.index() + 1] as usize
+    }
+}
+
+/// Where the entries of each of `count` owners start, which come in the order of their owners; and where the last ones end.
+fn starts(count: usize, owners: impl Iterator<Item = usize>) -> Vec<u32> {
+    let mut starts = Vec::with_capacity(count + 1);
+    let mut end = 0;
+    for owner in owners {
+        starts.resize(starts.len().max(owner + 1), end);
+        end += 1;
+    }
+    starts.resize(count + 1, end);
+    starts
+}
+
+/// Brings blocks that are to be looked at near, with their sections and first edges, all at once: one after another, each would
+/// be waited for.
+fn approach<'w>(graph: &LinkGraph<'_>, work: impl Iterator<Item = &'w BlockId> + Clone) {
+    let sections = work.clone().map(|&id| graph.block(id).section);
+    black_box(sections.clone().fold(0, |sum, section| sum | section.0));
+    black_box(sections.fold(false, |any, section| any | graph.section(section).group.is_some()));
+    let edges = work.filter_map(|&id| graph.edges(id).first());
+    black_box(edges.fold(0, |sum, edge| sum | edge.offset));
+}
+
+/// How many blocks are brought near together.
+const AT_ONCE: usize = 32;
 
 struct Marker<'c, C> {
     live: Vec<bool>,

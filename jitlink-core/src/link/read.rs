@@ -6,11 +6,14 @@ use crate::arch::Target;
 use crate::archive::{Archive, MemberData};
 use crate::error::{LinkError, LinkErrors};
 use crate::format::ObjectFormat;
-use crate::graph::{LinkGraph, ObjectBuilder, ObjectId, unwind};
+use crate::graph::{LinkGraph, Name, ObjectBuilder, ObjectId, unwind};
 use crate::input::Input;
 use crate::registry::Registry;
 use crate::reloc::RowTable;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use typed_arena::Arena;
 
 /// Objects are handed to threads in parts of at least this many bytes.
@@ -54,6 +57,9 @@ pub(super) struct ObjectReader<'r> {
     pub(super) keep_debug: bool,
 }
 
+/// A graph of some objects, and the errors of those that are not in it.
+type ReadPart<'a> = (LinkGraph<'a>, Vec<LinkError>);
+
 /// The target of a batch, and who decided it.
 pub(super) struct BatchTarget {
     pub(super) target: Target,
@@ -66,13 +72,21 @@ impl<'a> Reader<'_, 'a> {
     /// Sorts inputs into objects to link and archives to take from.
     pub(super) fn classify(&self, inputs: &'a [Input]) -> Result<(Vec<Source<'a>>, Vec<LazyArchive<'a>>), LinkErrors> {
         let (mut sources, mut archives, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        for input in inputs {
+        let parse = |input: &'a Input| {
             let (name, bytes) = (input.name().to_string(), input.bytes());
-            if !Archive::recognize(bytes) {
+            Archive::recognize(bytes).then(|| Archive::parse(&name, bytes))
+        };
+        let parsed: Vec<_> = match self.threads > 1 && inputs.len() > 1 {
+            true => inputs.par_iter().map(parse).collect(),
+            false => inputs.iter().map(parse).collect(),
+        };
+        for (input, archive) in inputs.iter().zip(parsed) {
+            let (name, bytes) = (input.name().to_string(), input.bytes());
+            let Some(archive) = archive else {
                 sources.push(Source { path: name.clone(), name, bytes, input });
                 continue;
-            }
-            match Archive::parse(&name, bytes) {
+            };
+            match archive {
                 Ok(archive) => {
                     let taken = vec![input.whole_archive; archive.members().len()];
                     let lazy = LazyArchive { name, archive, taken, input };
@@ -115,44 +129,49 @@ impl<'a> Reader<'_, 'a> {
         Ok(Source { name, path: archive.name.clone(), bytes, input })
     }
 
-    /// The names that archives define, with the archive and member that does: from the index, or from the members themselves.
+    /// The names that each archive's members define, with the member, and the archive: from the index, or from the members
+    /// themselves.
     pub(super) fn definitions(
         &self,
         archives: &[LazyArchive<'a>],
-        mut found: impl FnMut(&'a [u8], u32, u32),
+        mut found: impl FnMut(&[(Name<'a>, u32)], u32),
     ) -> Result<(), LinkErrors> {
         let mut errors = Vec::new();
         for (number, archive) in archives.iter().enumerate() {
-            if let Some(index) = archive.archive.index() {
-                index.for_each(|(name, member)| found(name, number as u32, member as u32));
+            if let Some(names) = archive.archive.names() {
+                found(names, number as u32);
                 continue;
             }
+            let mut names = Vec::new();
             for member in 0..archive.archive.members().len() {
                 let listed = self.member(archive, member).and_then(|source| {
                     let Some(format) = self.objects.registry.recognize(source.bytes) else { return Ok(()) };
-                    format
-                        .definitions(&source.name, source.bytes, &mut |name| found(name, number as u32, member as u32))
+                    let mut list = |name| names.push((Name::new(name), member as u32));
+                    format.definitions(&source.name, source.bytes, &mut list)
                 });
                 errors.extend(listed.err());
             }
+            found(&names, number as u32);
         }
         LinkErrors::check(errors)
     }
 
-    /// Reads objects and appends them to the graph in order. Reports the errors of all of them.
+    /// Reads objects and appends them to the graph in order, of which `joined` is told now and then. Reports the errors of all.
     pub(super) fn read(
         &self,
         graph: &mut LinkGraph<'a>,
         batch: &BatchTarget,
         sources: &[Source<'a>],
+        joined: &mut (impl FnMut(&LinkGraph<'a>) + Send),
     ) -> Result<(), LinkErrors> {
         graph.threads = self.threads;
         let mut errors = Vec::new();
         for run in sources.chunk_by(|one, next| !is_large(one) && !is_large(next)) {
             if self.threads > 1 && run.len() > 1 && (run.len() >= 256 || size(run.iter()) >= 2 << 20) {
-                self.read_parts(graph, batch, run, &mut errors)?;
+                self.read_parts(batch, run, Appender { graph, errors: &mut errors, joined, failed: None })?;
             } else {
                 errors.extend(run.iter().filter_map(|source| self.objects.read_one(graph, batch, source).err()));
+                joined(graph);
             }
         }
         LinkErrors::check(errors)
@@ -161,34 +180,91 @@ impl<'a> Reader<'_, 'a> {
     /// Reads objects on several threads.
     fn read_parts(
         &self,
-        graph: &mut LinkGraph<'a>,
         batch: &BatchTarget,
         sources: &[Source<'a>],
-        errors: &mut Vec<LinkError>,
+        mut appender: Appender<'_, 'a, impl FnMut(&LinkGraph<'a>) + Send>,
     ) -> Result<(), LinkErrors> {
-        let bytes = size(sources.iter());
         let parts = parts(sources);
         let (objects, threads) = (self.objects, self.threads);
-        let read_part = |part: &&[Source<'a>]| {
+        let read_part = |part: &&[Source<'a>]| -> ReadPart<'a> {
             let mut graph = objects.empty(batch);
             graph.threads = threads;
             let errors = part.iter().filter_map(|source| objects.read_one(&mut graph, batch, source).err()).collect();
             (graph, errors)
         };
-        // A few parts at a time, so that the next use the memory of those that were appended.
-        for (number, wave) in parts.chunks(4 * threads).enumerate() {
-            let read: Vec<(LinkGraph<'a>, Vec<LinkError>)> = wave.par_iter().map(read_part).collect();
-            if number == 0 {
-                graph.reserve(&read, bytes as f64 / size(wave.iter().copied().flatten()).max(1) as f64);
+        // The first parts tell how much room all of them need.
+        let (first, rest) = parts.split_at(parts.len().min(2 * threads));
+        let read: Vec<ReadPart<'a>> = first.par_iter().map(read_part).collect();
+        let share = size(sources.iter()) as f64 / size(first.iter().copied().flatten()).max(1) as f64;
+        appender.graph.reserve(&read, share);
+        read.into_iter().for_each(|part| appender.append(part));
+
+        // Who has read a part leaves it for its turn, and appends those whose turn it is unless another does: nobody waits.
+        let (next, turns, appender) = (AtomicUsize::new(0), Mutex::new(Turns::default()), Mutex::new(appender));
+        let append = |appender: &mut Appender<'_, 'a, _>| {
+            while let Some(part) = lock(&turns).take() {
+                appender.append(part);
             }
-            for (part, part_errors) in read {
-                errors.extend(part_errors);
-                if errors.is_empty() {
-                    graph.append(part)?;
+        };
+        (0..threads).into_par_iter().for_each(|_| {
+            while let Some((number, part)) = take(&next, rest) {
+                let part = read_part(part);
+                lock(&turns).read.insert(number, part);
+                if let Ok(mut appender) = appender.try_lock() {
+                    append(&mut appender);
                 }
             }
+        });
+        // What was left while another appended the part before.
+        let mut appender = appender.into_inner().unwrap_or_else(PoisonError::into_inner);
+        append(&mut appender);
+        appender.failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// The next item that nobody took yet, with its number.
+fn take<'i, T>(next: &AtomicUsize, items: &'i [T]) -> Option<(usize, &'i T)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    Some((number, items.get(number)?))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Parts that were read before their turn.
+#[derive(Default)]
+struct Turns<'a> {
+    read: BTreeMap<usize, ReadPart<'a>>,
+    /// The number of the part whose turn it is.
+    turn: usize,
+}
+
+impl<'a> Turns<'a> {
+    fn take(&mut self) -> Option<ReadPart<'a>> {
+        let part = self.read.remove(&self.turn)?;
+        self.turn += 1;
+        Some(part)
+    }
+}
+
+/// What parts are appended to.
+struct Appender<'g, 'a, J> {
+    graph: &'g mut LinkGraph<'a>,
+    errors: &'g mut Vec<LinkError>,
+    /// Is told of the graph with each part.
+    joined: &'g mut J,
+    /// The graph could not take a part, and takes no more.
+    failed: Option<LinkError>,
+}
+
+impl<'a, J: FnMut(&LinkGraph<'a>)> Appender<'_, 'a, J> {
+    fn append(&mut self, (part, errors): ReadPart<'a>) {
+        self.errors.extend(errors);
+        if self.errors.is_empty() && self.failed.is_none() {
+            self.failed = self.graph.append(part).err();
+            (self.joined)(self.graph);
         }
-        Ok(())
     }
 }
 

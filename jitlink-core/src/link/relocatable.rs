@@ -52,7 +52,7 @@ fn combine(
     let header = batch.format.header(&first.name, first.bytes)?;
     let mut graph = objects.empty(&batch);
     let roots = command_line(&mut graph, options);
-    reader.read(&mut graph, &batch, &sources)?;
+    reader.read(&mut graph, &batch, &sources, &mut |_| ())?;
     let mut names = resolve::Names::default();
     names.complete(&mut graph, &reader, &batch, &mut archives)?;
     names.settle_within(&mut graph, options)?;

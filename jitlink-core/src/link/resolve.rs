@@ -151,9 +151,14 @@ impl<'a> Names<'a> {
     ) -> Result<(), LinkErrors> {
         self.collect(graph);
         let first = std::mem::replace(&mut self.listed, archives.len());
-        reader.definitions(&archives[first..], |name, archive, member| {
-            let index = self.enter(Name::new(name)) as usize;
-            self.entries[index].lazy.get_or_insert((first as u32 + archive, member));
+        reader.definitions(&archives[first..], |names, archive| {
+            for some in names.chunks(AT_ONCE) {
+                self.table.approach(some.iter().map(|(name, _)| name.hash()));
+                for &(name, member) in some {
+                    let index = self.enter(name) as usize;
+                    self.entries[index].lazy.get_or_insert((first as u32 + archive, member));
+                }
+            }
         })?;
         loop {
             let mut sources: Vec<Source<'a>> = Vec::new();
@@ -177,8 +182,7 @@ impl<'a> Names<'a> {
             if sources.is_empty() {
                 return Ok(());
             }
-            reader.read(graph, batch, &sources)?;
-            self.collect(graph);
+            reader.read(graph, batch, &sources, &mut |graph| self.collect(graph))?;
         }
     }
 

@@ -115,8 +115,7 @@ impl Reservation for ProcessReservation {
     }
 
     fn working_memory(&mut self) -> Vec<WorkingMemory<'_>> {
-        let memory = self.pieces.pieces.iter_mut().map(|(arena, piece)| {
-            arena.populate(piece);
+        let memory = self.pieces.pieces.iter_mut().map(|(_, piece)| {
             // SAFETY: the arena opened this many bytes for writing at the alias, and cut them for this piece alone. The target
             // does not know of them before they are finalized, so for as long as the reservation is borrowed nobody else
             // uses them. Data segments have no second address; those of code and constants are not read yet.

@@ -35,9 +35,6 @@ const FIRST_STEP: u64 = 256 << 10;
 /// How much of a stripe is opened at once at most.
 const LARGEST_STEP: u64 = 64 << 20;
 
-/// Code and constants of at least this size get their pages at once instead of by a fault each.
-const POPULATE: u64 = 64 << 10;
-
 const STRIPES: [Protection; 3] = [Protection::ReadExecute, Protection::Read, Protection::ReadWrite];
 
 /// The sizes of an arena's stripes: code, constants, data.
@@ -190,17 +187,6 @@ impl Arena {
         if self.is_own() && !range.is_empty() {
             let mut stripes = self.stripes.lock().unwrap_or_else(PoisonError::into_inner);
             stripes[stripe_of(protection)].free(&self.span, range);
-        }
-    }
-
-    /// Makes the pages of a piece present, if it is one whose every page will be written.
-    pub(super) fn populate(&self, piece: &Piece) {
-        if piece.protection == Protection::ReadWrite || piece.size < POPULATE || !self.is_own() {
-            return;
-        }
-        let stripes = self.stripes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(alias) = stripes[stripe_of(piece.protection)].doubled.as_ref().map(Doubled::alias) {
-            alias.populate(piece.alias - alias.start(), piece.size);
         }
     }
 

@@ -12,9 +12,13 @@ use crate::arch::CodeSite;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, Symbol, SymbolKind, Value};
 use crate::reloc::{Reloc, Subject};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// How many edges are worth a task.
 const TASK: usize = 1 << 14;
+
+/// How many blocks are, of which most have few edges.
+const BLOCKS: usize = 1 << 12;
 
 /// What the first look found.
 pub(in crate::link) struct Survey {
@@ -35,33 +39,19 @@ impl Survey {
         let mut survey = Survey { classes, rows, symbols, blocks: vec![false; graph.blocks.len()] };
         let is_relaxable = |row: &Reloc| row.is_relaxable() && row.refusal().is_none();
         let relaxable: Vec<bool> = graph.rows.rows().iter().map(is_relaxable).collect();
-        let mut edges = std::mem::take(&mut graph.edges);
-        for (id, block) in graph.blocks() {
-            let section = graph.section(block.section);
-            if !graph.is_live(id) || !section.is_loaded() {
-                continue;
+        let first = First { graph, survey: &survey, relaxable: &relaxable };
+        let count = graph.blocks.len();
+        let found: Vec<Found> = match graph.threads > 1 {
+            true => {
+                let starts = (0..count).into_par_iter().step_by(BLOCKS);
+                starts.map(|start| first.blocks(start..count.min(start + BLOCKS))).collect()
             }
-            let is_code = section.protection == Protection::ReadExecute;
-            let is_far = section.residence != Residence::Near;
-            let look = |edges: &mut [Edge]| {
-                let mut again = false;
-                for edge in edges {
-                    if is_code && edge.subject == Subject::GotSlot && relaxable[usize::from(edge.row)] {
-                        relax(graph, id, edge);
-                    }
-                    again |= is_far || survey.looks_at(edge);
-                }
-                again
-            };
-            let edges = &mut edges[block.edge_range()];
-            let again = if graph.threads > 1 && edges.len() >= 2 * TASK {
-                edges.par_chunks_mut(TASK).map(look).reduce(|| false, |one, other| one | other)
-            } else {
-                look(edges)
-            };
-            survey.blocks[id.index()] = again;
+            false => vec![first.blocks(0..count)],
+        };
+        for part in found {
+            part.again.into_iter().for_each(|block| survey.blocks[block.index()] = true);
+            part.relaxed.into_iter().for_each(|(index, edge)| graph.edges[index] = edge);
         }
-        graph.edges = edges;
         survey
     }
 
@@ -74,6 +64,72 @@ impl Survey {
     pub(super) fn looks_at(&self, edge: &Edge) -> bool {
         let symbol = self.symbols.get(edge.target.index()).copied().unwrap_or(false);
         symbol || self.rows[usize::from(edge.row)] || asks_for_more(edge)
+    }
+}
+
+/// What the first look at some edges found.
+#[derive(Default)]
+struct Found {
+    /// Blocks with edges that are worth another look.
+    again: Vec<BlockId>,
+    /// Edges that became others, by their place in the graph.
+    relaxed: Vec<(usize, Edge)>,
+}
+
+/// The first look.
+struct First<'f, 'a> {
+    graph: &'f LinkGraph<'a>,
+    survey: &'f Survey,
+    /// By row.
+    relaxable: &'f [bool],
+}
+
+impl First<'_, '_> {
+    fn blocks(&self, blocks: Range<usize>) -> Found {
+        let graph = self.graph;
+        let mut found = Found::default();
+        for id in blocks.map(BlockId::new) {
+            let block = graph.block(id);
+            let section = graph.section(block.section);
+            if !graph.is_live(id) || !section.is_loaded() {
+                continue;
+            }
+            let is_code = section.protection == Protection::ReadExecute;
+            let all = block.edge_range();
+            let again = if graph.threads > 1 && all.len() >= 2 * TASK {
+                let parts = all.clone().into_par_iter().step_by(TASK).map(|start| {
+                    let mut relaxed = Vec::new();
+                    (self.edges(id, is_code, start..all.end.min(start + TASK), &mut relaxed), relaxed)
+                });
+                let parts: Vec<_> = parts.collect();
+                parts.into_iter().fold(false, |again, (one, mut relaxed)| {
+                    found.relaxed.append(&mut relaxed);
+                    again | one
+                })
+            } else {
+                self.edges(id, is_code, all, &mut found.relaxed)
+            };
+            if again || section.residence != Residence::Near && block.edge_count > 0 {
+                found.again.push(id);
+            }
+        }
+        found
+    }
+
+    /// Whether any of the edges is worth another look.
+    fn edges(&self, id: BlockId, is_code: bool, edges: Range<usize>, relaxed: &mut Vec<(usize, Edge)>) -> bool {
+        let mut again = false;
+        for index in edges {
+            let mut edge = self.graph.edges[index];
+            if is_code && edge.subject == Subject::GotSlot && self.relaxable[usize::from(edge.row)] {
+                relax(self.graph, id, &mut edge);
+                if edge != self.graph.edges[index] {
+                    relaxed.push((index, edge));
+                }
+            }
+            again |= self.survey.looks_at(&edge);
+        }
+        again
     }
 }
 
