@@ -252,7 +252,7 @@ fn object(object: &graph::Object) -> Object {
 
 fn group(group: &graph::Group<'_>) -> Group {
     Group {
-        name: String::from_utf8_lossy(group.name).into_owned(),
+        name: group.name.to_string(),
         object: n(group.object.index()),
         kept: group.discarded_for().map(|object| n(object.index())),
     }

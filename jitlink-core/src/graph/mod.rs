@@ -330,6 +330,8 @@ impl<'a> LinkGraph<'a> {
         pages::reserve(&mut self.blocks, room(|part| part.blocks.len()));
         pages::reserve(&mut self.symbols, room(|part| part.symbols.len()));
         pages::reserve(&mut self.edges, room(|part| part.edges.len()));
+        pages::reserve(&mut self.groups, room(|part| part.groups.len()));
+        pages::reserve(&mut self.dependencies, room(|part| part.dependencies.len()));
     }
 
     /// Appends a graph for the same target whose ids start at zero, as parallel readers make them.
@@ -381,13 +383,19 @@ impl<'a> LinkGraph<'a> {
         }
         part.roots.iter_mut().for_each(|root| root.0 += symbols);
         self.objects.append(&mut part.objects);
-        self.sections.append(&mut part.sections);
-        self.blocks.append(&mut part.blocks);
-        self.symbols.append(&mut part.symbols);
-        self.edges.append(&mut part.edges);
-        self.groups.append(&mut part.groups);
-        self.dependencies.append(&mut part.dependencies);
+        append(&mut self.sections, part.sections);
+        append(&mut self.blocks, part.blocks);
+        append(&mut self.symbols, part.symbols);
+        append(&mut self.edges, part.edges);
+        append(&mut self.groups, part.groups);
+        append(&mut self.dependencies, part.dependencies);
         self.roots.append(&mut part.roots);
         Ok(())
     }
+}
+
+/// Appends to a vector that may become long.
+fn append<T>(all: &mut Vec<T>, mut part: Vec<T>) {
+    pages::reserve(all, part.len());
+    all.append(&mut part);
 }

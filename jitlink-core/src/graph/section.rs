@@ -1,6 +1,6 @@
 //! Sections: what they hold, where they may go and what rules they follow.
 
-use super::{GroupId, ObjectId, SectionId};
+use super::{GroupId, Name, ObjectId, SectionId};
 use std::ops::Range;
 
 /// A named part of an object.
@@ -149,7 +149,7 @@ pub enum Merge {
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
     /// Groups of the same name are copies of each other.
-    pub name: &'a [u8],
+    pub name: Name<'a>,
     /// The object.
     pub object: ObjectId,
     /// Which copy is kept.
@@ -165,6 +165,7 @@ pub struct Group<'a> {
 impl<'a> Group<'a> {
     /// A group of which any copy may be kept.
     pub fn any(name: &'a [u8], object: ObjectId) -> Self {
+        let name = Name::new(name);
         Group { name, object, selection: Selection::Any, parent: None, discarded_for: None, leader: None }
     }
 

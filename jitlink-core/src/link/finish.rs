@@ -9,6 +9,7 @@ use crate::addr::Addr;
 use crate::debug::LineTable;
 use crate::executor::{DescribedSymbol, Description, PointerArray};
 use crate::graph::{BlockId, InitStage, LinkGraph, Linkage, Protection, Role, Scope, SymbolId, SymbolKind, Value};
+use crate::pages;
 use hashbrown::HashMap;
 
 /// The names that others see.
@@ -71,6 +72,7 @@ pub(super) fn describe(
             continue;
         }
         let start = names.len() as u32;
+        pages::reserve(&mut symbols, 1);
         names.push_str(&String::from_utf8_lossy(symbol.name.bytes()));
         symbols.push(DescribedSymbol {
             address: Addr(addresses.symbols[index]),

@@ -1,8 +1,12 @@
 //! Selecting COMDAT groups: one copy of each stays, and the others are checked against their rule.
 
+use super::name_table::NameTable;
 use crate::error::LinkError;
 use crate::graph::{Content, GroupId, LinkGraph, ObjectId, SectionId, Selection};
 use hashbrown::HashMap;
+
+/// How many groups are entered together.
+const AT_ONCE: usize = 64;
 
 /// Whether a section of this group is of a copy that was not kept.
 pub(super) fn is_discarded(graph: &LinkGraph<'_>, group: Option<GroupId>) -> bool {
@@ -26,21 +30,23 @@ fn same_content(graph: &LinkGraph<'_>, first: Option<SectionId>, second: Option<
 /// Keeps one copy of each COMDAT group, and checks the others against its selection rule.
 pub(super) fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
     let mut errors = Vec::new();
-    let mut kept: HashMap<&[u8], GroupId, rustc_hash::FxBuildHasher> = HashMap::default();
+    // The first group of each name, and which copy is kept where that is another.
+    let mut firsts = NameTable::default();
+    let mut kept: HashMap<GroupId, GroupId> = HashMap::new();
     for index in 0..graph.groups.len() {
+        if index.is_multiple_of(AT_ONCE) {
+            firsts.approach(graph.groups[index..].iter().take(AT_ONCE).map(|group| group.name.hash()));
+        }
         let group = &graph.groups[index];
         let (id, name, selection) = (GroupId::new(index), group.name, group.selection);
         // An update's copies are discarded already if the module has another.
         if selection == Selection::All || group.parent.is_some() || group.discarded_for.is_some() {
             continue;
         }
-        let first = match kept.entry(name) {
-            hashbrown::hash_map::Entry::Vacant(free) => {
-                free.insert(id);
-                continue;
-            }
-            hashbrown::hash_map::Entry::Occupied(first) => *first.get(),
-        };
+        let is_same = |other: u32| graph.groups[other as usize].name == name;
+        let Some(first) = firsts.enter(name.hash(), index as u32, is_same) else { continue };
+        let named = GroupId::new(first as usize);
+        let first = kept.get(&named).copied().unwrap_or(named);
         let leader = |group: GroupId| graph.groups[group.index()].leader;
         let size = |group| {
             leader(group).map_or(0, |leader| graph.blocks_of(leader).map(|(_, block)| block.size()).sum::<u64>())
@@ -59,13 +65,15 @@ pub(super) fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
         let object = |group: GroupId| graph.groups[group.index()].object;
         if let Some(what) = differs {
             let name_of = |group| graph.object(object(group)).name.clone();
-            let group = String::from_utf8_lossy(name).into_owned();
+            let group = name.to_string();
             errors.push(LinkError::ComdatMismatch { group, what, first: name_of(first), second: name_of(id) });
         }
         let (winner, loser) =
             if selection == Selection::Largest && size(id) > size(first) { (id, first) } else { (first, id) };
         let winner_object = object(winner);
-        kept.insert(name, winner);
+        if winner == id {
+            kept.insert(named, winner);
+        }
         graph.groups[loser.index()].discarded_for = Some(winner_object);
     }
     // Associative groups share the fate of their parents; a chain of them ends after as many steps as there are groups.

@@ -151,6 +151,8 @@ impl<'a> Names<'a> {
     ) -> Result<(), LinkErrors> {
         self.collect(graph);
         let first = std::mem::replace(&mut self.listed, archives.len());
+        let listed = archives[first..].iter().filter_map(|archive| archive.archive.names());
+        self.reserve(listed.map(<[_]>::len).sum());
         reader.definitions(&archives[first..], |names, archive| {
             for some in names.chunks(AT_ONCE) {
                 self.table.approach(some.iter().map(|(name, _)| name.hash()));

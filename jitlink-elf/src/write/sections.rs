@@ -77,8 +77,7 @@ impl<'g> Plan<'g> {
         for id in used {
             let group = groups[id.index()];
             if !matches!(group.selection, Selection::Any | Selection::All) || group.parent.is_some() {
-                let what =
-                    format!("ELF has no selection rule for COMDAT group {}", String::from_utf8_lossy(group.name));
+                let what = format!("ELF has no selection rule for COMDAT group {}", group.name);
                 errors.push(unsupported(
                     &graph.object(group.object).name,
                     "",
@@ -86,7 +85,7 @@ impl<'g> Plan<'g> {
                     "leave the object out of this link",
                 ));
             }
-            plan.groups.push((id, group.name, group.selection != Selection::All));
+            plan.groups.push((id, group.name.bytes(), group.selection != Selection::All));
         }
         LinkErrors::check(errors)?;
         Ok(plan)
@@ -168,7 +167,7 @@ fn output<'g>(
 ) -> Output<'g> {
     let section = graph.section(id);
     // Copies of old, which are each other's by their own name, have no group in the file.
-    let is_linkonce = |group: GroupId| groups[group.index()].name == section.name && is_linkonce(section.name);
+    let is_linkonce = |group: GroupId| groups[group.index()].name.bytes() == section.name && is_linkonce(section.name);
     let once = section.group.is_some_and(is_linkonce);
     let group = section.group.filter(|_| !once);
     let origin = SectionOrigin::unpack(section.origin);

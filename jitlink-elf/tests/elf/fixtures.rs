@@ -108,7 +108,7 @@ fn debug_information_is_read_only_when_it_is_wanted() {
 #[test]
 fn what_assemblers_can_say_is_understood() {
     let graph = toy::read(fixture("groups")).unwrap();
-    let groups: Vec<_> = graph.groups().map(|(_, group)| (group.name, group.selection)).collect();
+    let groups: Vec<_> = graph.groups().map(|(_, group)| (group.name.bytes(), group.selection)).collect();
     assert_eq!(groups, [(b"f".as_slice(), Selection::Any), (b"tied".as_slice(), Selection::All)]);
     assert_eq!(section(&graph, ".text.f").group, section(&graph, ".data.f").group);
     let text = graph.sections().find(|(_, section)| section.name == b".text.f").unwrap().0;

@@ -20,7 +20,7 @@ fn groups_name_their_members() {
         object.symbol(Sym::new("f", 2, 2, text, 0));
         object.symbol(Sym::global("g", 4, 0));
         let graph = ok(&object);
-        let groups: Vec<_> = graph.groups().map(|(_, group)| (group.name, group.selection)).collect();
+        let groups: Vec<_> = graph.groups().map(|(_, group)| (group.name.bytes(), group.selection)).collect();
         assert_eq!(groups, [(b"f".as_slice(), Selection::Any), (b"g".as_slice(), Selection::All)], "{shape:?}");
         let members: Vec<_> = graph.sections().map(|(_, section)| section.group.map(|group| group.index())).collect();
         assert_eq!(members, [Some(0), None, Some(0), Some(1)]);
@@ -33,7 +33,7 @@ fn a_section_symbol_without_name_gives_that_of_its_section() {
     object.group(1, 1, &[2]);
     object.add(Sec::new(".text.f", PROGBITS, A | X | IN_GROUP, [0xc3]));
     object.symbol(Sym::section(2));
-    assert_eq!(ok(&object).groups().next().unwrap().1.name, b".text.f");
+    assert_eq!(ok(&object).groups().next().unwrap().1.name.bytes(), b".text.f");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn sections_that_predate_groups_are_copies_by_name() {
     object.add(Sec::new(".text", PROGBITS, A | X, [0xc3]));
     let graph = ok(&object);
     let (id, group) = graph.groups().next().unwrap();
-    assert_eq!((group.name, group.selection), (b".gnu.linkonce.t.f".as_slice(), Selection::Any));
+    assert_eq!((group.name.bytes(), group.selection), (b".gnu.linkonce.t.f".as_slice(), Selection::Any));
     let members: Vec<_> = graph.sections().map(|(_, section)| section.group).collect();
     assert_eq!(members, [Some(id), None]);
 }

@@ -14,12 +14,12 @@ impl Baseline {
         let owner = |name: &[u8]| self.groups.get(name).copied().filter(|owner| !batch.contains(owner));
         let (mut copies, mut errors) = (Vec::new(), Vec::new());
         for (index, group) in graph.groups.iter().enumerate().filter(|(_, group)| is_selected(group)) {
-            let Some(owner) = owner(group.name) else { continue };
+            let Some(owner) = owner(group.name.bytes()) else { continue };
             copies.push(index);
             if group.selection == Selection::NoDuplicates {
                 let first = self.objects.get_index(owner as usize).map_or_else(String::new, |(name, _)| name.clone());
                 errors.push(LinkError::ComdatMismatch {
-                    group: String::from_utf8_lossy(group.name).into_owned(),
+                    group: group.name.to_string(),
                     what: "may have only one copy".into(),
                     first,
                     second: graph.object(group.object).name.clone(),
@@ -51,7 +51,7 @@ impl Baseline {
 /// The groups of which a link kept a copy, each with its object.
 pub(super) fn kept<'g>(graph: &'g LinkGraph<'_>) -> impl Iterator<Item = (ObjectId, &'g [u8])> {
     let kept = graph.groups.iter().filter(|group| is_selected(group) && group.discarded_for().is_none());
-    kept.map(|group| (group.object, group.name))
+    kept.map(|group| (group.object, group.name.bytes()))
 }
 
 /// Whether one copy of a group is kept; parts of others share their fate.

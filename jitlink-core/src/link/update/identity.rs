@@ -91,7 +91,7 @@ pub(super) fn identities(graph: &LinkGraph<'_>, origins: &[Origin]) -> Vec<Optio
 /// The section and the group that a block is in; with the block's number they tell it from others of its object.
 pub(super) fn place<'g>(graph: &'g LinkGraph<'_>, block: BlockId) -> (&'g [u8], &'g [u8]) {
     let section = graph.section(graph.block(block).section);
-    (section.name, section.group.map_or(b"", |group| graph.groups[group.index()].name))
+    (section.name, section.group.map_or(b"", |group| graph.groups[group.index()].name.bytes()))
 }
 
 /// Each function's unwind records, sorted by function.
@@ -226,7 +226,7 @@ fn target(
             }
             print.number(2);
             print.bytes(section.name);
-            print.bytes(section.group.map_or(b"", |group| graph.groups[group.index()].name));
+            print.bytes(section.group.map_or(b"", |group| graph.groups[group.index()].name.bytes()));
             print.number(identities[block.index()].as_ref().map_or(u64::MAX, |identity| u64::from(identity.ordinal)));
             print.number(offset);
         }
