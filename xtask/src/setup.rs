@@ -33,6 +33,16 @@ const TOOLS: &[Tool] = &[
         packages: &["libc++abi-22-dev", "libc++abi-dev"],
         needed_for: "C++ with LLVM's library",
     },
+    Tool {
+        names: &["/usr/lib/x86_64-linux-gnu/libunwind.so.8"],
+        packages: &["libunwind8"],
+        needed_for: "backtraces by nongnu.org's libunwind",
+    },
+    Tool {
+        names: &["/usr/lib/x86_64-linux-gnu/libunwind.so.1"],
+        packages: &["libunwind-19", "libunwind-18", "libunwind-16"],
+        needed_for: "backtraces by LLVM's libunwind",
+    },
     Tool { names: &["ld"], packages: &["binutils"], needed_for: "the reference links" },
     Tool { names: &["ar"], packages: &["binutils"], needed_for: "archives" },
     Tool { names: &["objcopy"], packages: &["binutils"], needed_for: "objects with unusual sections" },

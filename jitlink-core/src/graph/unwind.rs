@@ -3,6 +3,10 @@
 //! Layout: LSB Core, "DWARF Extensions", `.eh_frame`; DWARF 5, section 6.4.1. A record is a length (four bytes, or
 //! `0xffffffff` and eight), then an id: zero for a CIE, else the distance from the id back to the CIE of this FDE.
 
+mod encodings;
+
+pub(crate) use encodings::{Encodings, check_encoding, encoding, encodings, read_pointer};
+
 use super::{BlockId, Edge, LinkGraph, ObjectId, Role, Value};
 use crate::addr::Endian;
 use crate::error::LinkError;

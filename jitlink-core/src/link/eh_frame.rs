@@ -9,7 +9,7 @@
 use super::synthetic::Synthetic;
 use crate::addr::Endian;
 use crate::error::LinkError;
-use crate::graph::unwind::{Record, classify};
+use crate::graph::unwind::{Record, check_encoding, classify, encoding, encodings};
 use crate::graph::{BlockId, Content, Edge, LinkGraph, Role, Section};
 use hashbrown::HashMap;
 
@@ -55,9 +55,12 @@ pub(super) fn combine_to(
             let at = bytes.len() as u64;
             match classify(content, endian) {
                 Some(Record::Cie) => {
-                    if let Err(what) =
-                        check_cie(content, if endian.read(&content[..4]) == 0xffff_ffff { 16 } else { 8 })
-                    {
+                    let head = if endian.read(&content[..4]) == 0xffff_ffff { 16 } else { 8 };
+                    let checked = check_cie(content, head).and_then(|()| match ending {
+                        Ending::Terminator => check_encodings(content, graph),
+                        Ending::Open => Ok(()),
+                    });
+                    if let Err(what) = checked {
                         let (object, section) =
                             (graph.object_of(block).name.clone(), graph.section(section).name_lossy());
                         errors.push(LinkError::malformed(object, section, start, what));
@@ -140,4 +143,16 @@ fn check_cie(content: &[u8], version_at: usize) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("a CIE with the unknown augmentation {:?}", String::from_utf8_lossy(augmentation))),
     }
+}
+
+/// Checks that unwinders can read the pointers of a CIE and of its FDEs: they end the process over others.
+fn check_encodings(content: &[u8], graph: &LinkGraph<'_>) -> Result<(), String> {
+    let target = &graph.target;
+    // What has no letters for pointers, or those of old compilers, has no encodings.
+    let Some(found) = encodings(content, target.endian, usize::from(target.pointer_bytes)) else { return Ok(()) };
+    check_encoding("addresses of functions (R)", found.pointers, true)?;
+    if let Some(encoding) = found.language.filter(|encoding| *encoding != encoding::OMIT) {
+        check_encoding("addresses of language-specific data (L)", encoding, false)?;
+    }
+    found.personality.map_or(Ok(()), |encoding| check_encoding("the personality routine (P)", encoding, false))
 }

@@ -186,8 +186,8 @@ impl ProcessAllocation {
             Action::RegisterEhFrame { address, size } => {
                 self.pieces.holding(address, size)?;
                 // SAFETY: the linker wrote a whole `.eh_frame` there, into memory that outlives what undoes this.
-                let registration = unsafe { unwind::register(address, size) };
-                Ok(registration.map(|registration| Undo::Frames { _registration: registration }))
+                let registration = unsafe { unwind::register(address, size, self.code()) };
+                Ok(Some(Undo::Frames { _registration: registration }))
             }
             Action::LinkOnCall(slots) => {
                 for lazy in &slots {
@@ -212,6 +212,12 @@ impl ProcessAllocation {
 }
 
 impl ProcessAllocation {
+    /// The runs of memory that hold code.
+    fn code(&self) -> Vec<AddrRange> {
+        let pieces = self.pieces.pieces.iter().map(|(_, piece)| piece);
+        pieces.filter(|piece| piece.protection == Protection::ReadExecute && piece.size > 0).map(range_of).collect()
+    }
+
     /// Checks that a pointer that changes at run time may stand here: an aligned word of a writable segment.
     fn word_at(&self, address: Addr) -> Result<(), ExecutorError> {
         let (_, piece) = self.pieces.holding(address, POINTER_BYTES)?;

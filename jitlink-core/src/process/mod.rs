@@ -20,7 +20,7 @@
 //! | `icache` | instruction fetch sees what was written |
 //! | `symbols`, `libraries`, `objects` | look-up in the process; shared libraries by name; what the loader knows |
 //! | `call`, `exit` | initialisers, `main`, what runs at the end |
-//! | `unwind` | unwind records |
+//! | `unwind` | unwind records, for each unwinder of the process |
 //! | `thread_locals`, `thread_room` | thread-local variables: those that the loader holds, and those at a fixed distance |
 //! | `thread_exit` | what runs at the end of a thread |
 //! | `lazy` | functions that are linked when they are first called |
@@ -42,13 +42,16 @@ mod indirect;
 mod lazy;
 mod libraries;
 mod map;
+#[cfg(all(test, loom))]
+mod models;
 mod modules;
 mod objects;
 mod place;
 mod profile;
 mod runs;
 mod symbols;
-#[cfg(test)]
+mod sync;
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod thread_exit;
 mod thread_locals;
@@ -189,6 +192,9 @@ impl ProcessExecutor {
         let loaded = unsafe { libraries::load(name, search)? };
         let mut libraries = self.shared.libraries.lock().unwrap_or_else(PoisonError::into_inner);
         libraries.extend(loaded);
+        drop(libraries);
+        // What is linked may be seen by an unwinder that came along.
+        unwind::look();
         Ok(())
     }
 

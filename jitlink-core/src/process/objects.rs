@@ -38,3 +38,13 @@ pub(super) fn each(mut visit: Visit<'_>) {
     // SAFETY: the function has the signature that is asked for, and gets `visit`, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(call), (&raw mut visit).cast()) };
 }
+
+/// How many objects have been loaded, and how many unloaded, since the process began: neither changes while the objects stay the same.
+pub(super) fn changes() -> (u64, u64) {
+    let mut changes = (0, 0);
+    each(&mut |object| {
+        changes = (object.info.dlpi_adds, object.info.dlpi_subs);
+        ControlFlow::Break(())
+    });
+    changes
+}
