@@ -29,6 +29,7 @@ mod native {
     mod cxx;
     mod data_symbols;
     mod debugger;
+    mod encodings;
     mod indirect;
     mod initialisers;
     mod profile;

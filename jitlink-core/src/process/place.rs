@@ -56,15 +56,25 @@ pub(super) fn reserve_in(size: u64, range: &AddrRange) -> io::Result<Span> {
         return Span::reserve(size);
     }
     let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let gaps = gaps(&maps);
     let mut last = io::Error::from_raw_os_error(libc::ENOMEM);
-    // Another thread may take a gap before we do; there are others.
-    for start in candidates(&gaps(&maps), range, size).take(16) {
-        match Span::reserve_at(start, size) {
-            Ok(span) => return Ok(span),
-            Err(error) => last = error,
+    for range in parts(range) {
+        // Another thread may take a gap before we do; there are others.
+        for start in candidates(&gaps, &range, size).take(16) {
+            match Span::reserve_at(start, size) {
+                Ok(span) => return Ok(span),
+                Err(error) => last = error,
+            }
         }
     }
     Err(last)
+}
+
+/// A range, and before it what is better. Where 32 bits are enough for an address, they may be read with a sign, whatever the relocation
+/// says: unwinders do so with `DW_EH_PE_sdata4`. Below 2 GiB, where linkers place such programs too, that makes no difference.
+fn parts(range: &AddrRange) -> impl Iterator<Item = AddrRange> {
+    let low = AddrRange { start: Addr(0), last: Addr((1 << 31) - 1) }.intersect(range);
+    low.filter(|low| low != range && range.last.0 < 1 << 32).into_iter().chain([*range])
 }
 
 /// The error for an arena that cannot be placed.
@@ -169,6 +179,18 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]
         let expected =
             [0..0x40_0000, 0x60_0000..0x7f00_0000_0000, 0x7f00_0010_0000..0x7f00_0020_0000, 0x7f00_0030_0000..stack];
         assert_eq!(gaps(MAPS), expected);
+    }
+
+    #[test]
+    fn addresses_of_32_bits_are_below_2_gib_where_they_can_be() {
+        let to = |last| AddrRange { start: Addr(0x1000), last: Addr(last) };
+        let found = |last| parts(&to(last)).map(|part| part.last.0).collect::<Vec<_>>();
+        assert_eq!(found(0xffff_ffff), [0x7fff_ffff, 0xffff_ffff]);
+        assert_eq!(found(0x8000_0000), [0x7fff_ffff, 0x8000_0000]);
+        assert_eq!(found(0x7fff_ffff), [0x7fff_ffff]);
+        assert_eq!(found(0x1_0000_0000), [0x1_0000_0000]);
+        let high = AddrRange { start: Addr(0x8000_0000), last: Addr(0xffff_ffff) };
+        assert_eq!(parts(&high).collect::<Vec<_>>(), [high]);
     }
 
     #[test]

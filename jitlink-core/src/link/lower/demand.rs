@@ -34,6 +34,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
     for (id, block) in graph.blocks().filter(|(id, _)| survey.holds(*id)) {
         let mut is_far = false;
         let from = residence(graph, id);
+        let is_code = graph.section(block.section).protection == Protection::ReadExecute;
         for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
             if from == Residence::Near && !survey.looks_at(edge) {
                 continue;
@@ -41,7 +42,14 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
             let class = &survey.classes[usize::from(edge.row)];
             let symbol = &graph.symbols[edge.target.index()];
             let inside = !matches!(symbol.value, Value::Absolute(_));
-            if let (true, Some(range)) = (inside, class.absolute)
+            // An unwind table whose target is out of reach names a slot of the batch instead.
+            let slot_inside = |range: &AddrRange| match symbol.value {
+                Value::Absolute(value) => {
+                    !is_code && edge.subject == Subject::Symbol && !range.contains(Addr(value), 1)
+                }
+                _ => false,
+            };
+            if let Some(range) = class.absolute.filter(|range| inside || slot_inside(range))
                 && let Some(both) = demand.range.intersect(&range)
                 && both != demand.range
             {
@@ -68,7 +76,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
             }
             calls += u64::from(edge.subject == Subject::Callee);
         }
-        if is_far && graph.section(block.section).protection != Protection::ReadExecute {
+        if is_far && !is_code {
             // One far type of an unwind table makes all of them indirect.
             demand.slots += 8 * u64::from(block.edge_count);
         }
