@@ -7,9 +7,9 @@
 //!
 //! A module that shows nothing costs nothing here; one that does is linked into the list, and taken out, in constant time.
 
+use super::sync::{Mutex, MutexGuard, Turn, lock, shared};
 use std::cell::UnsafeCell;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the debugger reads for one file. The layout is the interface's.
 #[repr(C)]
@@ -41,11 +41,13 @@ struct Shared(UnsafeCell<Descriptor>);
 // SAFETY: all uses are under the lock.
 unsafe impl Sync for Shared {}
 
-static LIST: Mutex<()> = Mutex::new(());
+shared! {
+    static LIST: Mutex<Turn> = Mutex::new(Turn::new());
+}
 
-fn lock() -> MutexGuard<'static, ()> {
+fn lock_list() -> MutexGuard<'static, Turn> {
     // The list is whole between any two stores.
-    LIST.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&LIST)
 }
 
 /// A file that debuggers see for as long as this lives.
@@ -66,20 +68,21 @@ pub(super) fn register(file: Vec<u8>) -> Registration {
     let entry =
         Entry { next: ptr::null_mut(), previous: ptr::null_mut(), file: file.as_ptr(), size: file.len() as u64 };
     let entry = Box::into_raw(Box::new(entry));
-    let _list = lock();
+    let turn = lock_list();
     // SAFETY: the entry is ours, and what is in the list lives while the lock is held.
-    unsafe { with_descriptor(|list| link(list, entry)) };
+    turn.take(|| unsafe { with_descriptor(|list| link(list, entry)) });
+    drop(turn);
     Registration { entry, _file: file }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let _list = lock();
+        let turn = lock_list();
         // SAFETY: the entry is in the list since it was registered, came from a box, and is taken out once.
-        unsafe {
+        turn.take(|| unsafe {
             with_descriptor(|list| unlink(list, self.entry));
             drop(Box::from_raw(self.entry));
-        }
+        });
     }
 }
 
@@ -190,7 +193,26 @@ mod interface {
     }
 }
 
-#[cfg(test)]
+/// The files that debuggers see now, the latest first, for models.
+#[cfg(all(test, loom))]
+pub(super) fn shown() -> Vec<Vec<u8>> {
+    let turn = lock_list();
+    turn.take(|| {
+        // SAFETY: under the lock nobody changes the list, and entries and files live while they are in it.
+        unsafe {
+            let (mut files, list) = (Vec::new(), &*interface::__jit_debug_descriptor.0.get());
+            assert_eq!((list.version, list.action, list.relevant), (1, NOTHING, ptr::null_mut()));
+            let mut at = list.first;
+            while let Some(entry) = at.as_ref() {
+                files.push(std::slice::from_raw_parts(entry.file, entry.size as usize).to_vec());
+                at = entry.next;
+            }
+            files
+        }
+    })
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -231,7 +253,7 @@ mod tests {
     #[test]
     fn files_are_in_the_list_for_as_long_as_they_are_registered() {
         let shown = |registration: &Registration| {
-            let _list = lock();
+            let _list = lock_list();
             // SAFETY: under the lock nobody changes the list.
             let list = unsafe { &*interface::__jit_debug_descriptor.0.get() };
             assert_eq!((list.version, list.action, list.relevant), (1, NOTHING, ptr::null_mut()));
@@ -246,7 +268,7 @@ mod tests {
         let gone = first._file.as_ptr();
         drop(first);
         assert!(shown(&second));
-        let _list = lock();
+        let _list = lock_list();
         // SAFETY: as above.
         assert!(!files(unsafe { &*interface::__jit_debug_descriptor.0.get() }).contains(&gone));
     }

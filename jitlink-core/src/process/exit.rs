@@ -130,7 +130,7 @@ pub(super) unsafe fn run_module(handle: Addr) {
 }
 
 /// How many modules wait for their end, for tests.
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(super) fn waiting() -> usize {
     finalisers().waiting.len()
 }

@@ -7,6 +7,7 @@
 //! What was given to one module is not given to another, since threads may live that have the values of the first.
 
 use super::objects;
+use super::sync::{Mutex, Turn, lock, shared};
 use crate::addr::Addr;
 use crate::executor::{
     ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest, ThreadLocalVariable,
@@ -14,7 +15,6 @@ use crate::executor::{
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::ops::{ControlFlow, Range};
-use std::sync::{Mutex, PoisonError};
 
 /// Room for thread-local variables of linked code, for [`ProcessExecutor::thread_locals_in`](super::ProcessExecutor::thread_locals_in):
 /// a thread-local variable of that many bytes of the crate that uses this macro. Gives the calling thread's copy, a `*mut [u8]`.
@@ -44,6 +44,11 @@ macro_rules! thread_local_room {
         }
         __ROOM.with(|room| room.0.get() as *mut [u8])
     }};
+}
+
+shared! {
+    /// Who writes initial values: rooms of one program share pages, which are writable only for that time.
+    static WRITING: Mutex<Turn> = Mutex::new(Turn::new());
 }
 
 /// Room, and what of it is taken.
@@ -103,13 +108,13 @@ impl Room {
 
     /// Whether a block of this size and alignment fits.
     pub(super) fn fits(&self, size: u64, align: u64) -> bool {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = lock(&self.taken);
         self.place(*taken, size, align).is_some()
     }
 
     /// Gives a request's variables their room, if there is enough. Only queries about the request's own are answered.
     pub(super) fn give(&self, request: &ThreadLocalRequest<'_>) -> Result<Option<Block>, ExecutorError> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken);
         let Some(start) = self.place(*taken, request.size, request.align) else { return Ok(None) };
         // SAFETY: the bytes are in the room, of which these are given to nobody else, and the lock is held.
         unsafe { self.write(start, request.image, request.size) }.map_err(|error| {
@@ -138,6 +143,16 @@ impl Room {
     /// # Safety
     /// These bytes are in the room, with the image no larger; nobody uses them, and the lock is held.
     unsafe fn write(&self, start: u64, image: &[u8], size: u64) -> io::Result<()> {
+        let turn = lock(&WRITING);
+        // SAFETY: as the caller promises.
+        turn.take(|| unsafe { self.write_alone(start, image, size) })
+    }
+
+    /// [`Room::write`], while nobody else changes what pages of the executable may be written to.
+    ///
+    /// # Safety
+    /// As there, and the lock of all rooms is held.
+    unsafe fn write_alone(&self, start: u64, image: &[u8], size: u64) -> io::Result<()> {
         let page = super::map::page_size();
         let (first, last) = (self.image + start, self.image + start + size);
         // Only what the loader protected, so that nothing else loses rights.
@@ -167,12 +182,36 @@ impl Room {
     }
 }
 
+/// Room in memory that is no thread's, for models: its copy and its initial values.
+#[cfg(all(test, loom))]
+impl Room {
+    pub(super) fn in_memory(copy: *mut [u8], image: *mut [u8]) -> Room {
+        Room {
+            copy: copy.cast::<u8>() as u64,
+            size: copy.len() as u64,
+            align: 16,
+            pointer_offset: 0,
+            module: 1,
+            offset: 0,
+            image: image.cast::<u8>() as u64,
+            read_only: 0..0,
+            taken: Mutex::new(0),
+        }
+    }
+}
+
 /// A batch's variables, in the room.
 pub(super) struct Block {
     pointer_offset: i64,
 }
 
 impl Block {
+    /// The distance from the thread pointer, for models.
+    #[cfg(all(test, loom))]
+    pub(super) fn offset(&self) -> i64 {
+        self.pointer_offset
+    }
+
     /// The address of the calling thread's copy of what is at an offset.
     fn address(&self, offset: u64) -> Option<Addr> {
         Some(Addr(thread_pointer()?.wrapping_add_signed(self.pointer_offset).wrapping_add(offset)))

@@ -17,6 +17,7 @@ mod perf_map;
 
 use crate::addr::Addr;
 use crate::executor::{Description, ExecutorError};
+use crate::process::sync::{Mutex, lock, shared, try_lock};
 use frames::Frames;
 use jit_dump::JitDump;
 use std::fs::File;
@@ -24,7 +25,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Once};
 
 /// A file for profilers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +63,20 @@ struct State {
     file: File,
     /// How much of it is whole.
     length: u64,
-    /// What is special about a dump.
-    dump: Option<JitDump>,
+    kind: Kind,
 }
 
-static OPEN: Mutex<Vec<Arc<Output>>> = Mutex::new(Vec::new());
+#[derive(Debug)]
+enum Kind {
+    Map,
+    Dump(JitDump),
+    /// A dump to which nothing is added any more.
+    Ended,
+}
+
+shared! {
+    static OPEN: Mutex<Vec<Arc<Output>>> = Mutex::new(Vec::new());
+}
 
 /// The file of this process for a profile, made if it is not there.
 pub(super) fn open(profile: &Profile) -> Result<Arc<Output>, ExecutorError> {
@@ -78,7 +88,7 @@ pub(super) fn open(profile: &Profile) -> Result<Arc<Output>, ExecutorError> {
             std::path::absolute(&path).unwrap_or(path)
         }
     };
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = lock(&OPEN);
     if let Some(known) = open.iter().find(|output| output.process == process && output.path == path) {
         return Ok(Arc::clone(known));
     }
@@ -89,15 +99,18 @@ pub(super) fn open(profile: &Profile) -> Result<Arc<Output>, ExecutorError> {
         )
     };
     let file = files::create(&path).map_err(failed)?;
-    let (dump, head) = match profile {
-        Profile::PerfMap => (None, Vec::new()),
-        Profile::JitDump(_) => (Some(JitDump::default()), jit_dump::header().map_err(failed)?),
+    let (kind, head) = match profile {
+        Profile::PerfMap => (Kind::Map, Vec::new()),
+        Profile::JitDump(_) => (Kind::Dump(JitDump::default()), jit_dump::header().map_err(failed)?),
     };
-    let mut state = State { file, length: 0, dump };
+    let mut state = State { file, length: 0, kind };
     state.append(&head).map_err(failed)?;
-    if state.dump.is_some() {
+    if matches!(state.kind, Kind::Dump(_)) {
         jit_dump::mark(&state.file).map_err(failed)?;
-        close_at_exit();
+        // A model has no locks when the process ends.
+        if !cfg!(loom) {
+            close_at_exit();
+        }
     }
     let output = Arc::new(Output { path, process, state: Mutex::new(state) });
     open.push(Arc::clone(&output));
@@ -110,10 +123,12 @@ impl Output {
         if self.process != std::process::id() {
             return Ok(());
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = match &mut state.dump {
-            None => perf_map::lines(batch),
-            Some(dump) => dump.records(batch),
+        let mut state = lock(&self.state);
+        let bytes = match &mut state.kind {
+            Kind::Map => perf_map::lines(batch),
+            Kind::Dump(dump) => dump.records(batch),
+            // The process exits, while this thread still links.
+            Kind::Ended => return Ok(()),
         };
         state.append(&bytes).map_err(|error| {
             let what = format!("cannot write to the profile {}: {error}", self.path.display());
@@ -122,11 +137,12 @@ impl Output {
     }
 
     /// Ends a dump. Called when the process exits, and so waits for nobody.
-    fn close(&self) {
+    pub(super) fn close(&self) {
         if self.process == std::process::id()
-            && let Ok(mut state) = self.state.try_lock()
-            && state.dump.take().is_some()
+            && let Some(mut state) = try_lock(&self.state)
+            && matches!(state.kind, Kind::Dump(_))
         {
+            state.kind = Kind::Ended;
             // Who reads the file takes its end for the same.
             let _ = state.append(&jit_dump::end());
         }
@@ -152,7 +168,7 @@ impl State {
 fn close_at_exit() {
     static REGISTERED: Once = Once::new();
     extern "C" fn close() {
-        if let Ok(open) = OPEN.try_lock() {
+        if let Some(open) = try_lock(&OPEN) {
             open.iter().for_each(|output| output.close());
         }
     }
@@ -211,5 +227,7 @@ fn functions(description: &Description) -> Vec<(&str, Range<Addr>)> {
     functions
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+pub(super) mod models;
+#[cfg(all(test, not(loom)))]
 mod tests;
