@@ -1,6 +1,7 @@
 //! Unwinders that come to a process after linked code did.
 
 #![cfg(all(feature = "elf", feature = "x86", feature = "in-process", target_arch = "x86_64", target_os = "linux"))]
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "support/compilers.rs"]
 mod compilers;
 
@@ -127,7 +128,7 @@ fn nothing_is_left_of_what_was_removed() {
     let library = |index: usize| session.library(&format!("library {index}"));
     for _ in 0..2 {
         let modules: Vec<Module> = (0..100)
-            .map(|index| library(index).link(&[input.clone()], &LinkOptions::default()).expect("a module"))
+            .map(|index| library(index).link(std::slice::from_ref(&input), &LinkOptions::default()).expect("a module"))
             .collect();
         assert_eq!(listed.call(), before + 100);
         modules.into_iter().for_each(|module| module.remove().expect("nothing refers to it"));

@@ -181,7 +181,7 @@ fn table(functions: &[(u64, u64)]) -> Option<(u64, Box<[Line]>)> {
     let (lowest, highest) = (all().min()?, all().max()?);
     let far = highest - lowest >= 1 << 32;
     // Where not all are near each other, those whose records are near the first of these.
-    let base = if far { functions[0].1.midpoint(functions[0].0) } else { lowest + (highest - lowest) / 2 };
+    let base = if far { functions[0].1.midpoint(functions[0].0) } else { lowest + (highest - lowest).div_ceil(2) };
     let distance = |address: u64| i32::try_from(address.wrapping_sub(base) as i64).ok();
     let lines = functions.iter().filter_map(|(function, record)| Some([distance(*function)?, distance(*record)?]));
     let lines: Box<[Line]> = lines.collect();
@@ -232,7 +232,7 @@ mod tests {
         let (start, functions) =
             (1_u64 << 40, |end: u64| [((1 << 40) + 16, 1 << 40), ((1 << 40) + end, (1 << 40) + 8)]);
         let (base, lines) = table(&functions(limit)).unwrap();
-        assert_eq!(base, start + (1 << 31) - 1);
+        assert_eq!(base, start + (1 << 31));
         let address = |distance: i32| base.wrapping_add_signed(i64::from(distance));
         let found: Vec<_> = lines.iter().map(|[function, record]| (address(*function), address(*record))).collect();
         assert_eq!(found, functions(limit));

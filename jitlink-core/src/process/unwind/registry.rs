@@ -62,8 +62,8 @@ impl Registry {
         let number = state.next;
         state.next += 1;
         // SAFETY: as the caller promises.
-        let tell = |unwinder: &Box<dyn Unwinder>| unsafe { unwinder.tell(&records) };
-        let known = state.unwinders.iter().filter_map(tell).collect();
+        let tell = |unwinder: &dyn Unwinder| unsafe { unwinder.tell(&records) };
+        let known = state.unwinders.iter().map(AsRef::as_ref).filter_map(tell).collect();
         state.modules.insert(number, Module { records, known });
         Registration { registry: self, number }
     }
