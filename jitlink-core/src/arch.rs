@@ -37,6 +37,13 @@ pub trait TargetArch: Send + Sync {
         false
     }
 
+    /// How a call is made: where it enters its callee, and through which stub it goes where it cannot or must not be direct.
+    /// `site` has the row of the call, which a pass may have replaced by one of the architecture's own; `other` is what the
+    /// callee's definition says ([`Symbol::other`](crate::graph::Symbol::other)).
+    fn call(&self, _site: &CodeSite<'_>, _other: u8) -> CallForm {
+        CallForm { entry: 0, stub: Ok((StubKind::Plt, None)), always: false }
+    }
+
     /// Moves an instruction whose short field cannot reach its target out of line, to where a full-width form does its work.
     /// The reason where that cannot be done.
     fn outline(&self, _site: &CodeSite<'_>) -> Result<Outlined, String> {
@@ -67,6 +74,9 @@ pub struct ArchInfo {
     call_reach: Option<u64>,
     call_bias: i64,
     beside: &'static [&'static [u8]],
+    forms: u8,
+    got_name: &'static [u8],
+    got_gathered: bool,
 }
 
 impl ArchInfo {
@@ -82,6 +92,9 @@ impl ArchInfo {
             call_reach: None,
             call_bias: 0,
             beside: &[],
+            forms: 0,
+            got_name: b".got",
+            got_gathered: false,
         }
     }
 
@@ -126,6 +139,21 @@ impl ArchInfo {
         self
     }
 
+    /// How many forms of its own the machine's stubs have ([`StubKind::Form`]); none by default.
+    pub const fn stub_forms(mut self, count: u8) -> ArchInfo {
+        self.forms = count;
+        self
+    }
+
+    /// The name of sections of pointers that objects bring along and that code reaches from the same base as the GOT: the GOT
+    /// is a section of this name, and all gathered ones of it lie together, the GOT in the place that its sort key (zero)
+    /// gives it. By default it lies by itself.
+    pub const fn got_beside(mut self, name: &'static [u8]) -> ArchInfo {
+        self.got_name = name;
+        self.got_gathered = true;
+        self
+    }
+
     /// Its name: `x86-64`.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -165,6 +193,21 @@ impl ArchInfo {
         self.call_bias
     }
 
+    /// How many forms of its own its stubs have.
+    pub const fn stub_form_count(&self) -> u8 {
+        self.forms
+    }
+
+    /// The name of the GOT's section.
+    pub const fn got_section(&self) -> &'static [u8] {
+        self.got_name
+    }
+
+    /// Whether the GOT lies with sections that objects bring along.
+    pub const fn has_gathered_got(&self) -> bool {
+        self.got_gathered
+    }
+
     /// The names of sections without memory that are read as bytes.
     pub const fn sections_beside(&self) -> &'static [&'static [u8]] {
         self.beside
@@ -182,6 +225,9 @@ impl ArchInfo {
 pub enum StubKind {
     /// Jumps to the address in the target's GOT slot.
     Plt,
+    /// One of several forms that the machine's conventions need, chosen by [`TargetArch::call`]; below
+    /// [`ArchInfo::stub_forms`].
+    Form(u8),
     /// Jumps to a target anywhere without using a GOT slot.
     Thunk,
     /// What the slot of a function that is not linked yet points to: hands the address of that slot to the [`Binder`](Self::Binder),
@@ -199,6 +245,7 @@ impl StubKind {
     pub fn name(self) -> &'static str {
         match self {
             StubKind::Plt => "plt",
+            StubKind::Form(_) => "stub",
             StubKind::Thunk => "thunk",
             StubKind::Lazy => "lazy",
             StubKind::Binder => "binder",
@@ -271,6 +318,18 @@ pub struct Relaxed {
     pub offset: u32,
     /// The addend.
     pub addend: i64,
+}
+
+/// How a call is made.
+#[derive(Clone, Copy, Debug)]
+pub struct CallForm {
+    /// Bytes from the callee's address to where a direct call enters it.
+    pub entry: i64,
+    /// The stub through which the call goes where it cannot be direct, and the index of the architecture's row that it then has in
+    /// place of its own, for code behind it that has to change with it. Or why there is no stub for it.
+    pub stub: Result<(StubKind, Option<u16>), &'static str>,
+    /// Whether it goes through the stub even if its callee is in reach.
+    pub always: bool,
 }
 
 /// An instruction that was moved out of line.

@@ -72,7 +72,7 @@ impl ObjectFormat for ElfFormat {
 
     fn provided(&self, name: &[u8]) -> Option<Provided> {
         match name {
-            b"_GLOBAL_OFFSET_TABLE_" => Some(Provided::GotBase),
+            b"_GLOBAL_OFFSET_TABLE_" | b".TOC." => Some(Provided::GotBase),
             b"__dso_handle" => Some(Provided::ModuleHandle),
             b"_TLS_MODULE_BASE_" => Some(Provided::ThreadLocalBase),
             _ => None,

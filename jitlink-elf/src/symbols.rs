@@ -220,7 +220,9 @@ impl<'a, Elf: FileHeader> SymbolTable<'a, Elf> {
         }
         let name = if local { Name::local(bytes) } else { Name::new(bytes) };
         let size = entry.st_size(file.endian).into();
-        Ok(Some(Symbol { name, value, size, object: builder.id(), linkage, scope, kind }))
+        // The visibility is the scope; the rest belongs to the machine.
+        let other = entry.st_other().0 & !3;
+        Ok(Some(Symbol { name, value, size, object: builder.id(), linkage, scope, kind, other }))
     }
 
     fn kind(&self, file: &File<'_, 'a, Elf>, number: usize, entry: &Elf::Sym) -> Result<SymbolKind, LinkError> {

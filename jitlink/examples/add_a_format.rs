@@ -101,7 +101,16 @@ fn read_function<'a>(name: &'a [u8], code: &'a str, object: &mut ObjectBuilder<'
     let block = object.add_block(Content::Owned(content.into()), 0, 4);
     let (value, linkage) = (Value::Block { block, offset: 0 }, Linkage::Strong);
     let (scope, kind) = (Scope::Global, SymbolKind::Function);
-    object.add_symbol(Symbol { name: Name::new(name), value, size, object: object.id(), linkage, scope, kind });
+    object.add_symbol(Symbol {
+        name: Name::new(name),
+        value,
+        size,
+        object: object.id(),
+        linkage,
+        scope,
+        kind,
+        other: 0,
+    });
 
     let Some(row) = object.row(CALL).map(|(row, _)| row) else { return Ok(()) };
     object.begin_edges(block);

@@ -106,6 +106,8 @@ mod sync;
 mod update;
 mod variable;
 
+#[cfg(feature = "ppc")]
+use jitlink_arch_ppc as _;
 #[cfg(feature = "x86")]
 use jitlink_arch_x86 as _;
 #[cfg(feature = "elf")]

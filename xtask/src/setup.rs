@@ -65,6 +65,17 @@ const TOOLS: &[Tool] = &[
         packages: &["binutils-x86-64-linux-gnu"],
         needed_for: "relocations that GNU as writes",
     },
+    Tool {
+        names: &["powerpc64le-linux-gnu-gcc"],
+        packages: &["gcc-powerpc64le-linux-gnu"],
+        needed_for: "objects for little-endian PowerPC",
+    },
+    Tool {
+        names: &["powerpc64-linux-gnu-gcc"],
+        packages: &["gcc-powerpc64-linux-gnu"],
+        needed_for: "objects for big-endian PowerPC",
+    },
+    Tool { names: &["qemu-ppc64le"], packages: &["qemu-user"], needed_for: "programs for it that run" },
     Tool { names: &["bpf-gcc"], packages: &["gcc-bpf"], needed_for: "BPF objects made by GCC" },
     Tool { names: &["bpftool"], packages: &["bpftool"], needed_for: "what libbpf makes of the same BPF objects" },
     Tool { names: &["zstd"], packages: &["zstd"], needed_for: "BPF schedulers" },

@@ -266,6 +266,11 @@ impl<'a> LinkGraph<'a> {
         self.live.get(id.index()).copied().unwrap_or(true)
     }
 
+    /// The block of the GOT, if the batch has one by now. Its slots come in when the batch is lowered.
+    pub fn got(&self) -> Option<BlockId> {
+        self.got.filter(|&got| self.is_live(got))
+    }
+
     /// The address that a pass resolved an anchor to, for the relocations of a block.
     pub fn anchor(&self, anchor: u8, block: BlockId) -> Option<Addr> {
         let (_, addresses) = self.anchors.iter().find(|(known, _)| *known == anchor)?;

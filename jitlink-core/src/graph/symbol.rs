@@ -83,6 +83,8 @@ pub struct Symbol<'a> {
     pub scope: Scope,
     /// What it names.
     pub kind: SymbolKind,
+    /// What the format says of it that only its machine understands, in a form of the format's own; zero where that is nothing.
+    pub other: u8,
 }
 
 impl<'a> Symbol<'a> {
@@ -96,6 +98,7 @@ impl<'a> Symbol<'a> {
             linkage: Linkage::Strong,
             scope: Scope::Local,
             kind: SymbolKind::Other,
+            other: 0,
         }
     }
 
@@ -109,6 +112,7 @@ impl<'a> Symbol<'a> {
             linkage: Linkage::Strong,
             scope: Scope::Global,
             kind: SymbolKind::Other,
+            other: 0,
         }
     }
 

@@ -45,6 +45,7 @@
 //!             linkage: Linkage::Strong,
 //!             scope: Scope::Global,
 //!             kind: SymbolKind::Function,
+//!             other: 0,
 //!         });
 //!         Ok(())
 //!     }

@@ -26,7 +26,9 @@ const OUTLINE_BYTES: u64 = 128;
 /// Looks over the edges that mean more than a plain address for what they will need.
 pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand {
     let mut demand = Demand { range: AddrRange::ALL, code: 0, far_code: 0, slots: 0, far_slots: 0, limited_by: None };
-    let templates = [StubKind::Plt, StubKind::Thunk].into_iter().filter_map(|kind| graph.target.arch.stub(kind));
+    let forms = (0..graph.target.arch.info().stub_form_count()).map(StubKind::Form);
+    let kinds = [StubKind::Plt, StubKind::Thunk].into_iter().chain(forms);
+    let templates = kinds.filter_map(|kind| graph.target.arch.stub(kind));
     // A stub, the space to the next, and the space before the first of its block.
     let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
     let mut calls = 0u64;
@@ -89,7 +91,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
 }
 
 /// How much memory the code takes up at most, without what lowering adds.
-fn code_size(graph: &LinkGraph<'_>) -> u64 {
+pub(super) fn code_size(graph: &LinkGraph<'_>) -> u64 {
     let is_code = |block: &Block<'_>| {
         let section = graph.section(block.section);
         section.protection == Protection::ReadExecute && section.is_loaded()
@@ -124,7 +126,7 @@ impl RowClass {
         };
         let direct = plain && row.refusal().is_none();
         RowClass {
-            matters: !direct || absolute.is_some() || row.base() == Base::Got,
+            matters: !direct || absolute.is_some() || matches!(row.base(), Base::Got | Base::Anchor(_)),
             narrow: limits.is_some(),
             absolute,
         }

@@ -5,7 +5,7 @@ use super::tables::Tables;
 use super::unwind_tables::UnwindTables;
 use super::{residence, unsupported};
 use crate::addr::Addr;
-use crate::arch::{CodeSite, Outlined};
+use crate::arch::{CodeSite, Outlined, StubKind};
 use crate::error::LinkError;
 use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, Section, SymbolId, Value};
 use crate::reloc::Subject;
@@ -50,7 +50,7 @@ pub(super) fn lower(
         let site = CodeSite { block: graph.block(block).content.bytes(), start, edge, row: &row, target };
         if is_code && arch.is_branch(&site) {
             let (called, from) = (graph.canonical(edge.target), residence(graph, block));
-            graph.edges[index as usize].target = tables.stub(graph, synthetic, called, from);
+            graph.edges[index as usize].target = tables.stub(graph, synthetic, called, (StubKind::Plt, from));
             continue;
         }
         let applied = match is_code {

@@ -20,7 +20,7 @@ pub(super) use thunks::{Islands, insert_thunks};
 
 use super::synthetic::Synthetic;
 use crate::addr::{Addr, AddrRange};
-use crate::arch::StubKind;
+use crate::arch::{CodeSite, StubKind};
 use crate::error::LinkError;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
@@ -117,12 +117,12 @@ impl Lowering<'_, '_> {
         let row = *self.graph.rows.row(edge.row);
         self.check_supported(block, &edge, &row)?;
         match edge.subject {
-            Subject::Symbol | Subject::Callee => self.direct(block, index, &row, is_code),
+            Subject::Symbol | Subject::Callee => self.direct(block, index, &row, is_code)?,
             Subject::GotSlot => self.got_slot(index),
             subject if subject.is_thread_local() => self.thread_local(block, index)?,
             _ => {}
         }
-        if edge.subject == Subject::GotBase || row.base() == Base::Got {
+        if edge.subject == Subject::GotBase || counts_from_got(self.graph, &row) {
             self.tables.need_got(self.graph, self.synthetic);
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Lowering<'_, '_> {
     }
 
     /// A plain address or a call: a stub for calls that cannot reach.
-    fn direct(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) {
+    fn direct(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) -> Result<(), LinkError> {
         let edge = self.graph.edges[index];
         let class = &self.survey.classes[usize::from(edge.row)];
         let from = residence(self.graph, block);
@@ -180,14 +180,61 @@ impl Lowering<'_, '_> {
                 // Absolute references limit where all of the batch may lie; relative ones do not cross.
                 None => row.base() != Base::Zero && is_apart(self.graph, edge.target, from),
             };
-        let is_call = edge.subject == Subject::Callee;
-        if is_call && is_far {
-            let target = self.graph.canonical(edge.target);
-            self.graph.edges[index].target = self.tables.stub(self.graph, self.synthetic, target, from);
-        } else if is_far {
+        if edge.subject == Subject::Callee {
+            return self.call(block, index, row, (is_far, is_code));
+        }
+        if is_far {
             self.far.push((block, index as u32, is_code));
         }
         self.graph.edges[index].subject = Subject::Symbol;
+        Ok(())
+    }
+
+    /// A call: to its callee, or through a stub.
+    fn call(
+        &mut self,
+        block: BlockId,
+        index: usize,
+        row: &Reloc,
+        (is_far, is_code): (bool, bool),
+    ) -> Result<(), LinkError> {
+        let edge = self.graph.edges[index];
+        let target = self.graph.canonical(edge.target);
+        let bytes = self.graph.block(block).content.bytes();
+        let site = CodeSite { block: bytes, start: 0, edge, row, target: self.fixed(&edge) };
+        let form = self.graph.target.arch.call(&site, self.graph.symbol(target).other);
+        if !is_far && !form.always {
+            let direct = &mut self.graph.edges[index];
+            direct.addend = direct.addend.wrapping_add(form.entry);
+            direct.subject = Subject::Symbol;
+            if is_code && self.may_fall_short(block, &edge, row) {
+                self.far.push((block, index as u32, is_code));
+            }
+            return Ok(());
+        }
+        let (kind, own_row) = form
+            .stub
+            .map_err(|why| unsupported(self.graph, block, &edge, why.into(), "compile it without this optimisation"))?;
+        let from = residence(self.graph, block);
+        let stub = self.tables.stub(self.graph, self.synthetic, target, (kind, from));
+        let through = &mut self.graph.edges[index];
+        (through.target, through.subject) = (stub, Subject::Symbol);
+        if let Some(row) = own_row {
+            through.row = row;
+        }
+        Ok(())
+    }
+
+    /// Whether a branch inside the batch may not reach its target, nor a thunk for it: thunks stand as far apart as the machine's
+    /// calls reach, and some branches reach less.
+    fn may_fall_short(&self, block: BlockId, branch: &Edge, row: &Reloc) -> bool {
+        let Some(reach) = self.graph.target.arch.info().direct_call_reach() else { return false };
+        let is_elsewhere = match self.graph.symbol(branch.target).value {
+            Value::Block { block: target, .. } => target != block,
+            _ => false,
+        };
+        let is_short = |(_, max): (i128, i128)| max + 1 < i128::from(reach) && max < i128::from(self.survey.code_size);
+        row.base() == Base::Place && is_elsewhere && row.limits().is_some_and(is_short)
     }
 
     /// The slot of a GOT reference that nothing shorter could take the place of.
@@ -214,6 +261,15 @@ fn reaches(row: &Reloc, region: AddrRange, target: Addr, addend: i64) -> bool {
             fits(value - i128::from(region.start.0)) && fits(value - i128::from(region.last.0))
         }
         _ => true,
+    }
+}
+
+/// Whether the row counts from the GOT's base, or from one that lies with the GOT.
+fn counts_from_got(graph: &LinkGraph<'_>, row: &Reloc) -> bool {
+    match row.base() {
+        Base::Got => true,
+        Base::Anchor(_) => graph.target.arch.info().has_gathered_got(),
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Each edge is looked at by itself, those of a large block by several threads.
 
-use super::demand::RowClass;
+use super::demand::{RowClass, code_size};
 use super::{asks_for_more, is_apart, is_thread_local, residence};
 use crate::arch::CodeSite;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, Symbol, SymbolKind, Value};
@@ -29,6 +29,8 @@ pub(in crate::link) struct Survey {
     symbols: Vec<bool>,
     /// Live, loaded blocks with such edges.
     blocks: Vec<bool>,
+    /// How much memory the code takes up at most, where that is asked for.
+    pub(super) code_size: u64,
 }
 
 impl Survey {
@@ -36,7 +38,11 @@ impl Survey {
     pub(in crate::link) fn new(graph: &mut LinkGraph<'_>) -> Survey {
         let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
         let (rows, symbols) = filters(graph, &classes);
-        let mut survey = Survey { classes, rows, symbols, blocks: vec![false; graph.blocks.len()] };
+        let code_size = match graph.target.arch.info().direct_call_reach() {
+            Some(_) => code_size(graph),
+            None => 0,
+        };
+        let mut survey = Survey { classes, rows, symbols, blocks: vec![false; graph.blocks.len()], code_size };
         let is_relaxable = |row: &Reloc| row.is_relaxable() && row.refusal().is_none();
         let relaxable: Vec<bool> = graph.rows.rows().iter().map(is_relaxable).collect();
         let first = First { graph, survey: &survey, relaxable: &relaxable };

@@ -19,10 +19,9 @@ pub(super) struct Tables {
     /// Slots for code that may lie far from the GOT, and yet takes its slots to be near.
     far_got: Option<BlockId>,
     far_slots: Vec<Slot>,
-    /// Stubs for near code, which jump through slots.
-    near: StubTable,
-    /// Stubs for code that may lie far from the slots.
-    far: StubTable,
+    /// Stubs by their kind and by where the code lies that uses them: those for near code jump through slots, for code that may
+    /// lie far from the slots there are others.
+    stubs: Vec<StubTable>,
     lowered: Lowered,
     pointer_row: u16,
 }
@@ -37,8 +36,7 @@ impl Tables {
             got: graph.got.filter(|&got| graph.is_live(got)),
             far_got: None,
             far_slots: Vec::new(),
-            near: StubTable::new(StubKind::Plt, Residence::Near),
-            far: StubTable::new(StubKind::Thunk, Residence::Far),
+            stubs: Vec::new(),
             lowered: Lowered::default(),
         }
     }
@@ -100,15 +98,18 @@ impl Tables {
         symbol
     }
 
-    /// The symbol of the stub that calls a symbol wherever it is, for code with the given residence.
+    /// The symbol of the stub that calls a symbol wherever it is, of a kind for near code, for code with the given residence.
     pub(super) fn stub(
         &mut self,
         graph: &mut LinkGraph<'_>,
         synthetic: &mut Synthetic,
         target: SymbolId,
-        from: Residence,
+        (kind, from): (StubKind, Residence),
     ) -> SymbolId {
-        let kind = if from == Residence::Near { self.near.kind } else { self.far.kind };
+        let (kind, residence) = match from {
+            Residence::Near => (kind, Residence::Near),
+            _ => (StubKind::Thunk, Residence::Far),
+        };
         let Some(template) = graph.target.arch.stub(kind) else {
             // Without a stub the edge stays direct, and fix-up reports what it cannot reach.
             return target;
@@ -116,17 +117,21 @@ impl Tables {
         if template.fixups().iter().any(|fixup| graph.rows.row(fixup.row).subject() == Subject::GotSlot) {
             self.slot(graph, synthetic, target);
         }
-        let table = if from == Residence::Near { &mut self.near } else { &mut self.far };
-        table.stub(graph, synthetic, target, template)
+        let known = self.stubs.iter().position(|table| (table.kind, table.residence) == (kind, residence));
+        let index = known.unwrap_or_else(|| {
+            self.stubs.push(StubTable::new(kind, residence));
+            self.stubs.len() - 1
+        });
+        self.stubs[index].stub(graph, synthetic, target, template)
     }
 
     /// Gives the blocks their bytes and edges.
     pub(super) fn finish(mut self, graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) -> Lowered {
         let slot = |target: SymbolId| self.lowered.slots[self.slot_of[target.index()] as usize].symbol;
-        for table in [&self.near, &self.far] {
+        for table in &self.stubs {
             table.finish(graph, synthetic, slot);
         }
-        for table in [self.near, self.far] {
+        for table in self.stubs {
             self.lowered.stubs.extend(table.stubs.into_iter().map(|(target, stub)| (target, stub, table.kind)));
         }
         for (got, slots) in [(self.got, &self.lowered.slots), (self.far_got, &self.far_slots)] {
@@ -228,8 +233,10 @@ pub(in crate::link) fn provide_got(graph: &mut LinkGraph<'_>, synthetic: &mut Sy
 
 /// A block for slots.
 fn add_got(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic, residence: Residence) -> BlockId {
-    let mut section = Section::new(b".got", synthetic.object(graph));
+    let info = graph.target.arch.info();
+    let mut section = Section::new(info.got_section(), synthetic.object(graph));
     section.residence = residence;
+    section.gathered = info.has_gathered_got() && residence == Residence::Near;
     let align_log2 = graph.target.pointer_bytes.trailing_zeros() as u8;
     synthetic.add(graph, section, Content::Owned(Box::default()), align_log2)
 }

@@ -1,0 +1,31 @@
+//! PowerPC for jitlink: what code and relocations of the family mean to a linker.
+//!
+//! | module | machine |
+//! | --- | --- |
+//! | [`ppc64`] | PowerPC with 64-bit pointers, little-endian and big-endian |
+//!
+//! A program that names this crate (`use jitlink_arch_ppc as _;`) finds its plugins in
+//! [`Registry::global`](jitlink_core::Registry::global). A registry made by hand takes them from here:
+//!
+//! ```
+//! use jitlink_arch_ppc::{ELF_PPC64LE, PPC64LE};
+//! use jitlink_core::registry::{Plugin, Registry};
+//!
+//! let registry = Registry::empty().with(Plugin::Arch(&PPC64LE))?.with(Plugin::Relocs(ELF_PPC64LE))?;
+//! assert_eq!(registry.archs()[0].info().name(), "ppc64le");
+//! # Ok::<(), jitlink_core::LinkError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod ppc64;
+
+pub use ppc64::relocs::{ELF_PPC64, ELF_PPC64LE};
+pub use ppc64::{PPC64, PPC64LE, Ppc64};
+
+jitlink_core::register!(
+    jitlink_core::registry::Plugin::Arch(&PPC64),
+    jitlink_core::registry::Plugin::Relocs(ELF_PPC64),
+    jitlink_core::registry::Plugin::Arch(&PPC64LE),
+    jitlink_core::registry::Plugin::Relocs(ELF_PPC64LE),
+);

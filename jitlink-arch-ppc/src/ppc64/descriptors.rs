@@ -1,0 +1,86 @@
+//! Function descriptors of the ELFv1 ABI ("64-bit PowerPC ELF Application Binary Interface Supplement 1.9", "Function
+//! Descriptors").
+//!
+//! Under that ABI a function's symbol stands for three words in the section `.opd`: where its code is, its TOC base, and an
+//! environment. Pointers to functions point there. A direct call means the code, so calls inside the batch are turned to what the
+//! descriptor says; calls that leave the batch go through a stub that reads the descriptor.
+//!
+//! An object's `.opd` is cut into its descriptors first, so that each keeps no more than its own function alive.
+
+use super::rows;
+use jitlink_core::LinkError;
+use jitlink_core::graph::{BlockId, LinkGraph, ObjectBuilder, Split, Value};
+use std::collections::HashMap;
+
+/// The sections.
+pub(super) const NAME: &[u8] = b".opd";
+const ADDR64: u32 = 38;
+/// `ADDR24`, `ADDR14` and its hints, `REL24`, `REL14` and its hints.
+const BRANCHES: [u32; 8] = [2, 7, 8, 9, 10, 11, 12, 13];
+const REL24: u32 = 10;
+
+/// The bits of a symbol that say where its local entry is, which only the ELFv2 ABI has.
+const LOCAL_ENTRY: u8 = 0xe0;
+
+/// Cuts an object's `.opd` at its descriptors.
+pub(super) fn cut(object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
+    let graph = object.graph();
+    let mut cuts = Vec::new();
+    for (id, section) in graph.sections() {
+        if section.object != object.id() || section.name != NAME {
+            continue;
+        }
+        for (block, _) in graph.blocks_of(id) {
+            let entries = graph.edges(block).iter().filter(|edge| graph.rows().row(edge.row).raw() == ADDR64);
+            cuts.extend(entries.map(|edge| (block, edge.offset)));
+        }
+    }
+    match cuts.is_empty() {
+        true => Ok(()),
+        false => object.split(Split { cuts, references: Vec::new() }),
+    }
+}
+
+/// Turns branches from functions' descriptors to their code, where objects have descriptors.
+pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
+    let descriptors: HashMap<BlockId, usize> = graph
+        .blocks()
+        .filter(|(_, block)| graph.section(block.section).name == NAME)
+        .filter_map(|(id, _)| {
+            let entry =
+                |edge: &jitlink_core::graph::Edge| edge.offset == 0 && graph.rows().row(edge.row).raw() == ADDR64;
+            Some((id, graph.edges(id).iter().position(entry)?))
+        })
+        .collect();
+    if descriptors.is_empty() {
+        return Ok(());
+    }
+    if let Some((id, symbol)) = graph.symbols().find(|(_, symbol)| symbol.other & LOCAL_ENTRY != 0) {
+        let (name, object) = (graph.display_symbol(id), &graph.object(symbol.object).name);
+        let other = descriptors.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());
+        return Err(format!(
+            "{object} is for the ELFv2 ABI ({name} has a local entry), {other} for ELFv1 (it has descriptors); compile both alike"
+        ));
+    }
+    let branches = BRANCHES.map(|raw| graph.rows().by_raw(raw).map(|(row, _)| row));
+    let rel24 = graph.rows().by_raw(REL24).map(|(row, _)| row);
+    let blocks: Vec<BlockId> = graph.blocks().map(|(id, _)| id).collect();
+    for block in blocks {
+        for index in 0..graph.edges(block).len() {
+            let mut edge = graph.edges(block)[index];
+            if !branches.contains(&Some(edge.row)) {
+                continue;
+            }
+            match graph.symbol(edge.target).value {
+                Value::Block { block: described, offset: 0 } if descriptors.contains_key(&described) => {
+                    let entry = graph.edges(described)[descriptors[&described]];
+                    (edge.target, edge.addend) = (entry.target, edge.addend.wrapping_add(entry.addend));
+                }
+                _ if Some(edge.row) == rel24 => edge.row = rows::CALL_V1,
+                _ => {}
+            }
+            graph.edges_mut(block)[index] = edge;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! PowerPC with 64-bit pointers under the OpenPOWER ELFv2 ABI ("64-Bit ELF V2 ABI Specification: Power Architecture", OpenPOWER
+//! Foundation), to whose sections comments refer by name.
+//!
+//! What shapes a linker for it:
+//!
+//! - **Code finds its data from a base in `r2`**, the TOC base, which each function that needs it computes from its own address or
+//!   gets from its caller. That is `toc`.
+//! - **A function may have two entries**, and a call may have to save and restore `r2`: what caller and callee agree on decides
+//!   how a call is made (`calls`).
+//! - **The older ELFv1 ABI has descriptors**: a function's symbol stands for a table with its entry and its TOC base
+//!   (`descriptors`).
+//! - **Immediates have 16 bits.** Addresses are put together of an upper part that is rounded, because the lower one is
+//!   sign-extended, and of a lower one. Loads and stores of eight bytes use the two low bits for the opcode.
+//! - **POWER10 has prefixed instructions** of eight bytes with 34 bits relative to the instruction itself. Code that is compiled
+//!   for them needs no TOC.
+//! - **Branches reach 32 MiB**, conditional ones 32 KiB. Thunks extend the former, and the latter become branches to the former.
+//!
+//! | module | purpose |
+//! | --- | --- |
+//! | [`relocs`] | the ABI's relocations, a line each |
+//! | [`rows`] | the rows that slots, stubs and calls use |
+//! | `fields` | where in data and instructions values stand |
+//! | `calls` | how a call is made |
+//! | `descriptors` | functions of the ELFv1 ABI |
+//! | `branches` | conditional branches, which reach less |
+//! | `stubs` | code for stubs and thunks |
+//! | `toc` | where the TOC lies, and its base |
+//! | `groups` | objects that have a TOC base of their own |
+//! | `save` | routines that save and restore registers |
+
+mod branches;
+mod calls;
+mod descriptors;
+pub(crate) mod fields;
+mod groups;
+pub mod relocs;
+pub mod rows;
+mod save;
+mod stubs;
+pub(crate) mod toc;
+
+use groups::Groups;
+use jitlink_core::arch::{ArchInfo, CallForm, CodeSite, Outlined, Relaxed, StubKind, StubTemplate};
+use jitlink_core::format::ObjectHeader;
+use jitlink_core::graph::ObjectBuilder;
+use jitlink_core::link::{Pipeline, Stage};
+use jitlink_core::{Endian, LinkError, TargetArch};
+use std::sync::{Arc, OnceLock};
+
+/// PowerPC with 64-bit pointers in one byte order. Stubs are bytes, so each order is an architecture of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Ppc64 {
+    info: &'static ArchInfo,
+    endian: Endian,
+}
+
+/// Little-endian PowerPC with 64-bit pointers.
+pub static PPC64LE: Ppc64 = Ppc64 { info: &INFO_LITTLE, endian: Endian::Little };
+
+/// Big-endian PowerPC with 64-bit pointers.
+pub static PPC64: Ppc64 = Ppc64 { info: &INFO_BIG, endian: Endian::Big };
+
+static INFO_BIG: ArchInfo =
+    info("ppc64", "64-bit PowerPC, big-endian, ELFv1 and ELFv2 ABIs, all code models", &TRAP_BIG);
+static INFO_LITTLE: ArchInfo =
+    info("ppc64le", "64-bit PowerPC, little-endian, ELFv2 ABI, all code models", &TRAP_LITTLE);
+
+/// `trap`.
+const TRAP: u32 = 0x7fe0_0008;
+const TRAP_LITTLE: [u8; 4] = TRAP.to_le_bytes();
+const TRAP_BIG: [u8; 4] = TRAP.to_be_bytes();
+
+const fn info(name: &'static str, description: &'static str, trap: &'static [u8]) -> ArchInfo {
+    ArchInfo::new(name, description, &rows::ROWS)
+        .pointer_rows(None, Some(rows::POINTER))
+        .trap(trap)
+        .got_bias(toc::BIAS)
+        .got_beside(toc::NAME)
+        .call_reach(0x200_0000)
+        .stub_forms(stubs::FORMS)
+}
+
+impl TargetArch for Ppc64 {
+    fn info(&self) -> &'static ArchInfo {
+        self.info
+    }
+
+    fn stub(&self, kind: StubKind) -> Option<&'static StubTemplate> {
+        stubs::template(kind, self.endian)
+    }
+
+    /// `pld` of a slot's content, where the address that the slot would hold is near.
+    fn relax(&self, site: &CodeSite<'_>) -> Option<Relaxed> {
+        let code = site.block.get(site.edge.offset as usize..)?.get(..8)?;
+        let (prefix, suffix) = (self.endian.read(&code[..4]), self.endian.read(&code[4..]));
+        // Prefix type 0 with R set, then `ld` without a base register.
+        let is_pld = prefix & 0xfff0_0000 == 0x0410_0000 && suffix & 0xfc1f_0000 == 0xe400_0000;
+        is_pld.then_some(Relaxed { row: rows::PLD_AS_PLA, offset: site.edge.offset, addend: site.edge.addend })
+    }
+
+    fn call(&self, site: &CodeSite<'_>, other: u8) -> CallForm {
+        calls::form(site, other, self.endian)
+    }
+
+    fn outline(&self, site: &CodeSite<'_>) -> Result<Outlined, String> {
+        branches::outline(site, self.endian)
+    }
+
+    fn complete(&self, _header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
+        toc::place(object);
+        descriptors::cut(object)
+    }
+
+    fn add_passes(&self, pipeline: &mut Pipeline) {
+        pipeline.add(Stage::BeforePrune, "PowerPC save and restore routines", |graph, _| save::provide(graph));
+        pipeline.add(Stage::BeforePrune, "PowerPC function descriptors", |graph, _| descriptors::enter(graph));
+        // Objects are grouped before anything is lowered, and the bases are known when all is laid out.
+        let groups = Arc::new(OnceLock::new());
+        let known = Arc::clone(&groups);
+        pipeline.add(Stage::AfterPrune, "PowerPC TOC groups", move |graph, _| {
+            groups.get_or_init(|| Groups::new(graph)).mark(graph)
+        });
+        pipeline.add(Stage::AfterLayout, "PowerPC TOC base", move |graph, context| {
+            let none = Groups::default();
+            toc::resolve(graph, context, known.get().unwrap_or(&none))
+        });
+    }
+}

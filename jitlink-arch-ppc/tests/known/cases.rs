@@ -1,0 +1,89 @@
+//! The values that linkers are asked about.
+
+use jitlink_arch_ppc::ELF_PPC64LE;
+use jitlink_core::Endian;
+use jitlink_core::reloc::{Base, Field, Overflow, Reloc, Subject};
+
+/// A relocation and the value that its field is to get.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) row: &'static Reloc,
+    pub(crate) value: i64,
+}
+
+/// How many bytes stand at each place.
+pub(crate) const SIZE: usize = 8;
+
+impl Case {
+    /// What stands at the place before: an instruction with ones for a displacement, or ones.
+    pub(crate) fn filler(&self, endian: Endian) -> Vec<u8> {
+        let name = self.row.name();
+        let word: u32 = match () {
+            () if name.contains("14") && !name.contains("34") => 0x4182_ffff, // beqla
+            () if name.contains("24") => 0x4bff_ffff,                         // bla
+            () => 0xffff_ffff,
+        };
+        let mut bytes = vec![0xff; SIZE];
+        endian.write(&mut bytes[..4], u64::from(word));
+        bytes
+    }
+
+    /// Where in it the field starts: halfwords of instructions are where the byte order puts them.
+    pub(crate) fn field_offset(&self, endian: Endian) -> usize {
+        match (self.row.field().bytes(), endian) {
+            (2, Endian::Big) => 2,
+            _ => 0,
+        }
+    }
+
+    /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and absolute branches are some to it.
+    fn is_let_pass(&self) -> bool {
+        let is_bit_field = self.row.overflow() == Overflow::Bitfield && self.value < 0;
+        is_bit_field || self.row.name().starts_with("R_PPC64_ADDR24")
+    }
+
+    /// Whether other linkers put a stub in the place of an error.
+    fn gets_a_stub(&self) -> bool {
+        self.row.subject() == Subject::Callee && self.row.base() == Base::Place
+    }
+}
+
+/// All cases, in the order of the table.
+pub(crate) fn all() -> impl Iterator<Item = Case> {
+    let asked = |row: &&Reloc| {
+        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee);
+        // GNU ld 2.40 does not know the first, whose field is that of `R_PPC64_REL24_NOTOC`, and shifts the other twice: the ABI's
+        // "word30" is the upper 30 bits of a word, and the value's.
+        let odd = ["R_PPC64_REL24_P9NOTOC", "R_PPC64_REL30"].contains(&row.name());
+        plain && row.refusal().is_none() && row.field().bytes() > 0 && !odd
+    };
+    ELF_PPC64LE.rows().iter().filter(asked).flat_map(|row| {
+        let mut values: Vec<i64> = values(row.field());
+        values.extend(row.limits().into_iter().flat_map(|(min, max)| limits(row, min, max)));
+        values.sort_unstable();
+        values.dedup();
+        let cases = values.into_iter().map(move |value| Case { row, value });
+        let refused = move |case: &Case| {
+            row.limits().is_some_and(|(min, max)| {
+                let rounded = i128::from(case.value) + i128::from(row.field().rounding());
+                rounded < min || rounded > max
+            })
+        };
+        cases.filter(move |case| !refused(case) || !(case.gets_a_stub() || case.is_let_pass()))
+    })
+}
+
+/// Values that show every bit.
+fn values(field: &Field) -> Vec<i64> {
+    let step = i64::from(field.alignment());
+    let all = [0, 0x7ff8, 0x8000, -0x8000, 0x1234_5678, -0x1234_5678, 0x1_2345_6789_abc8, -0x0123_4567_89ab_cdf0];
+    let fits = |value: &i64| field.value_bits() >= 64 || value.unsigned_abs() < 1 << (field.value_bits() - 1);
+    all.into_iter().map(|value| value / step * step).filter(fits).collect()
+}
+
+/// The last values that fit, and the first that do not.
+fn limits(row: &Reloc, min: i128, max: i128) -> Vec<i64> {
+    let (step, round) = (i128::from(row.field().alignment()), i128::from(row.field().rounding()));
+    let [low, high] = [(min - round + step - 1).div_euclid(step) * step, (max - round).div_euclid(step) * step];
+    [low - step, low, high, high + step].into_iter().map(|value| value as i64).collect()
+}

@@ -1,0 +1,83 @@
+//! GNU ld, which is asked what it makes of the cases.
+
+use super::cases::{Case, SIZE};
+use jitlink_core::Endian;
+use jitlink_core::reloc::Base;
+use std::fmt::Write;
+use std::process::Command;
+
+/// Few enough for GNU ld to report all of them.
+const AT_ONCE: usize = 8;
+
+/// What it says of each case, in order.
+pub(crate) fn answers(cases: &[Case], endian: Endian) -> Vec<Result<Vec<u8>, &'static str>> {
+    let all: Vec<usize> = (0..cases.len()).collect();
+    let mut refused: Vec<Option<&'static str>> = vec![None; cases.len()];
+    for some in all.chunks(AT_ONCE) {
+        let (_, complaints) = link(cases, some, endian);
+        for (position, &case) in some.iter().enumerate() {
+            let at = format!("(.place+{:#x})", SIZE * position + cases[case].field_offset(endian));
+            refused[case] = complaints.lines().find(|line| line.contains(&at)).map(|line| match line {
+                _ if line.contains("truncated to fit") => "overflow",
+                _ if line.contains("not a multiple") => "misaligned",
+                _ => panic!("{line}"),
+            });
+        }
+    }
+    let fitting: Vec<usize> = all.into_iter().filter(|&case| refused[case].is_none()).collect();
+    let (bytes, complaints) = link(cases, &fitting, endian);
+    // GNU ld 2.40 doubts something about itself where references into `.toc` are not to its entries.
+    let complaints: Vec<&str> = complaints.lines().filter(|line| !line.contains("assertion fail")).collect();
+    assert_eq!(complaints, Vec::<&str>::new());
+    let mut bytes = bytes.chunks(SIZE);
+    refused.into_iter().map(|why| why.map_or_else(|| Ok(bytes.next().unwrap().to_vec()), Err)).collect()
+}
+
+/// The bytes of some of the cases' places, and what is wrong with them.
+fn link(cases: &[Case], some: &[usize], endian: Endian) -> (Vec<u8>, String) {
+    let mut source = String::from(
+        ".globl _start\n.text\n_start: nop\n.section .toc,\"aw\"\nfirst: .quad 0\n.section .place,\"aw\"\n",
+    );
+    for (position, &index) in some.iter().enumerate() {
+        let case = &cases[index];
+        let target = match case.row.base() {
+            Base::Zero => "zero + ".to_string(),
+            Base::Place => format!("p{position} + {} + ", case.field_offset(endian)),
+            // The TOC starts with `.toc`, as there is nothing that needs a GOT.
+            _ => "first + 0x8000 + ".to_string(),
+        };
+        let filler: Vec<String> = case.filler(endian).iter().map(u8::to_string).collect();
+        let (offset, name, value) = (case.field_offset(endian), case.row.name(), case.value);
+        writeln!(source, "p{position}: .byte {}", filler.join(",")).unwrap();
+        writeln!(source, ".reloc p{position} + {offset}, {name}, {target}{value:#x}").unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("a.s"), source).unwrap();
+    // One assembler, linker and copier serve both byte orders.
+    let (order, emulation) = match endian {
+        Endian::Little => ("-mlittle-endian", "elf64lppc"),
+        Endian::Big => ("-mbig-endian", "elf64ppc"),
+    };
+    let tool = |name: &str| {
+        let mut command = Command::new(format!("powerpc64le-linux-gnu-{name}"));
+        command.current_dir(folder.path());
+        command
+    };
+    super::support::finish(tool("as").args(["-a64", "-mpower10", order, "-o", "a.o", "a.s"]));
+    let mut ld = tool("ld");
+    ld.args([
+        "-m",
+        emulation,
+        "-noinhibit-exec",
+        "--no-toc-optimize",
+        "--defsym=zero=0",
+        "-Ttext-segment=0x10000000",
+        "-o",
+        "out",
+        "a.o",
+    ]);
+    let output = ld.output().unwrap();
+    super::support::finish(tool("objcopy").args(["-O", "binary", "-j", ".place", "out", "bytes"]));
+    (std::fs::read(path("bytes")).unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}

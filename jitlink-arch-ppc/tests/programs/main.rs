@@ -1,0 +1,290 @@
+//! Programs of several C objects, compiled in every way that changes what the linker sees, linked by jitlink, and run under an
+//! emulator; the same objects linked by GNU ld must say the same.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use jitlink_core::arch::StubKind;
+use jitlink_core::link::Roots;
+use jitlink_core::{Addr, Endian};
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+use support::{BASE, Program, elf, finish, fixture, fixtures, run, tool};
+
+const SOURCES: [&str; 5] = ["start", "main", "work", "text", "outside"];
+/// What the program says, and its exit status.
+const OUTPUT: &str = include_str!("output.txt");
+const STATUS: Option<i32> = Some(7);
+/// Where no instruction of the program reaches.
+const FAR: Addr = Addr(0x8_0000_0000);
+
+/// A machine with an ABI, and the tools for it.
+struct Machine {
+    name: &'static str,
+    /// The prefix of GNU tools, whose package is named after the compiler.
+    prefix: &'static str,
+    gcc_package: &'static str,
+    binutils_package: &'static str,
+    clang_target: &'static str,
+    flags: &'static [&'static str],
+    qemu: &'static str,
+    endian: Endian,
+    abi: u32,
+}
+
+const LITTLE: Machine = Machine {
+    name: "little-endian",
+    prefix: "powerpc64le-linux-gnu-",
+    gcc_package: "gcc-powerpc64le-linux-gnu",
+    binutils_package: "binutils-powerpc64le-linux-gnu",
+    clang_target: "--target=powerpc64le-linux-gnu",
+    flags: &[],
+    qemu: "qemu-ppc64le",
+    endian: Endian::Little,
+    abi: 2,
+};
+
+const BIG: Machine = Machine {
+    name: "big-endian, ELFv2",
+    prefix: "powerpc64-linux-gnu-",
+    gcc_package: "gcc-powerpc64-linux-gnu",
+    binutils_package: "binutils-powerpc64-linux-gnu",
+    clang_target: "--target=powerpc64-linux-gnu",
+    flags: &["-mabi=elfv2"],
+    qemu: "qemu-ppc64",
+    endian: Endian::Big,
+    abi: 2,
+};
+
+const DESCRIPTORS: Machine = Machine { name: "big-endian, ELFv1", flags: &["-mabi=elfv1"], abi: 1, ..BIG };
+
+type Objects = Vec<(String, Vec<u8>)>;
+
+impl Machine {
+    fn gcc(&self) -> Option<String> {
+        tool(&format!("{}gcc", self.prefix), self.gcc_package)
+    }
+
+    fn clang(&self) -> Option<String> {
+        tool("clang-22", "clang-22")
+    }
+
+    fn compile(&self, compiler: &str, flags: &[&str]) -> Objects {
+        let object = |name: &&str| self.object(compiler, flags, &fixtures().join(format!("{name}.c")));
+        SOURCES.iter().map(object).collect()
+    }
+
+    /// One source, compiled.
+    fn object(&self, compiler: &str, flags: &[&str], source: &Path) -> (String, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let object = folder.path().join("object");
+        let target: &[&str] = if compiler.starts_with("clang") { &[self.clang_target] } else { &[] };
+        let mut command = Command::new(compiler);
+        command.args(target).args(self.flags).args(["-ffreestanding", "-fno-stack-protector", "-c"]).args(flags);
+        finish(command.arg("-I").arg(fixtures()).arg(source).arg("-o").arg(&object));
+        let name = source.file_stem().unwrap().to_string_lossy();
+        (format!("{name}.o"), std::fs::read(object).unwrap())
+    }
+
+    /// A text of its own, compiled.
+    fn written(&self, compiler: &str, flags: &[&str], name: &str, text: &str) -> (String, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join(name);
+        std::fs::write(&source, text).unwrap();
+        self.object(compiler, flags, &source)
+    }
+
+    /// The program linked as a whole.
+    fn whole(&self, objects: &Objects) -> Result<Vec<u8>, String> {
+        let program = Program::link(BASE, objects, &[], Roots::Named(vec!["_start".into()]))?;
+        Ok(elf::executable(&program.segments, program.symbol("_start"), self.endian, self.abi))
+    }
+
+    /// The program with `outside.o` linked by itself, so that calls leave the batch.
+    fn parted(&self, objects: &Objects) -> Result<Vec<u8>, String> {
+        let (far, near): (Objects, Objects) = objects.iter().cloned().partition(|(name, _)| name == "outside.o");
+        let far = Program::link(FAR, &far, &[], Roots::Exported)?;
+        let names = ["outside", "outside_twice"].map(|name| (name, far.symbol(name)));
+        let near = Program::link(BASE, &near, &names, Roots::Named(vec!["_start".into()]))?;
+        let segments = [near.segments.as_slice(), far.segments.as_slice()].concat();
+        Ok(elf::executable(&segments, near.symbol("_start"), self.endian, self.abi))
+    }
+
+    /// The program as GNU ld links it.
+    fn natively(&self, ld: &str, objects: &Objects) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in objects {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let names = objects.iter().map(|(name, _)| Path::new(name));
+        finish(Command::new(ld).current_dir(folder.path()).args(["-static", "-o", "program"]).args(names));
+        std::fs::read(folder.path().join("program")).unwrap()
+    }
+
+    fn check(&self, objects: &Objects, what: &str) {
+        let Some(qemu) = tool(self.qemu, "qemu-user") else { return };
+        let says = |program: &[u8]| run(&qemu, &["-cpu", "power10"], program);
+        let expected = (STATUS, OUTPUT.to_string());
+        if let Some(ld) = tool(&format!("{}ld", self.prefix), self.binutils_package) {
+            assert_eq!(says(&self.natively(&ld, objects)), expected, "{}: {what}, linked by ld", self.name);
+        }
+        for (how, linked) in [("whole", self.whole(objects)), ("in two parts", self.parted(objects))] {
+            let linked = linked.unwrap_or_else(|errors| panic!("{}: {what}, {how}: {errors}", self.name));
+            assert_eq!(says(&linked), expected, "{}: {what}, {how}", self.name);
+        }
+    }
+
+    fn check_all(&self, compiler: &str, variants: &[&[&str]]) {
+        for flags in variants {
+            self.check(&self.compile(compiler, flags), &format!("{compiler} {flags:?}"));
+        }
+    }
+}
+
+#[test]
+fn committed_objects_link_and_run() {
+    let objects: Objects = SOURCES.iter().map(|name| fixture(name)).collect();
+    LITTLE.whole(&objects).unwrap();
+    LITTLE.parted(&objects).unwrap();
+    LITTLE.check(&objects, "the committed objects");
+}
+
+/// For machines before POWER10.
+const TOC: &[&[&str]] = &[
+    &["-O0", "-mcpu=power8"],
+    &["-O2", "-mcpu=power8"],
+    &["-Os", "-mcpu=power8"],
+    &["-O2", "-mcpu=power8", "-fPIC"],
+    &["-O2", "-mcpu=power8", "-fno-pic", "-mcmodel=small"],
+    &["-O0", "-mcpu=power8", "-fno-pic", "-mcmodel=small"],
+    &["-O2", "-mcpu=power8", "-mcmodel=large"],
+    &["-O0", "-mcpu=power8", "-mcmodel=large"],
+    &["-O2", "-mcpu=power9", "-fPIC", "-ffunction-sections", "-fdata-sections"],
+];
+
+/// For POWER10, whose code needs no TOC.
+const NO_TOC: &[&[&str]] = &[
+    &["-O0", "-mcpu=power10"],
+    &["-O2", "-mcpu=power10"],
+    &["-O2", "-mcpu=power10", "-fPIC"],
+    &["-Os", "-mcpu=power10", "-fPIC", "-ffunction-sections"],
+];
+
+/// What clang does not know.
+const NO_PLT: &[&[&str]] =
+    &[&["-O2", "-mcpu=power8", "-fPIC", "-fno-plt"], &["-O2", "-mcpu=power10", "-fPIC", "-fno-plt"]];
+
+#[test]
+fn programs_of_gcc_run_as_ld_links_them() {
+    let Some(gcc) = LITTLE.gcc() else { return };
+    [TOC, NO_TOC, NO_PLT].into_iter().for_each(|variants| LITTLE.check_all(&gcc, variants));
+}
+
+#[test]
+fn programs_of_clang_run_as_ld_links_them() {
+    let Some(clang) = LITTLE.clang() else { return };
+    [TOC, NO_TOC].into_iter().for_each(|variants| LITTLE.check_all(&clang, variants));
+}
+
+#[test]
+fn big_endian_programs_run_as_ld_links_them() {
+    for compiler in [BIG.gcc(), BIG.clang()].into_iter().flatten() {
+        BIG.check_all(&compiler, TOC);
+    }
+}
+
+#[test]
+fn programs_with_descriptors_run_as_ld_links_them() {
+    for compiler in [DESCRIPTORS.gcc(), DESCRIPTORS.clang()].into_iter().flatten() {
+        DESCRIPTORS.check_all(&compiler, TOC);
+    }
+}
+
+#[test]
+fn objects_with_and_without_a_toc_call_each_other() {
+    let Some(gcc) = LITTLE.gcc() else { return };
+    let [with, without] = [["-O2", "-mcpu=power8"], ["-O2", "-mcpu=power10"]].map(|flags| LITTLE.compile(&gcc, &flags));
+    for choice in 1..(1 << SOURCES.len()) - 1 {
+        let pick = |index: usize| if choice >> index & 1 == 0 { &with[index] } else { &without[index] };
+        let mixed: Objects = (0..SOURCES.len()).map(|index| pick(index).clone()).collect();
+        LITTLE.check(&mixed, &format!("objects for POWER10 in {choice:#b}"));
+    }
+}
+
+#[test]
+fn objects_of_different_abis_are_refused() {
+    let Some(gcc) = BIG.gcc() else { return };
+    let [one, other] = [&BIG, &DESCRIPTORS].map(|machine| machine.compile(&gcc, &["-O2"]));
+    let mixed: Objects = one[..1].iter().chain(&other[1..]).cloned().collect();
+    let errors = BIG.whole(&mixed).expect_err("two ABIs in one link");
+    assert!(errors.contains("start.o is for the ELFv2 ABI") && errors.contains("main.o for ELFv1"), "{errors}");
+}
+
+/// A source whose function has 4,000 entries in the TOC, and calls the function of the next such source.
+fn crowd(number: usize, last: usize) -> String {
+    let mut text = String::from("#include \"program.h\"\n");
+    for variable in 0..4000 {
+        writeln!(text, "int v{number}_{variable} = {};", variable % 7 * (number as i32 + 1)).unwrap();
+    }
+    let next = if number < last { format!("sum{}", number + 1) } else { "outside".into() };
+    writeln!(text, "long {next}(long);\nlong sum{number}(long start) {{\nlong all = start;").unwrap();
+    for variable in 0..4000 {
+        writeln!(text, "all += v{number}_{variable};").unwrap();
+    }
+    writeln!(text, "put_number(all); all += {next}(all & 0xff); put_number(all);\nreturn all + v{number}_5; }}")
+        .unwrap();
+    text
+}
+
+const CROWDED: &str = "#include \"program.h\"\nlong sum0(long);\nint main(void) { put_number(sum0(3)); return 4; }\n";
+
+#[test]
+fn more_toc_than_code_of_the_small_model_reaches_is_put_into_groups() {
+    const LAST: usize = 4;
+    for machine in [&LITTLE, &BIG] {
+        let (Some(gcc), Some(qemu)) = (machine.gcc(), tool(machine.qemu, "qemu-user")) else { continue };
+        let flags = ["-O1", "-mcpu=power8", "-fno-pic", "-mcmodel=small", "-fno-section-anchors"];
+        let fixed = ["start", "text", "outside"].map(|name| fixtures().join(format!("{name}.c")));
+        let mut objects: Objects = fixed.iter().map(|source| machine.object(&gcc, &flags, source)).collect();
+        objects.push(machine.written(&gcc, &flags, "main.c", CROWDED));
+        for number in 0..=LAST {
+            objects.push(machine.written(&gcc, &flags, &format!("crowd{number}.c"), &crowd(number, LAST)));
+        }
+        let Some(ld) = tool(&format!("{}ld", machine.prefix), machine.binutils_package) else { continue };
+        let expected = run(&qemu, &[], &machine.natively(&ld, &objects));
+        assert_eq!(expected.0, Some(4), "{}", expected.1);
+        assert_eq!(run(&qemu, &[], &machine.whole(&objects).unwrap()), expected, "{}", machine.name);
+        assert_eq!(run(&qemu, &[], &machine.parted(&objects).unwrap()), expected, "{}, in two parts", machine.name);
+    }
+}
+
+#[test]
+fn one_toc_in_a_link_is_all_that_descriptors_allow() {
+    let Some(gcc) = DESCRIPTORS.gcc() else { return };
+    let flags = ["-O1", "-mcpu=power8", "-fno-pic", "-mcmodel=small", "-fno-section-anchors"];
+    let mut objects = DESCRIPTORS.compile(&gcc, &["-O2"]);
+    for number in 0..3 {
+        objects.push(DESCRIPTORS.written(&gcc, &flags, &format!("crowd{number}.c"), &crowd(number, 2)));
+    }
+    let errors = Program::link(BASE, &objects, &[], Roots::Exported).err().expect("the TOC is too long");
+    assert!(errors.contains("crowd2.o") && errors.contains("-mcmodel=medium"), "{errors}");
+}
+
+#[test]
+fn calls_farther_than_branches_reach_go_through_thunks() {
+    for machine in [&LITTLE, &BIG, &DESCRIPTORS] {
+        let Some(gcc) = machine.gcc() else { continue };
+        let filler = machine.written(&gcc, &[], "filler.s", ".text\n.globl filler\nfiller: .space 0x2400000\n");
+        for flags in [["-O2", "-mcpu=power8"], ["-Os", "-mcpu=power9"]] {
+            let mut objects = machine.compile(&gcc, &flags);
+            objects.insert(2, filler.clone());
+            let Some(qemu) = tool(machine.qemu, "qemu-user") else { continue };
+            let program = Program::link(BASE, &objects, &[], Roots::Exported).unwrap();
+            let thunks = program.map.objects.iter().flat_map(|object| &object.stubs);
+            assert!(thunks.filter(|stub| stub.2 == StubKind::Thunk).count() > 3);
+            let program = elf::executable(&program.segments, program.symbol("_start"), machine.endian, machine.abi);
+            assert_eq!(run(&qemu, &["-cpu", "power10"], &program), (STATUS, OUTPUT.to_string()), "{}", machine.name);
+        }
+    }
+}
