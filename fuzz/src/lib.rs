@@ -8,6 +8,7 @@
 //! | [`link`] | a drawn batch of objects and archives with options of a link ([`case`]; [`made`] draws objects) |
 //! | [`update`] | a drawn module, and changes of its objects |
 //! | [`bpf`] | types, notes on instructions, CO-RE relocations, classic filters, objects to link and run |
+//! | [`remote`] | what two sides of an executor in another process say |
 //! | [`jitlink_bpf_vm::testing`] | a program for the BPF machine, and what it runs on |
 //! | [`oracle`] | no target: what every field must hold |
 //! | [`machines`] | no target: relocation tables that give the ELF reader machines to read for |
@@ -23,4 +24,5 @@ pub mod link;
 pub mod machines;
 pub mod made;
 pub mod oracle;
+pub mod remote;
 pub mod update;

@@ -76,6 +76,11 @@ fn links() {
 }
 
 #[test]
+fn messages_of_executors() {
+    replay("remote", jitlink_fuzz::remote::run);
+}
+
+#[test]
 fn bpf() {
     replay("bpf", jitlink_fuzz::bpf::run);
 }

@@ -289,6 +289,27 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Memory")]
     pub(crate) arena_size: Option<u64>,
 
+    /// Run the program in a process that this command starts.
+    ///
+    /// The command is jitlink-executor, or one that has it run: qemu-ppc64le-static -L /usr/powerpc64le-linux-gnu FILE, or
+    /// ssh HOST jitlink-executor --stdio, where the connection is over standard input and output.
+    #[arg(long, value_name = "COMMAND", help_heading = "Another process")]
+    #[arg(conflicts_with_all = ["connect", "watch", "debug", "profile", "arena_size"])]
+    pub(crate) executor: Option<String>,
+
+    /// Run the program in a process that listens: jitlink-executor --listen ADDRESS. An address is unix:PATH or tcp:127.0.0.1:PORT.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Another process")]
+    #[arg(conflicts_with_all = ["watch", "debug", "profile", "arena_size"])]
+    pub(crate) connect: Option<jitlink::remote::Address>,
+
+    /// The file with the token that the process at ADDRESS asks for; without it, the one in JITLINK_EXECUTOR_TOKEN.
+    #[arg(long, value_name = "FILE", requires = "connect", help_heading = "Another process")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Set a variable of the program's environment, which is otherwise that of its process (may be repeated).
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse_variable, help_heading = "Another process")]
+    pub(crate) environment: Vec<(String, String)>,
+
     /// Arguments for the program, after --.
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) arguments: Vec<OsString>,
@@ -487,6 +508,13 @@ fn parse_define(text: &str) -> Result<(String, u64), String> {
     match text.split_once('=') {
         Some((name, address)) if !name.is_empty() => Ok((name.to_string(), parse_address(address)?)),
         _ => Err("expected NAME=ADDR, as in --define table=0x8000".into()),
+    }
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_string(), value.to_string())),
+        _ => Err("expected NAME=VALUE, as in --env LANG=C".into()),
     }
 }
 

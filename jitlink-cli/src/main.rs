@@ -17,6 +17,7 @@ mod man;
 mod map;
 mod program;
 mod progress;
+mod remote;
 mod report;
 mod run;
 mod rust_std;

@@ -1,10 +1,12 @@
 //! `jitlink run`: link in this process, and run.
+//!
+//! Programs that run in another process are `remote`'s.
 
 use crate::args::{LinkArgs, ProfileKind, Run};
 use crate::inputs::Given;
 use crate::progress::Progress;
 use crate::watch::Watch;
-use crate::{inputs, program, report};
+use crate::{inputs, program, remote, report};
 use jitlink::{Addr, LinkError, LinkErrors, Module, ProcessExecutor, Profile, Registry, Roots, Session};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -24,6 +26,14 @@ pub(crate) fn run(args: &Run) -> ExitCode {
     #[cfg(feature = "bpf")]
     if let Some(code) = crate::bpf::plain::run(args) {
         return code;
+    }
+    if let Some(place) = remote::place(args) {
+        return remote::run(args, &place);
+    }
+    if !args.environment.is_empty() {
+        let error =
+            LinkError::Request("--env is for programs in another process; set the variable before jitlink".into());
+        return report::failure(&error.into(), args.link.format, &[]);
     }
     // Before anything is read, so that no change is missed.
     let watch = args.watch.then(|| Watch::new(&args.link));

@@ -77,6 +77,7 @@ pub struct ArchInfo {
     forms: u8,
     got_name: &'static [u8],
     got_gathered: bool,
+    systems: &'static [SystemNames],
 }
 
 impl ArchInfo {
@@ -95,6 +96,7 @@ impl ArchInfo {
             forms: 0,
             got_name: b".got",
             got_gathered: false,
+            systems: &[],
         }
     }
 
@@ -152,6 +154,17 @@ impl ArchInfo {
         self.got_name = name;
         self.got_gathered = true;
         self
+    }
+
+    /// What others call its systems that programs can run on, one for each byte order and pointer width. None by default.
+    pub const fn systems(mut self, systems: &'static [SystemNames]) -> ArchInfo {
+        self.systems = systems;
+        self
+    }
+
+    /// What others call the system of this byte order and pointer width.
+    pub fn system(&self, endian: Endian, pointer_bytes: u8) -> Option<&'static SystemNames> {
+        self.systems.iter().find(|system| (system.endian, system.pointer_bytes) == (endian, pointer_bytes))
     }
 
     /// Its name: `x86-64`.
@@ -216,6 +229,63 @@ impl ArchInfo {
     /// How far a direct call reaches, where that is less than a batch may span.
     pub const fn direct_call_reach(&self) -> Option<u64> {
         self.call_reach
+    }
+}
+
+/// What others call a system that programs of an architecture run on: whoever runs them has to find what they need. Made by
+/// [`SystemNames::new`] and its builders.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemNames {
+    endian: Endian,
+    pointer_bytes: u8,
+    rust: (&'static str, &'static str),
+    emulator: Option<&'static str>,
+    libraries: Option<(&'static str, &'static str)>,
+}
+
+impl SystemNames {
+    /// The system of a byte order and pointer width. Rust calls its architecture `arch` (`powerpc64`), and builds programs for it as the
+    /// target `target` (`powerpc64le-unknown-linux-gnu`).
+    pub const fn new(endian: Endian, pointer_bytes: u8, arch: &'static str, target: &'static str) -> SystemNames {
+        SystemNames { endian, pointer_bytes, rust: (arch, target), emulator: None, libraries: None }
+    }
+
+    /// What QEMU calls it in the names of its programs: `ppc64le` for `qemu-ppc64le`.
+    pub const fn qemu(mut self, name: &'static str) -> SystemNames {
+        self.emulator = Some(name);
+        self
+    }
+
+    /// What Debian calls it in paths (`powerpc64le-linux-gnu`), and the package that has its C library for other machines
+    /// (`libc6-ppc64el-cross`).
+    pub const fn debian(mut self, triple: &'static str, package: &'static str) -> SystemNames {
+        self.libraries = Some((triple, package));
+        self
+    }
+
+    /// Its byte order and pointer width.
+    pub const fn shape(&self) -> (Endian, u8) {
+        (self.endian, self.pointer_bytes)
+    }
+
+    /// What Rust calls the architecture.
+    pub const fn rust_arch(&self) -> &'static str {
+        self.rust.0
+    }
+
+    /// What Rust calls the target.
+    pub const fn rust_target(&self) -> &'static str {
+        self.rust.1
+    }
+
+    /// What QEMU calls it.
+    pub const fn qemu_name(&self) -> Option<&'static str> {
+        self.emulator
+    }
+
+    /// What Debian calls it in paths, and the package with its C library.
+    pub const fn debian_names(&self) -> Option<(&'static str, &'static str)> {
+        self.libraries
     }
 }
 

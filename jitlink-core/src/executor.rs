@@ -130,7 +130,7 @@ pub trait Executor: Send + Sync {
 }
 
 /// What a batch needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryRequest {
     /// The segments, one for each pair of protection and residence that occurs.
     pub segments: Vec<SegmentRequest>,
@@ -139,7 +139,7 @@ pub struct MemoryRequest {
 }
 
 /// One run of memory with one protection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentRequest {
     /// What the program may do with it.
     pub protection: Protection,
@@ -261,6 +261,32 @@ pub struct Description {
     pub lines: LineTable,
     /// An address in it that identifies it to the C library (`__dso_handle`).
     pub handle: Addr,
+}
+
+impl Description {
+    /// Writes where an address is: function, object, line if it is known, and offset into its segment. With `returns` it is the
+    /// address that a call returns to, and the call's own place is meant. Allocates nothing.
+    pub fn write_place(&self, to: &mut dyn fmt::Write, at: Addr, returns: bool) -> fmt::Result {
+        let inside = if returns { at - 1 } else { at };
+        let next = self.symbols.partition_point(|symbol| symbol.address <= inside);
+        match self.symbols[..next].last() {
+            Some(symbol) => {
+                let object = self.objects.get(symbol.object as usize).map_or("an unnamed object", String::as_str);
+                let (start, length) = (symbol.name.0 as usize, symbol.name.1 as usize);
+                let name = self.names.get(start..start + length).unwrap_or("?");
+                write!(to, "{name}+{:#x} of {object}", at.offset_from(symbol.address))?;
+                if let Some(line) = self.lines.find(inside) {
+                    write!(to, " at {}:{}", line.file, line.number)?;
+                }
+            }
+            None => {
+                write!(to, "a module without symbols there ({})", self.objects.first().map_or("", String::as_str))?;
+            }
+        }
+        let segment = self.segments.iter().find(|(start, size)| inside.offset_from(*start) < *size);
+        let offset = at.offset_from(segment.map_or(Addr(0), |segment| segment.0));
+        write!(to, " (address {at}, {offset:#x} into its segment)")
+    }
 }
 
 /// A function in a [`Description`].

@@ -69,7 +69,7 @@
 //! # Backends
 //!
 //! Each backend is a crate of its own behind a Cargo feature of this one: `elf` and `x86` are on by default, and `in-process`,
-//! with which linked code runs in this process. A backend of your own needs no feature here: depend on its crate, name it in
+//! with which linked code runs in this process, and `remote`, with which it runs in another (`RemoteExecutor`). A backend of your own needs no feature here: depend on its crate, name it in
 //! your program (`use my_backend as _;`), and it is in [`Registry::global`]. [`core`] is what it builds on; the guide says how to
 //! write [architectures](guide::architectures) and [formats](guide::formats).
 #![forbid(unsafe_op_in_unsafe_fn)]
@@ -99,6 +99,12 @@ mod models;
 mod module;
 mod once;
 mod parting;
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub mod remote {
+    //! Linked code in another process: what goes with [`RemoteExecutor`](crate::RemoteExecutor).
+
+    pub use jitlink_executor::{Address, CrashReport, DESCRIPTOR_VARIABLE, End, TOKEN_VARIABLE};
+}
 mod resolver;
 mod session;
 mod symbol;
@@ -122,6 +128,8 @@ pub use jitlink_core::link::{LinkMap, LinkOptions, Pipeline, Roots, Segment, Sta
 #[cfg(all(feature = "in-process", target_os = "linux"))]
 pub use jitlink_core::process::{ProcessExecutor, Profile};
 pub use jitlink_core::{Addr, AddrRange, Executor, Input, LinkError, LinkErrors, Registry, Site};
+#[cfg(all(feature = "remote", target_os = "linux"))]
+pub use jitlink_executor::RemoteExecutor;
 pub use lazy::Lazy;
 pub use library::Library;
 pub use module::Module;

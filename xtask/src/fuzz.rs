@@ -12,14 +12,21 @@ use crate::{Args, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) const OPTIONS: &str = "  --target T    one of the targets: elf, archive, link, update, bpf, vm
+pub(crate) const OPTIONS: &str = "  --target T    one of the targets: elf, archive, link, update, bpf, vm, remote
   --seconds N   how long each target runs (default 60); 0 only replays the committed inputs
   --input FILE  run a target on one file, for example on one that failed
 ";
 
 /// A target: its name, and the largest inputs that it is given.
-const TARGETS: &[(&str, usize)] =
-    &[("elf", 20_000), ("archive", 8_192), ("link", 4_096), ("update", 2_048), ("bpf", 20_000), ("vm", 2_048)];
+const TARGETS: &[(&str, usize)] = &[
+    ("elf", 20_000),
+    ("archive", 8_192),
+    ("link", 4_096),
+    ("update", 2_048),
+    ("bpf", 20_000),
+    ("vm", 2_048),
+    ("remote", 2_048),
+];
 
 /// An input that needs more memory (MiB) or time (seconds) than this is a finding: what the targets are given is small.
 const MEMORY: usize = 1024;

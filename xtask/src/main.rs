@@ -12,6 +12,7 @@ mod code;
 mod conformance;
 mod demo;
 mod examples;
+mod executor;
 mod fixtures;
 mod fuzz;
 mod loom;
@@ -69,6 +70,12 @@ const TASKS: &[Task] = &[
         run: examples::main,
         help: "Check and test the examples that are projects of their own",
         options: examples::OPTIONS,
+    },
+    Task {
+        name: "executor",
+        run: executor::main,
+        help: "Build the program that runs linked code on another machine",
+        options: executor::OPTIONS,
     },
     Task {
         name: "api",

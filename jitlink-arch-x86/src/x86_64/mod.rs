@@ -37,8 +37,9 @@ pub mod rows;
 mod stubs;
 mod thread_locals;
 
+use jitlink_core::Endian;
 use jitlink_core::TargetArch;
-use jitlink_core::arch::{ArchInfo, CodeSite, Outlined, Relaxed, StubKind, StubTemplate};
+use jitlink_core::arch::{ArchInfo, CodeSite, Outlined, Relaxed, StubKind, StubTemplate, SystemNames};
 use jitlink_core::graph::Edge;
 
 /// The x86-64 machine.
@@ -50,7 +51,12 @@ pub struct X86_64;
 static INFO: ArchInfo = ArchInfo::new("x86-64", "x86-64 (AMD64, Intel 64), System V ABI, all code models", &rows::ROWS)
     .pointer_rows(None, Some(rows::POINTER))
     .trap(&[0xcc]) // int3
-    .got_bias(0);
+    .got_bias(0)
+    .systems(&SYSTEMS);
+
+static SYSTEMS: [SystemNames; 1] = [SystemNames::new(Endian::Little, 8, "x86_64", "x86_64-unknown-linux-gnu")
+    .qemu("x86_64")
+    .debian("x86_64-linux-gnu", "libc6-amd64-cross")];
 
 impl TargetArch for X86_64 {
     fn info(&self) -> &'static ArchInfo {

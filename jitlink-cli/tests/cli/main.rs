@@ -34,6 +34,7 @@ mod native {
     mod initialisers;
     mod profile;
     mod relocatable;
+    mod remote;
     mod run;
     mod rust;
     mod thread_locals;

@@ -5,7 +5,7 @@
 //! what it would have been. Crashes elsewhere go to whoever handled them before.
 //!
 //! The handlers run on a stack of their own, take no lock and allocate nothing. A program that installs handlers later replaces
-//! them.
+//! them. Whoever links for this process from outside has crashes told to a function instead ([`report_to`]).
 
 use super::context::{self, Interrupted, ReturnTo};
 use super::modules;
@@ -15,6 +15,34 @@ use std::ffi::{c_int, c_void};
 use std::fmt::{self, Write};
 use std::mem::{MaybeUninit, zeroed};
 use std::sync::OnceLock;
+
+/// What is told of crashes instead of standard error.
+static REPORTER: OnceLock<fn(&Crash<'_>)> = OnceLock::new();
+
+/// A crash, as a signal handler sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Crash<'c> {
+    /// The signal's number.
+    pub signal: i32,
+    /// Its name, and what it means.
+    pub name: &'static str,
+    /// The address that the signal is about.
+    pub address: Addr,
+    /// The instruction, where this machine's registers are known.
+    pub instruction: Option<Addr>,
+    /// Where a call to nowhere would have returned to.
+    pub return_to: Option<Addr>,
+    /// The registers by name.
+    pub registers: &'c [(&'static str, u64)],
+}
+
+/// Has crashes of any code of this process told to `report` instead of standard error, if no function was named before; whether that
+/// was so. [`install`] puts the handlers in place.
+///
+/// `report` runs in a signal handler: it may not take locks that the crashed thread may hold, nor allocate.
+pub fn report_to(report: fn(&Crash<'_>)) -> bool {
+    REPORTER.set(report).is_ok()
+}
 
 /// The handlers' stack; more than any machine's registers and the report need.
 const STACK: usize = 64 << 10;
@@ -103,11 +131,15 @@ fn provide_stack() -> std::io::Result<()> {
 unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes the context of this signal; `errno` is this thread's.
     let (interrupted, errno) = unsafe { (context::interrupted(context), *libc::__errno_location()) };
-    let reported = interrupted.is_some_and(|interrupted| {
-        // SAFETY: the kernel passes a description of the signal.
-        let address = Addr(unsafe { (*info).si_addr() } as u64);
-        report(signal, address, &interrupted)
-    });
+    // SAFETY: the kernel passes a description of the signal.
+    let address = Addr(unsafe { (*info).si_addr() } as u64);
+    let reported = match REPORTER.get() {
+        Some(reporter) => {
+            tell_reporter(*reporter, signal, address, context);
+            true
+        }
+        None => interrupted.is_some_and(|interrupted| report(signal, address, &interrupted)),
+    };
     // SAFETY: restoring `errno` undoes what the calls above did to it.
     unsafe { *libc::__errno_location() = errno };
     let place = SIGNALS.iter().position(|(known, _)| *known == signal);
@@ -135,9 +167,29 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     }
 }
 
+fn tell_reporter(reporter: fn(&Crash<'_>), signal: c_int, address: Addr, context: *const c_void) {
+    let mut registers = [("", 0); context::MOST_REGISTERS];
+    // SAFETY: the caller has the context from the kernel, in the signal's handler.
+    let (interrupted, count) = unsafe { (context::interrupted(context), context::registers(context, &mut registers)) };
+    let instruction = interrupted.map(|interrupted| Addr(interrupted.instruction));
+    let nowhere = signal == libc::SIGSEGV && instruction == Some(address);
+    reporter(&Crash {
+        signal,
+        name: name_of(signal),
+        address,
+        instruction,
+        return_to: interrupted.filter(|_| nowhere).and_then(|interrupted| return_address(interrupted.return_to)),
+        registers: &registers[..count],
+    });
+}
+
+fn name_of(signal: c_int) -> &'static str {
+    SIGNALS.iter().find(|(known, _)| *known == signal).map_or("a signal", |(_, name)| name)
+}
+
 /// Writes a report if linked code was running. Whether it was.
 fn report(signal: c_int, address: Addr, interrupted: &Interrupted) -> bool {
-    let name = SIGNALS.iter().find(|(known, _)| *known == signal).map_or("a signal", |(_, name)| name);
+    let name = name_of(signal);
     let at = Addr(interrupted.instruction);
     let told = modules::with_module_at(at, |module| tell(name, address, ("in", at), module));
     if told.is_some() {
@@ -167,26 +219,8 @@ fn tell(name: &str, address: Addr, (relation, at): (&str, Addr), module: &Descri
     let mut text = Text { bytes: [0; 1024], used: 0 };
     // A text that is too long is cut; nothing here fails.
     let _ = write!(text, "jitlink: linked code crashed: {name} at {address}\n  {relation} ");
-    let inside = if relation == "in" { at } else { at - 1 };
-    let next = module.symbols.partition_point(|symbol| symbol.address <= inside);
-    match module.symbols[..next].last() {
-        Some(symbol) => {
-            let object = module.objects.get(symbol.object as usize).map_or("an unnamed object", String::as_str);
-            let (start, length) = (symbol.name.0 as usize, symbol.name.1 as usize);
-            let name = module.names.get(start..start + length).unwrap_or("?");
-            let _ = write!(text, "{name}+{:#x} of {object}", at.offset_from(symbol.address));
-            if let Some(line) = module.lines.find(inside) {
-                let _ = write!(text, " at {}:{}", line.file, line.number);
-            }
-        }
-        None => {
-            let _ =
-                write!(text, "a module without symbols there ({})", module.objects.first().map_or("", String::as_str));
-        }
-    }
-    let segment = module.segments.iter().find(|(start, size)| inside.offset_from(*start) < *size);
-    let offset = at.offset_from(segment.map_or(Addr(0), |segment| segment.0));
-    let _ = writeln!(text, " (address {at}, {offset:#x} into its segment)");
+    let _ = module.write_place(&mut text, at, relation != "in");
+    let _ = writeln!(text);
     // SAFETY: writes initialised bytes; a failure has nobody to be told to.
     unsafe { libc::write(libc::STDERR_FILENO, text.bytes.as_ptr().cast(), text.used) };
 }

@@ -15,7 +15,9 @@
 
 use super::symbols;
 use crate::addr::Addr;
-use crate::executor::{ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalRequest, ThreadLocalVariable};
+use crate::executor::{
+    ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest, ThreadLocalVariable,
+};
 use std::ffi::{CStr, CString, c_void};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -33,16 +35,39 @@ struct Machine {
     module: u64,
     offset: u64,
     pointer_offset: u64,
+    /// Zero where the machine has none.
     descriptor: u64,
+    /// What `__tls_get_addr` adds to offsets.
+    bias: u64,
+    /// The header's flags, which tell calling conventions apart.
+    flags: u64,
 }
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: Option<Machine> =
-    Some(Machine { number: 62, module: 16, offset: 17, pointer_offset: 18, descriptor: 36 });
+    Some(Machine { number: 62, module: 16, offset: 17, pointer_offset: 18, descriptor: 36, bias: 0, flags: 0 });
 #[cfg(target_arch = "aarch64")]
-const MACHINE: Option<Machine> =
-    Some(Machine { number: 183, module: 1028, offset: 1029, pointer_offset: 1030, descriptor: 1031 });
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const MACHINE: Option<Machine> = Some(Machine {
+    number: 183,
+    module: 1028,
+    offset: 1029,
+    pointer_offset: 1030,
+    descriptor: 1031,
+    bias: 0,
+    flags: 0,
+});
+// 64-bit ELF V2 ABI, sections 3.5.3 (relocations 68, 73, 78), 3.7.3 (the bias), and 3.1.1.2 (the flags).
+#[cfg(target_arch = "powerpc64")]
+const MACHINE: Option<Machine> = Some(Machine {
+    number: 21,
+    module: 68,
+    offset: 78,
+    pointer_offset: 73,
+    descriptor: 0,
+    bias: 0x8000,
+    flags: if cfg!(target_endian = "little") { 2 } else { 1 },
+});
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64")))]
 const MACHINE: Option<Machine> = None;
 
 /// A loaded object that holds a batch's variables.
@@ -64,6 +89,11 @@ pub(super) fn load(request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLoc
         let reason = "thread-local variables of linked code are not supported on this processor";
         ExecutorError::with_advice(reason, "build without thread-local variables")
     })?;
+    let asks_for = |query: &ThreadLocalQuery<'_>| query.access == ThreadLocalAccess::Descriptor;
+    if machine.descriptor == 0 && request.queries.iter().any(asks_for) {
+        let reason = "code looks thread-local variables up by descriptors, which this processor's loader does not know";
+        return Err(ExecutorError::with_advice(reason, "compile with -mtls-dialect=trad"));
+    }
     let bytes = object(&machine, request);
     let failed =
         |error| ExecutorError::new(format!("cannot make the object that holds thread-local variables: {error}"));
@@ -114,7 +144,7 @@ impl ThreadLocalBlock for Block {
         // number is that of an object that stays loaded as long as `self`.
         Ok(Addr(unsafe {
             let function = std::mem::transmute::<*const (), TlsGetAddr>(function.0 as *const ());
-            function(&[self.module, offset])
+            function(&[self.module, offset.wrapping_sub(MACHINE.map_or(0, |machine| machine.bias))])
         } as u64))
     }
 }
@@ -207,7 +237,7 @@ fn object(machine: &Machine, request: &ThreadLocalRequest<'_>) -> Vec<u8> {
             ThreadLocalAccess::Descriptor => relocate(0, machine.descriptor),
             ThreadLocalAccess::Dynamic if symbol == 0 => {
                 relocate(0, machine.module);
-                table[index][1] = offset;
+                table[index][1] = offset.wrapping_sub(machine.bias);
             }
             ThreadLocalAccess::Dynamic => {
                 relocate(0, machine.module);
@@ -268,11 +298,14 @@ impl Parts {
         self.symbols[1][1] = table;
         self.symbols[1][2] = 32 * self.table.len() as u64;
         let mut file = Bytes(Vec::with_capacity(end as usize));
-        file.0.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+        let order = if cfg!(target_endian = "little") { 1 } else { 2 };
+        file.0.extend_from_slice(&[0x7f, b'E', b'L', b'F', 2, order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         // A shared object of version 1 without entry point and sections.
-        file.words(&[3 | u64::from(machine.number) << 16 | 1 << 32, 0, 64, 0, 64 << 32 | 56 << 48, headers | 64 << 16]);
+        file.fields(&[(3, 2), (machine.number.into(), 2), (1, 4), (0, 8), (64, 8), (0, 8)]);
+        file.fields(&[(machine.flags, 4), (64, 2), (56, 2), (headers, 2), (64, 2), (0, 2), (0, 2)]);
         let mut header = |kind: u64, start: u64, size: u64, memory: u64, align: u64| {
-            file.words(&[kind | READ_WRITE << 32, start, start, start, size, memory, align]);
+            file.fields(&[(kind, 4), (READ_WRITE, 4)]);
+            file.words(&[start, start, start, size, memory, align]);
         };
         header(PT_LOAD, 0, end, end, PAGE);
         header(PT_DYNAMIC, dynamic, 16 * DYNAMIC_ENTRIES, 16 * DYNAMIC_ENTRIES, 8);
@@ -295,7 +328,10 @@ impl Parts {
             (DT_NULL, 0),
         ];
         entries.iter().for_each(|(tag, value)| file.words(&[*tag, *value]));
-        self.symbols.iter().for_each(|symbol| file.words(symbol));
+        for [name, value, size] in &self.symbols {
+            // The name, the kind and who sees it, the section.
+            file.fields(&[(*name, 4), (name >> 32, 1), (name >> 40, 1), (name >> 48, 2), (*value, 8), (*size, 8)]);
+        }
         for [place, info, addend] in &self.relocations {
             file.words(&[table + place, *info, *addend]);
         }
@@ -304,7 +340,7 @@ impl Parts {
         // One chain, of the table alone.
         let mut chains = vec![0u32; 3 + self.symbols.len()];
         (chains[0], chains[1], chains[2]) = (1, self.symbols.len() as u32, 1);
-        chains.iter().for_each(|word| file.0.extend_from_slice(&word.to_le_bytes()));
+        chains.iter().for_each(|word| file.0.extend_from_slice(&word.to_ne_bytes()));
         file.0.extend_from_slice(&self.strings);
         file.0.resize(image as usize, 0);
         file.0.extend_from_slice(request.image);
@@ -319,7 +355,15 @@ fn is_own(variable: &ThreadLocalVariable<'_>) -> bool {
 struct Bytes(Vec<u8>);
 
 impl Bytes {
+    /// Numbers as this machine writes them, each the lowest so many bytes of a value.
+    fn fields(&mut self, fields: &[(u64, usize)]) {
+        for &(value, size) in fields {
+            let (little, big) = (value.to_le_bytes(), value.to_be_bytes());
+            self.0.extend_from_slice(if cfg!(target_endian = "little") { &little[..size] } else { &big[8 - size..] });
+        }
+    }
+
     fn words(&mut self, words: &[u64]) {
-        words.iter().for_each(|word| self.0.extend_from_slice(&word.to_le_bytes()));
+        words.iter().for_each(|word| self.0.extend_from_slice(&word.to_ne_bytes()));
     }
 }

@@ -1,0 +1,183 @@
+//! What of the system the program for the target uses.
+
+use std::ffi::{CStr, c_int};
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Ends the process at once, as `_exit` does.
+pub(super) fn end_now(status: c_int) -> ! {
+    // SAFETY: ends the process; nothing of it runs any more.
+    unsafe { libc::_exit(status) }
+}
+
+/// Ends the process as a return from `main` does: what was registered to run at its end runs.
+pub(super) fn end(status: c_int) -> ! {
+    std::process::exit(status)
+}
+
+/// Runs `start` with all signals blocked, so that the threads that it starts get none of the program's.
+pub(super) fn without_signals<R>(start: impl FnOnce() -> R) -> R {
+    let (mut all, mut before) = (MaybeUninit::<libc::sigset_t>::uninit(), MaybeUninit::<libc::sigset_t>::uninit());
+    // SAFETY: the first call fills the set that the second reads; the second fills the other.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let started = start();
+    // SAFETY: the set was filled above; nothing is written.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    started
+}
+
+/// Lets this thread have signals again, which it was started without.
+pub(super) fn take_signals() {
+    let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the first call fills the set that the second reads.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// What programs expect, and Rust's run-time library changes: a write to a closed pipe ends them.
+pub(super) fn end_by_closed_pipes() {
+    // SAFETY: sets the default action, which has no code.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Makes the C library's messages begin with this name.
+pub(super) fn set_program_name(name: &CStr) {
+    // The C library keeps pointers to the name for as long as the process lives.
+    let name = std::ffi::CString::from(name).into_raw();
+    // SAFETY: the string ends in a zero byte, so that the last slash and what follows it are in it. The two variables are the C
+    // library's, of this type, and no linked code runs yet that reads them.
+    unsafe {
+        let slash = libc::strrchr(name, i32::from(b'/'));
+        let short = if slash.is_null() { name } else { slash.add(1) };
+        for (variable, value) in [(c"program_invocation_name", name), (c"program_invocation_short_name", short)] {
+            let place = libc::dlsym(libc::RTLD_DEFAULT, variable.as_ptr()).cast::<*mut std::ffi::c_char>();
+            if !place.is_null() {
+                place.write(value);
+            }
+        }
+    }
+}
+
+/// Sets a variable of the environment.
+///
+/// # Safety
+/// No other thread uses the environment.
+pub(super) unsafe fn set_variable(name: &CStr, value: &CStr) {
+    // SAFETY: both are C strings, which are copied; the caller promises the rest.
+    unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+}
+
+/// A descriptor that was inherited under this number, for this process alone.
+pub(super) fn inherited(descriptor: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: asks about a number, which need not be a descriptor.
+    if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open, and given to this process for this one use.
+    Ok(aside(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+}
+
+/// The file under a high number, if there is one: programs expect the low ones to be free. Closed in programs that this one starts.
+pub(super) fn aside(file: OwnedFd) -> OwnedFd {
+    const HIGH: c_int = 1024 - 32;
+    // SAFETY: makes a second descriptor, or fails.
+    let descriptor = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH) };
+    // SAFETY: the descriptor is new and nobody else's.
+    if descriptor < 0 { file } else { unsafe { OwnedFd::from_raw_fd(descriptor) } }
+}
+
+/// Makes `file` the descriptor of this number.
+pub(super) fn put(file: OwnedFd, number: RawFd) -> io::Result<()> {
+    // SAFETY: both are numbers of descriptors; the one that is replaced is nobody's object.
+    match unsafe { libc::dup2(file.as_raw_fd(), number) } {
+        result if result < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Has a function run in processes that this one forks, as soon as they are there.
+pub(super) fn in_children(run: unsafe extern "C" fn()) {
+    // SAFETY: the function takes nothing and is there for as long as the process.
+    unsafe { libc::pthread_atfork(None, None, Some(run)) };
+}
+
+/// Closes a descriptor in a process that has just been forked.
+pub(super) fn close(descriptor: RawFd) {
+    // SAFETY: the forked process does not use its copy.
+    unsafe { libc::close(descriptor) };
+}
+
+/// Which of two processes this is after a fork.
+pub(super) enum Forked {
+    /// The new one.
+    Child,
+    /// The one that forked, with the other's number.
+    Parent(libc::pid_t),
+}
+
+/// Makes a second process of this one.
+///
+/// # Safety
+/// The process has no other thread.
+pub(super) unsafe fn fork() -> io::Result<Forked> {
+    // SAFETY: without other threads no lock is held that the child could wait for.
+    match unsafe { libc::fork() } {
+        0 => Ok(Forked::Child),
+        process if process > 0 => Ok(Forked::Parent(process)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends another process.
+pub(super) fn kill(process: libc::pid_t) {
+    // SAFETY: sends a signal to a child that was not waited for.
+    unsafe { libc::kill(process, libc::SIGKILL) };
+}
+
+/// Waits for the end of a child; its wait status.
+pub(super) fn wait(process: libc::pid_t) -> c_int {
+    let mut status = 0;
+    // SAFETY: `status` is a place for the answer.
+    while unsafe { libc::waitpid(process, &mut status, 0) } < 0 {
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return libc::W_EXITCODE(1, 0);
+        }
+    }
+    status
+}
+
+/// Forgets children that have ended; how many.
+pub(super) fn reap() -> usize {
+    let mut ended = 0;
+    // SAFETY: asks for the end of any child, without a place for its status.
+    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {
+        ended += 1;
+    }
+    ended
+}
+
+/// Waits until a file can be read, or for so many milliseconds; whether it can.
+pub(super) fn is_readable(file: &File, milliseconds: c_int) -> bool {
+    let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one description is given, and counted.
+    unsafe { libc::poll(&mut poll, 1, milliseconds) > 0 }
+}
+
+/// A pipe: the end to read from, and the one to write to.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: there is room for both ends, which are nobody else's.
+    unsafe {
+        if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])))
+    }
+}
