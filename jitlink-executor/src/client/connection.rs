@@ -332,6 +332,10 @@ fn read(mut input: Box<dyn Read + Send>, shared: &Shared) {
                 if let Err(reason) = take(&frame, shared) {
                     break Some(reason);
                 }
+                // The last thing that is said.
+                if shared.state().told.is_some() {
+                    break None;
+                }
             }
             Ok(None) => break None,
             Err(ReadError::Wire(error)) => break Some(ReadError::Wire(error).to_string()),
