@@ -97,6 +97,31 @@ fn wrong_answers_end_the_connection_or_the_request() {
 }
 
 #[test]
+fn nothing_is_written_to_a_process_that_anybody_may_name() {
+    // This very process, in which the bytes are where the executor says: but who says it at a port may be anybody.
+    let value = 0x1234_5678_9abc_def0_u64;
+    let probe = (&raw const value as u64, u64::from_le_bytes(value.to_ne_bytes()));
+    let greeting = Answer::Welcome(Welcome { process: std::process::id(), probe, ..welcome() });
+    let greeting = Frame::encode(1, &greeting).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::Tcp(listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_frame(&mut stream, FRAME_LIMIT).unwrap().unwrap();
+        stream.write_all(&greeting).unwrap();
+        while let Ok(Some(frame)) = read_frame(&mut stream, FRAME_LIMIT) {
+            if frame.decode() == Ok(Request::Exit(0)) {
+                return;
+            }
+        }
+    });
+    let executor = RemoteExecutor::connect(&address, b"").unwrap();
+    assert!(!executor.shares_memory());
+    drop(executor);
+    thread.join().unwrap();
+}
+
+#[test]
 fn memory_that_was_not_asked_for_is_refused() {
     let segment = SegmentRequest { protection: Protection::Read, residence: Residence::Near, size: 64, align: 16 };
     let request = MemoryRequest { segments: vec![segment], range: AddrRange::ALL };

@@ -24,6 +24,8 @@ pub(super) struct Parts {
     pub(super) input: Box<dyn Read + Send>,
     pub(super) output: Box<dyn Write + Send>,
     pub(super) child: Option<Child>,
+    /// The other end is a process of this user's.
+    pub(super) is_same_user: bool,
     /// Ends both directions, so that nobody waits for them any more.
     pub(super) shut: Box<dyn Fn() + Send + Sync>,
 }
@@ -80,11 +82,12 @@ impl Shared {
 
 impl Connection {
     pub(super) fn new(parts: Parts, welcome: Welcome) -> io::Result<Arc<Connection>> {
+        let is_child = parts.child.as_ref().is_some_and(|child| child.id() == welcome.process);
+        let writes_memory = (is_child || parts.is_same_user) && shared::is_reachable(&welcome);
         let shared = Arc::new(Shared::default());
         shared.state().child = parts.child;
         let (input, reading) = (parts.input, shared.clone());
         let reader = std::thread::Builder::new().name("jitlink-remote".into()).spawn(move || read(input, &reading))?;
-        let writes_memory = shared::is_reachable(&welcome);
         Ok(Arc::new(Connection {
             welcome,
             shared,

@@ -51,7 +51,8 @@ impl RemoteExecutor {
         self.connection.round_trips()
     }
 
-    /// Whether the process is on this machine, so that linked bytes are written straight to its memory.
+    /// Whether linked bytes are written straight to the memory of the process: one on this machine that this process has started, or that
+    /// listens at a socket of the same user.
     pub fn shares_memory(&self) -> bool {
         self.connection.shares_memory()
     }

@@ -1,11 +1,28 @@
 //! Memory of a process on the same machine.
 //!
-//! Linked bytes can be written straight to the process that is to have them, where the system lets this one (it started the other, or
-//! both are of one user). The process shows where, in memory that is not the program's yet. That it means *this* process by its number is
-//! found out, and not assumed: there may be a second machine between the two, or another view of the processes.
+//! Linked bytes can be written straight to the process that is to have them. It shows where, in memory that is not the program's yet.
+//! That it means *itself* by the number of its process is found out, and not assumed: there may be a second machine between the two, or
+//! another view of the processes.
+//!
+//! This process may be able to write to more than the other side can. So it does where nothing is gained by a lie: to a process that it
+//! has started, and to those of its own user, as the system says it of a socket's other end.
 
 use crate::wire::Welcome;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+
+/// Whether the other end of a socket is a process of the user that this process is of. Sockets that know no users have none.
+pub(super) fn is_same_user(socket: &UnixStream) -> bool {
+    let mut other = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+    let mut size = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: there is room for the answer, whose size is given; what this process is cannot fail to be known.
+    let (result, own) = unsafe {
+        let place = (&raw mut other).cast();
+        (libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut size), libc::geteuid())
+    };
+    result == 0 && other.pid > 0 && other.uid == own
+}
 
 /// Whether the memory of the process that answered can be reached: the bytes are there that it named.
 pub(super) fn is_reachable(welcome: &Welcome) -> bool {

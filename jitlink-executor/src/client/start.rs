@@ -2,6 +2,7 @@
 
 use super::RemoteExecutor;
 use super::connection::{Connection, Parts, send};
+use super::shared;
 use crate::wire::{Answer, GREETING_LIMIT, Hello, VERSION, Welcome, read_frame};
 use crate::{Address, DESCRIPTOR_VARIABLE};
 use jitlink_core::executor::ExecutorError;
@@ -48,7 +49,13 @@ impl RemoteExecutor {
         };
         // The streams end with the process.
         greet(
-            Parts { input: Box::new(input), output: Box::new(output), child: Some(child), shut: Box::new(|| ()) },
+            Parts {
+                input: Box::new(input),
+                output: Box::new(output),
+                child: Some(child),
+                is_same_user: false,
+                shut: Box::new(|| ()),
+            },
             b"",
         )
     }
@@ -74,11 +81,12 @@ impl RemoteExecutor {
 fn over_socket(socket: UnixStream, child: Option<Child>) -> io::Result<Parts> {
     socket.set_read_timeout(Some(GREETING))?;
     let (input, output) = (socket.try_clone()?, socket.try_clone()?);
+    let is_same_user = child.is_none() && shared::is_same_user(&socket);
     let shut = move || {
         // A connection that is over already cannot be shut.
         let _ = socket.shutdown(Shutdown::Both);
     };
-    Ok(Parts { input: Box::new(Socket(input)), output: Box::new(output), child, shut: Box::new(shut) })
+    Ok(Parts { input: Box::new(Socket(input)), output: Box::new(output), child, is_same_user, shut: Box::new(shut) })
 }
 
 /// A socket that waits only so long for the first message.
@@ -125,8 +133,13 @@ fn greet(mut parts: Parts, token: &[u8]) -> Result<RemoteExecutor, ExecutorError
 
 /// Takes the parts, and leaves none.
 fn parts_of(parts: &mut Parts) -> Parts {
-    let nothing =
-        Parts { input: Box::new(io::empty()), output: Box::new(io::sink()), child: None, shut: Box::new(|| ()) };
+    let nothing = Parts {
+        input: Box::new(io::empty()),
+        output: Box::new(io::sink()),
+        child: None,
+        is_same_user: false,
+        shut: Box::new(|| ()),
+    };
     std::mem::replace(parts, nothing)
 }
 
