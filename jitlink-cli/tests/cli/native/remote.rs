@@ -119,7 +119,7 @@ fn programs_do_what_they_do_natively() {
 fn cxx_programs_throw_over_objects() {
     for names in CXX_COMPILERS {
         let Some(cxx) = find(names) else { continue };
-        for flags in ["-O0", "-O2 -fPIC", "-O2 -fno-pic"] {
+        for flags in ["-O0", "-O2 -fno-pic"] {
             let folder = Folder::new();
             for part in ["main", "other"] {
                 let source = super::source(&format!("cxx_{part}.cpp"));
