@@ -284,3 +284,31 @@ fn what_stands_for_nothing_is_refused() {
     let text = Frame { number: 0, body: vec![5, 1, 0, 0, 0, 0xff] };
     assert_eq!(text.decode::<Event>(), Err(WireError::Text { what: "a text" }));
 }
+
+/// The messages in a stream, all of which must be of this kind.
+fn all<M: Wire>(mut stream: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some(frame) = read_frame(&mut stream, FRAME_LIMIT).unwrap() {
+        frame.decode::<M>().unwrap();
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn what_fuzzing_starts_from_are_messages_of_every_kind() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/remote");
+    let mut counts = [0; 5];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let (kind, stream) = bytes.split_first().unwrap();
+        counts[usize::from(*kind)] += match kind {
+            0 => all::<Request>(stream),
+            1 => all::<Reply>(stream),
+            2 => all::<Event>(stream),
+            3 => all::<Hello>(stream),
+            _ => all::<Answer>(stream),
+        };
+    }
+    assert_eq!(counts, [25, 10, 6, 1, 2]);
+}
