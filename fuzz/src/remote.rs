@@ -3,7 +3,9 @@
 //! The first byte chooses whose messages they are. Any bytes are messages or an error, and what is read as a message is written as the
 //! same bytes again.
 
-use jitlink_executor::wire::{Answer, Event, FRAME_LIMIT, Frame, GREETING_LIMIT, Hello, Reply, Request, Wire, read_frame};
+use jitlink_executor::wire::{
+    Answer, Event, FRAME_LIMIT, Frame, GREETING_LIMIT, Hello, Reply, Request, Wire, read_frame,
+};
 
 /// Reads a stream.
 pub fn run(bytes: &[u8]) {

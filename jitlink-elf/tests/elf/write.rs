@@ -40,10 +40,8 @@ fn place(graph: &LinkGraph<'_>, value: Value, addend: i64) -> String {
 /// All that a graph says, in words that do not depend on the order of sections and symbols.
 fn describe(graph: &LinkGraph<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    let groups: Vec<String> = graph
-        .groups()
-        .map(|(_, group)| format!("{} {:?}", group.name, group.selection))
-        .collect();
+    let groups: Vec<String> =
+        graph.groups().map(|(_, group)| format!("{} {:?}", group.name, group.selection)).collect();
     for (id, section) in graph.sections() {
         let name = section.name_lossy();
         let size: u64 = graph.blocks_of(id).map(|(_, block)| block.size()).sum();
