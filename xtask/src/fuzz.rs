@@ -55,7 +55,7 @@ pub(crate) fn main(mut args: Args) -> Result {
 /// that a change is judged by what it does and not by chance.
 pub(crate) fn ci() -> Result {
     replay()?;
-    fuzz(&TARGETS.iter().collect::<Vec<_>>(), 20, Some(1))
+    fuzz(&TARGETS.iter().collect::<Vec<_>>(), 10, Some(1))
 }
 
 /// Runs the committed inputs through the targets, as a test that needs nothing but a compiler.
