@@ -3,7 +3,7 @@
 use super::RemoteExecutor;
 use super::connection::{Connection, Parts, send};
 use super::shared;
-use crate::wire::{Answer, GREETING_LIMIT, Hello, VERSION, Welcome, read_frame};
+use crate::wire::{Answer, GREETING_LIMIT, Hello, ReadError, VERSION, Welcome, read_frame};
 use crate::{Address, DESCRIPTOR_VARIABLE};
 use jitlink_core::executor::ExecutorError;
 use std::io;
@@ -107,6 +107,7 @@ impl io::Read for Socket {
 fn greet(mut parts: Parts, token: &[u8]) -> Result<RemoteExecutor, ExecutorError> {
     let answer = match send(&mut *parts.output, 1, &Hello::new(token)) {
         Ok(()) => hear(&mut parts),
+        Err(error) if is_gone(&error) => Err(GONE.into()),
         Err(error) => Err(format!("it does not listen: {error}")),
     };
     let connected = answer.and_then(|welcome| match welcome.version {
@@ -150,9 +151,17 @@ fn hear(parts: &mut Parts) -> Result<Welcome, String> {
             Ok(Answer::Refused(reason)) => Err(reason),
             Err(error) => Err(error.to_string()),
         },
-        Ok(None) => Err("it ended before it answered".into()),
+        Ok(None) => Err(GONE.into()),
+        Err(ReadError::Io(error)) if is_gone(&error) => Err(GONE.into()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+const GONE: &str = "it ended before it answered";
+
+/// Whether the other end was closed, which may be noticed when something is sent or when an answer is waited for.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn cannot_start(command: &Command, error: &io::Error) -> ExecutorError {
