@@ -1,5 +1,6 @@
 //! What a batch will need before it is lowered: where it may lie, and room for what lowering adds.
 
+use super::unwind_tables::UnwindTables;
 use super::{Survey, is_apart, residence};
 use crate::addr::{Addr, AddrRange};
 use crate::arch::StubKind;
@@ -33,6 +34,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
     let stub_bytes = templates.map(|stub| stub.code().len() as u64 + 2 * stub.align()).max().unwrap_or(0);
     let mut calls = 0u64;
     let mut counted = vec![0u8; graph.symbols.len()];
+    let mut unwind_tables = UnwindTables::default();
     for (id, block) in graph.blocks().filter(|(id, _)| survey.holds(*id)) {
         let mut is_far = false;
         let from = residence(graph, id);
@@ -45,9 +47,9 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
             let symbol = &graph.symbols[edge.target.index()];
             let inside = !matches!(symbol.value, Value::Absolute(_));
             // An unwind table whose target is out of reach names a slot of the batch instead.
-            let slot_inside = |range: &AddrRange| match symbol.value {
-                Value::Absolute(value) => {
-                    !is_code && edge.subject == Subject::Symbol && !range.contains(Addr(value), 1)
+            let mut slot_inside = |range: &AddrRange| match symbol.value {
+                Value::Absolute(value) if !is_code && edge.subject == Subject::Symbol => {
+                    !range.contains(Addr(value), 1) && unwind_tables.are_in(graph, id)
                 }
                 _ => false,
             };

@@ -27,6 +27,12 @@ pub(super) struct UnwindTables {
 }
 
 impl UnwindTables {
+    /// Whether a block has unwind tables in it, references of which can be made indirect.
+    pub(super) fn are_in(&mut self, graph: &LinkGraph<'_>, block: BlockId) -> bool {
+        graph.section(graph.block(block).section).role == Role::EhFrame
+            || self.lsda_starts.get_or_insert_with(|| lsda_starts(graph)).contains_key(&block)
+    }
+
     /// Makes the edge at `index` in a block of data indirect; the reason where it belongs to no unwind table.
     pub(super) fn make_indirect(
         &mut self,
