@@ -17,7 +17,7 @@ use super::{rows, stubs};
 use jitlink_core::Endian;
 use jitlink_core::arch::{CallForm, CodeSite, StubKind};
 
-const REL24: u32 = 10;
+pub(super) const REL24: u32 = 10;
 const REL24_NOTOC: u32 = 116;
 const ADDR64_LOCAL: u32 = 117;
 const REL24_P9NOTOC: u32 = 124;
@@ -27,6 +27,9 @@ const NO_RESTORE: &str =
 const CONDITIONAL: &str = "a conditional branch cannot go to a function with another TOC base";
 const INSIDE: &str = "the call is to somewhere inside a function that a stub must enter at its start";
 const RESERVED: &str = "the symbol's local entry has the reserved number 7";
+
+/// The bits of a symbol's `st_other` that say where its local entry is.
+pub(super) const LOCAL_ENTRY: u8 = 0xe0;
 
 /// What a callee expects of `r2`, and what it leaves in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,7 @@ enum Callee {
 
 impl Callee {
     fn of(other: u8) -> Callee {
-        match other >> 5 {
+        match (other & LOCAL_ENTRY) >> LOCAL_ENTRY.trailing_zeros() {
             0 => Callee::Keeps,
             1 => Callee::Changes,
             7 => Callee::Reserved,

@@ -7,6 +7,7 @@
 //!
 //! An object's `.opd` is cut into its descriptors first, so that each keeps no more than its own function alive.
 
+use super::calls::{LOCAL_ENTRY, REL24};
 use super::rows;
 use jitlink_core::LinkError;
 use jitlink_core::graph::{BlockId, LinkGraph, ObjectBuilder, Split, Value};
@@ -17,10 +18,6 @@ pub(super) const NAME: &[u8] = b".opd";
 const ADDR64: u32 = 38;
 /// `ADDR24`, `ADDR14` and its hints, `REL24`, `REL14` and its hints.
 const BRANCHES: [u32; 8] = [2, 7, 8, 9, 10, 11, 12, 13];
-const REL24: u32 = 10;
-
-/// The bits of a symbol that say where its local entry is, which only the ELFv2 ABI has.
-const LOCAL_ENTRY: u8 = 0xe0;
 
 /// Cuts an object's `.opd` at its descriptors.
 pub(super) fn cut(object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
@@ -55,6 +52,7 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
     if descriptors.is_empty() {
         return Ok(());
     }
+    // Only the ELFv2 ABI has local entries.
     if let Some((id, symbol)) = graph.symbols().find(|(_, symbol)| symbol.other & LOCAL_ENTRY != 0) {
         let (name, object) = (graph.display_symbol(id), &graph.object(symbol.object).name);
         let other = descriptors.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());

@@ -5,18 +5,16 @@
 //! model reaches; so most batches have this one alone. In the others `.TOC.` means their own base, and a call from one group to
 //! another has to change `r2`, as a call out of the batch does.
 
+use super::calls::{LOCAL_ENTRY, REL24};
 use super::{descriptors, rows, toc};
 use jitlink_core::graph::{BlockId, Edge, LinkGraph, ObjectId, SectionId, Value};
 use jitlink_core::reloc::Subject;
 
 /// What code of the small model reaches.
 const REACH: u64 = 0x1_0000;
-const REL24: u32 = 10;
 const REL64: u32 = 44;
 const REL16_LO: u32 = 250;
 const REL16_HA: u32 = 252;
-/// Symbols without these bits are of functions that use no TOC.
-const LOCAL_ENTRY: u8 = 0xe0;
 
 /// Which objects are in which group.
 #[derive(Debug, Default)]
@@ -108,7 +106,8 @@ impl Groups {
         Ok(())
     }
 
-    /// Whether a call of code in the group `own` finds another TOC base than its own at the other end.
+    /// Whether a call of code in the group `own` finds another TOC base than its own at the other end. Functions without a local
+    /// entry use no TOC.
     fn is_across(&self, graph: &LinkGraph<'_>, own: usize, call: &Edge) -> bool {
         let callee = graph.symbol(graph.canonical(call.target));
         match callee.value {

@@ -5,7 +5,9 @@
 
 mod encodings;
 
-pub(crate) use encodings::{Encodings, check_encoding, encoding, encodings, read_pointer};
+#[cfg(all(feature = "in-process", target_os = "linux"))]
+pub(crate) use encodings::{Encodings, width as pointer_width};
+pub(crate) use encodings::{check_encoding, encoding, encodings};
 
 use super::{BlockId, Edge, LinkGraph, ObjectId, Role, Value};
 use crate::addr::Endian;

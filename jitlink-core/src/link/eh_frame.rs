@@ -154,5 +154,5 @@ fn check_encodings(content: &[u8], graph: &LinkGraph<'_>) -> Result<(), String> 
     if let Some(encoding) = found.language.filter(|encoding| *encoding != encoding::OMIT) {
         check_encoding("addresses of language-specific data (L)", encoding, false)?;
     }
-    found.personality.map_or(Ok(()), |encoding| check_encoding("the personality routine (P)", encoding, false))
+    found.personality.map_or(Ok(()), |(_, encoding)| check_encoding("the personality routine (P)", encoding, false))
 }

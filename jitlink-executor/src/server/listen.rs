@@ -2,11 +2,9 @@
 
 use super::{Channel, greet, supervise, sys};
 use crate::address::Address;
-use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
@@ -33,8 +31,8 @@ impl Listener {
     pub fn bind(address: &Address) -> io::Result<(Listener, Address)> {
         match address {
             Address::Unix(path) => {
-                let listener = UnixListener::bind(path)?;
-                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+                // From the start: who connects before it is closed to others is connected.
+                let listener = sys::for_this_user_alone(|| UnixListener::bind(path))?;
                 Ok((Listener::Unix(sys::aside(listener.into()).into()), address.clone()))
             }
             Address::Tcp(address) => {
@@ -113,4 +111,21 @@ fn serve_one(stream: OwnedFd, token: &[u8]) -> Result<(), String> {
     waits.set_read_timeout(None).map_err(|error| error.to_string())?;
     drop(waits);
     supervise(channel, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn sockets_are_for_their_user_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (_listener, _) = Listener::bind(&Address::Unix(path.clone())).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let other = folder.path().join("other");
+        std::fs::write(&other, "").unwrap();
+        assert_ne!(other.metadata().unwrap().permissions().mode() & 0o077, 0, "only the socket is");
+    }
 }

@@ -93,6 +93,16 @@ pub(super) fn aside(file: OwnedFd) -> OwnedFd {
     if descriptor < 0 { file } else { unsafe { OwnedFd::from_raw_fd(descriptor) } }
 }
 
+/// Runs `make`, which makes files that no other user can open.
+pub(super) fn for_this_user_alone<R>(make: impl FnOnce() -> R) -> R {
+    // SAFETY: changes a number of this process.
+    let before = unsafe { libc::umask(0o177) };
+    let made = make();
+    // SAFETY: as above.
+    unsafe { libc::umask(before) };
+    made
+}
+
 /// Makes `file` the descriptor of this number.
 pub(super) fn put(file: OwnedFd, number: RawFd) -> io::Result<()> {
     // SAFETY: both are numbers of descriptors; the one that is replaced is nobody's object.

@@ -13,6 +13,7 @@ pub(crate) mod encoding {
     /// Counted from zero.
     pub(crate) const ABSOLUTE: u8 = 0x00;
     /// Counted from its own place.
+    #[cfg(all(feature = "in-process", target_os = "linux"))]
     pub(crate) const PLACE: u8 = 0x10;
     /// Counted from the start of the function.
     pub(crate) const FUNCTION: u8 = 0x40;
@@ -31,8 +32,9 @@ pub(crate) struct Encodings {
     pub(crate) pointers: u8,
     /// Of the addresses of language-specific data: letter `L`.
     pub(crate) language: Option<u8>,
-    /// Of the address of the personality routine: letter `P`.
-    pub(crate) personality: Option<u8>,
+    /// Of the address of the personality routine: letter `P`. Where the encoding stands in the record, and the address behind it;
+    /// and the encoding.
+    pub(crate) personality: Option<(usize, u8)>,
 }
 
 /// Reads the encodings of a CIE; `None` if it is cut short, or has letters whose data has no known length.
@@ -55,13 +57,15 @@ pub(crate) fn encodings(record: &[u8], endian: Endian, pointer_bytes: usize) -> 
     }
     let length = number(&mut rest)?;
     let mut data = rest.get(..usize::try_from(length).ok()?)?;
+    let end = record.len() - rest.len() + data.len();
     for letter in letters {
         match letter {
             b'R' => found.pointers = take(&mut data, 1)?[0],
             b'L' => found.language = Some(take(&mut data, 1)?[0]),
             b'P' => {
+                let at = end - data.len();
                 let encoding = take(&mut data, 1)?[0];
-                found.personality = Some(encoding);
+                found.personality = Some((at, encoding));
                 match encoding & encoding::FORMAT {
                     _ if encoding == encoding::OMIT => (),
                     0x01 | 0x09 => drop(number(&mut data)?),
@@ -95,19 +99,6 @@ pub(crate) fn check_encoding(what: &str, encoding: u8, is_key: bool) -> Result<(
     Err(format!(
         "a CIE with the pointer encoding {encoding:#04x} for {what}: {why}; known to all unwinders is 0x1b (pcrel sdata4)"
     ))
-}
-
-/// The pointer at the start of `bytes`, whose place is `place`. A base other than zero and the place counts as zero, as it does for
-/// GCC's unwinder where nobody gives it one.
-pub(crate) fn read_pointer(bytes: &[u8], encoding: u8, place: u64, endian: Endian) -> Option<u64> {
-    let bytes = bytes.get(..width(encoding, size_of::<u64>())?)?;
-    let (value, unused) = (endian.read(bytes), 64 - 8 * bytes.len() as u32);
-    let is_signed = encoding & 0x08 != 0;
-    let value = if is_signed { ((value << unused) as i64 >> unused) as u64 } else { value };
-    Some(match encoding & encoding::BASE {
-        encoding::PLACE => place.wrapping_add(value),
-        _ => value,
-    })
 }
 
 /// How many bytes a pointer takes; `None` if that depends on its value.
@@ -161,20 +152,27 @@ mod tests {
     #[test]
     fn letters_are_read_in_their_order() {
         let read = |version, letters: &[u8], data: &[u8]| encodings(&cie(version, letters, data), Endian::Little, 8);
-        let expected =
-            |version, pointers, language, personality| Some(Encodings { version, pointers, language, personality });
+        // Behind the head, the version, the letters, the sizes of version 4, four numbers and the length: the data.
+        let expected = |version, pointers, language, personality: Option<(usize, u8)>| {
+            let start = if version >= 4 { 2 } else { 0 } + 8 + 1 + 5;
+            let personality = personality.map(|(at, encoding)| (start + at, encoding));
+            Some(Encodings { version, pointers, language, personality })
+        };
         for version in [1, 3, 4] {
             assert_eq!(read(version, b"", b""), expected(version, 0, None, None));
             assert_eq!(read(version, b"zRS", &[0x1b]), expected(version, 0x1b, None, None));
             assert_eq!(
                 read(version, b"zPLR", &[0x9b, 1, 2, 3, 4, 0x1b, 0x0c]),
-                expected(version, 0x0c, Some(0x1b), Some(0x9b))
+                expected(version, 0x0c, Some(0x1b), Some((5, 0x9b)))
             );
             assert_eq!(
                 read(version, b"zRLP", &[0x1b, 0xff, 0x00, 1, 2, 3, 4, 5, 6, 7, 8]),
-                expected(version, 0x1b, Some(0xff), Some(0))
+                expected(version, 0x1b, Some(0xff), Some((7, 0)))
             );
-            assert_eq!(read(version, b"zPR", &[0x01, 0x80, 0x80, 0x01, 0x1b]), expected(version, 0x1b, None, Some(1)));
+            assert_eq!(
+                read(version, b"zPR", &[0x01, 0x80, 0x80, 0x01, 0x1b]),
+                expected(version, 0x1b, None, Some((4, 1)))
+            );
         }
         assert_eq!(read(1, b"zPR", &[0x0b, 1, 2, 3]), None, "cut short");
         assert_eq!(read(1, b"zX", &[0]), None);
@@ -203,21 +201,5 @@ mod tests {
             error.starts_with("a CIE with the pointer encoding 0x50 for the personality routine (P): aligned"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn pointers_have_signs_and_places() {
-        let bytes = [0xf0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
-        let read = |encoding| read_pointer(&bytes, encoding, 0x1000, Endian::Little);
-        assert_eq!(read(0x00), Some(0x7fff_ffff_ffff_fff0));
-        assert_eq!(read(0x02), Some(0xfff0));
-        assert_eq!(read(0x0a), Some(0xffff_ffff_ffff_fff0));
-        assert_eq!(read(0x1a), Some(0xff0));
-        assert_eq!(read(0x03), Some(0xffff_fff0));
-        assert_eq!(read(0x1b), Some(0xff0));
-        assert_eq!(read(0x2b), Some(0xffff_ffff_ffff_fff0));
-        assert_eq!(read(0x1c), Some(0x8000_0000_0000_0ff0));
-        assert_eq!(read(0x01), None);
-        assert_eq!(read_pointer(&bytes[..3], 0x03, 0, Endian::Little), None);
     }
 }

@@ -8,15 +8,12 @@
 
 use super::super::synthetic::Synthetic;
 use super::tables::Tables;
-use crate::graph::unwind::{Record, classify, record_size};
+use crate::graph::unwind::encoding::{FORMAT, INDIRECT, OMIT};
+use crate::graph::unwind::{Record, classify, encodings, record_size};
 use crate::graph::{BlockId, Edge, LinkGraph, Role, SymbolId, Value};
 use crate::reloc::{Base, Subject};
 use hashbrown::HashMap;
 
-const INDIRECT: u8 = 0x80;
-const OMIT: u8 = 0xff;
-/// The low bits of an encoding: how the value is stored.
-const FORMAT: u8 = 0x0f;
 /// Where language-specific data starts in each block, ascending.
 type LsdaStarts = HashMap<BlockId, Vec<u64>>;
 
@@ -121,26 +118,8 @@ fn personality_encoding(graph: &LinkGraph<'_>, block: BlockId, field: usize) -> 
     if classify(&bytes[start..], endian)? != Record::Cie {
         return None;
     }
-    let version_at = start + if endian.read(bytes.get(start..start + 4)?) == 0xffff_ffff { 16 } else { 8 };
-    let version = *bytes.get(version_at)?;
-    let letters = bytes.get(version_at + 1..)?;
-    let letters = &letters[..letters.iter().position(|&byte| byte == 0)?];
-    let mut at = version_at + 1 + letters.len() + 1;
-    if version == 4 {
-        at += 2;
-    }
-    at = skip_leb(bytes, at)?;
-    at = skip_leb(bytes, at)?;
-    at = if version == 1 { at + 1 } else { skip_leb(bytes, at)? };
-    for letter in letters {
-        match letter {
-            b'z' => at = skip_leb(bytes, at)?,
-            b'P' => return (at + 1 == field).then_some(at),
-            b'L' | b'R' => at += 1,
-            _ => {}
-        }
-    }
-    None
+    let (at, _) = encodings(&bytes[start..], endian, usize::from(graph.target.pointer_bytes))?.personality?;
+    (start + at + 1 == field).then_some(start + at)
 }
 
 /// Where the encoding of the types stands in the LSDA at `start`, and where its type table ends. (Itanium C++ ABI, "Exception

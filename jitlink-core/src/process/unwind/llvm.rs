@@ -58,7 +58,10 @@ fn is_readable(fde: &Fde) -> bool {
         encoding == encoding::OMIT || matches!(encoding & encoding::BASE, encoding::ABSOLUTE | encoding::PLACE)
     };
     matches!(encodings.version, 1 | 3)
-        && [Some(encodings.pointers), encodings.language, encodings.personality].into_iter().flatten().all(known)
+        && [Some(encodings.pointers), encodings.language, encodings.personality.map(|(_, encoding)| encoding)]
+            .into_iter()
+            .flatten()
+            .all(known)
 }
 
 impl Known for Told {}

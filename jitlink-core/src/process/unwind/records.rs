@@ -1,7 +1,7 @@
 //! The records of one module, as unwinders need them.
 
 use crate::addr::{Addr, AddrRange, Endian};
-use crate::graph::unwind::{Encodings, Record, classify, encoding, encodings, read_pointer, record_size};
+use crate::graph::unwind::{Encodings, Record, classify, encoding, encodings, pointer_width, record_size};
 
 /// A `.eh_frame` in this process's memory.
 #[derive(Clone, Debug)]
@@ -81,4 +81,38 @@ fn functions(bytes: &[u8], address: Addr) -> Vec<Fde> {
 fn encodings_at(bytes: &[u8], cie: usize) -> Option<Encodings> {
     let rest = bytes.get(cie..)?;
     encodings(rest.get(..record_size(rest, Endian::NATIVE)?)?, Endian::NATIVE, size_of::<usize>())
+}
+
+/// The pointer at the start of `bytes`, whose place is `place`. A base other than zero and the place counts as zero, as it does for
+/// GCC's unwinder where nobody gives it one.
+fn read_pointer(bytes: &[u8], encoding: u8, place: u64, endian: Endian) -> Option<u64> {
+    let bytes = bytes.get(..pointer_width(encoding, size_of::<u64>())?)?;
+    let (value, unused) = (endian.read(bytes), 64 - 8 * bytes.len() as u32);
+    let is_signed = encoding & 0x08 != 0;
+    let value = if is_signed { ((value << unused) as i64 >> unused) as u64 } else { value };
+    Some(match encoding & encoding::BASE {
+        encoding::PLACE => place.wrapping_add(value),
+        _ => value,
+    })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_have_signs_and_places() {
+        let bytes = [0xf0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+        let read = |encoding| read_pointer(&bytes, encoding, 0x1000, Endian::Little);
+        assert_eq!(read(0x00), Some(0x7fff_ffff_ffff_fff0));
+        assert_eq!(read(0x02), Some(0xfff0));
+        assert_eq!(read(0x0a), Some(0xffff_ffff_ffff_fff0));
+        assert_eq!(read(0x1a), Some(0xff0));
+        assert_eq!(read(0x03), Some(0xffff_fff0));
+        assert_eq!(read(0x1b), Some(0xff0));
+        assert_eq!(read(0x2b), Some(0xffff_ffff_ffff_fff0));
+        assert_eq!(read(0x1c), Some(0x8000_0000_0000_0ff0));
+        assert_eq!(read(0x01), None);
+        assert_eq!(read_pointer(&bytes[..3], 0x03, 0, Endian::Little), None);
+    }
 }
