@@ -57,8 +57,29 @@ impl Survey {
         for part in found {
             part.again.into_iter().for_each(|block| survey.blocks[block.index()] = true);
             part.relaxed.into_iter().for_each(|(index, edge)| graph.edges[index] = edge);
+            for block in part.large {
+                survey.blocks[block.index()] = survey.large(graph, block, &relaxable);
+            }
         }
         survey
+    }
+
+    /// Relaxes the edges of a large block where they stand; whether any is worth another look.
+    fn large(&self, graph: &mut LinkGraph<'_>, block: BlockId, relaxable: &[bool]) -> bool {
+        let range = graph.block(block).edge_range();
+        let mut edges = std::mem::take(&mut graph.edges);
+        let first = First { graph, survey: self, relaxable };
+        let is_code = first.is_code(block);
+        let parts = edges[range].par_chunks_mut(TASK).map(|part| {
+            let looked = part.iter_mut().map(|edge| {
+                *edge = first.relaxed(block, is_code, *edge);
+                self.looks_at(edge)
+            });
+            looked.fold(false, |again, one| again | one)
+        });
+        let again = parts.reduce(|| false, |one, other| one | other);
+        graph.edges = edges;
+        again || residence(graph, block) != Residence::Near
     }
 
     /// Whether a block holds edges that are worth another look.
@@ -80,6 +101,8 @@ struct Found {
     again: Vec<BlockId>,
     /// Edges that became others, by their place in the graph.
     relaxed: Vec<(usize, Edge)>,
+    /// Blocks with too many edges for one thread.
+    large: Vec<BlockId>,
 }
 
 /// The first look.
@@ -100,42 +123,36 @@ impl First<'_, '_> {
             if !graph.is_live(id) || !section.is_loaded() {
                 continue;
             }
-            let is_code = section.protection == Protection::ReadExecute;
-            let all = block.edge_range();
-            let again = if graph.threads > 1 && all.len() >= 2 * TASK {
-                let parts = all.clone().into_par_iter().step_by(TASK).map(|start| {
-                    let mut relaxed = Vec::new();
-                    (self.edges(id, is_code, start..all.end.min(start + TASK), &mut relaxed), relaxed)
-                });
-                let parts: Vec<_> = parts.collect();
-                parts.into_iter().fold(false, |again, (one, mut relaxed)| {
-                    found.relaxed.append(&mut relaxed);
-                    again | one
-                })
-            } else {
-                self.edges(id, is_code, all, &mut found.relaxed)
-            };
-            if again || section.residence != Residence::Near && block.edge_count > 0 {
+            if graph.threads > 1 && block.edge_count as usize >= 2 * TASK {
+                found.large.push(id);
+                continue;
+            }
+            let is_code = self.is_code(id);
+            let mut again = section.residence != Residence::Near && block.edge_count > 0;
+            for index in block.edge_range() {
+                let (old, edge) = (graph.edges[index], self.relaxed(id, is_code, graph.edges[index]));
+                if edge != old {
+                    found.relaxed.push((index, edge));
+                }
+                again |= self.survey.looks_at(&edge);
+            }
+            if again {
                 found.again.push(id);
             }
         }
         found
     }
 
-    /// Whether any of the edges is worth another look.
-    fn edges(&self, id: BlockId, is_code: bool, edges: Range<usize>, relaxed: &mut Vec<(usize, Edge)>) -> bool {
-        let mut again = false;
-        for index in edges {
-            let mut edge = self.graph.edges[index];
-            if is_code && edge.subject == Subject::GotSlot && self.relaxable[usize::from(edge.row)] {
-                relax(self.graph, id, &mut edge);
-                if edge != self.graph.edges[index] {
-                    relaxed.push((index, edge));
-                }
-            }
-            again |= self.survey.looks_at(&edge);
+    fn is_code(&self, block: BlockId) -> bool {
+        self.graph.section(self.graph.block(block).section).protection == Protection::ReadExecute
+    }
+
+    /// A reference in its shorter form, where there is one.
+    fn relaxed(&self, id: BlockId, is_code: bool, mut edge: Edge) -> Edge {
+        if is_code && edge.subject == Subject::GotSlot && self.relaxable[usize::from(edge.row)] {
+            relax(self.graph, id, &mut edge);
         }
-        again
+        edge
     }
 }
 
