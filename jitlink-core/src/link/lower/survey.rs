@@ -72,7 +72,9 @@ impl Survey {
         let is_code = first.is_code(block);
         let parts = edges[range].par_chunks_mut(TASK).map(|part| {
             let looked = part.iter_mut().map(|edge| {
-                *edge = first.relaxed(block, is_code, *edge);
+                if is_code && first.may_relax(edge) {
+                    *edge = relax(graph, block, edge).unwrap_or(*edge);
+                }
                 self.looks_at(edge)
             });
             looked.fold(false, |again, one| again | one)
@@ -130,9 +132,13 @@ impl First<'_, '_> {
             let is_code = self.is_code(id);
             let mut again = section.residence != Residence::Near && block.edge_count > 0;
             for index in block.edge_range() {
-                let (old, edge) = (graph.edges[index], self.relaxed(id, is_code, graph.edges[index]));
-                if edge != old {
-                    found.relaxed.push((index, edge));
+                let mut edge = graph.edges[index];
+                if is_code
+                    && self.may_relax(&edge)
+                    && let Some(relaxed) = relax(graph, id, &edge)
+                {
+                    found.relaxed.push((index, relaxed));
+                    edge = relaxed;
                 }
                 again |= self.survey.looks_at(&edge);
             }
@@ -147,12 +153,9 @@ impl First<'_, '_> {
         self.graph.section(self.graph.block(block).section).protection == Protection::ReadExecute
     }
 
-    /// A reference in its shorter form, where there is one.
-    fn relaxed(&self, id: BlockId, is_code: bool, mut edge: Edge) -> Edge {
-        if is_code && edge.subject == Subject::GotSlot && self.relaxable[usize::from(edge.row)] {
-            relax(self.graph, id, &mut edge);
-        }
-        edge
+    /// Whether an edge of code asks for a slot that it may do without.
+    fn may_relax(&self, edge: &Edge) -> bool {
+        edge.subject == Subject::GotSlot && self.relaxable[usize::from(edge.row)]
     }
 }
 
@@ -174,19 +177,18 @@ fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>
     (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
 }
 
-/// Gives a reference its shorter form, where there is one.
-fn relax(graph: &LinkGraph<'_>, id: BlockId, edge: &mut Edge) {
+/// A GOT reference in its shorter form, where there is one.
+fn relax(graph: &LinkGraph<'_>, id: BlockId, edge: &Edge) -> Option<Edge> {
     let symbol = graph.symbol(edge.target);
     let plain = symbol.kind != SymbolKind::ThreadLocal;
     let inside = !matches!(symbol.value, Value::Absolute(_));
     if !plain || !inside || is_apart(graph, edge.target, residence(graph, id)) {
-        return;
+        return None;
     }
     let row = graph.rows.row(edge.row);
     let site = CodeSite { block: graph.block(id).content.bytes(), start: 0, edge: *edge, row, target: None };
-    let Some(relaxed) = graph.target.arch.relax(&site) else { return };
-    if relaxed.offset as usize + graph.rows.row(relaxed.row).field().bytes() <= site.block.len() {
-        (edge.offset, edge.row, edge.addend) = (relaxed.offset, relaxed.row, relaxed.addend);
-        edge.subject = Subject::Symbol;
-    }
+    let short = graph.target.arch.relax(&site)?;
+    let fits = short.offset as usize + graph.rows.row(short.row).field().bytes() <= site.block.len();
+    let (offset, row, addend) = (short.offset, short.row, short.addend);
+    fits.then_some(Edge { offset, row, addend, subject: Subject::Symbol, ..*edge })
 }
