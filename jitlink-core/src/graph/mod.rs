@@ -339,63 +339,115 @@ impl<'a> LinkGraph<'a> {
         pages::reserve(&mut self.dependencies, room(|part| part.dependencies.len()));
     }
 
-    /// Appends a graph for the same target whose ids start at zero, as parallel readers make them.
-    pub(crate) fn append(&mut self, mut part: LinkGraph<'a>) -> Result<(), LinkError> {
-        let base = |len: usize, more: usize, what: &str| {
-            let value = (len + more) as u64;
-            let limit = u64::from(u32::MAX);
-            if value < limit { Ok(len as u32) } else { Err(LinkError::TooLarge { what: what.into(), value, limit }) }
-        };
-        let objects = base(self.objects.len(), part.objects.len(), "number of objects")?;
-        let sections = base(self.sections.len(), part.sections.len(), "number of sections")?;
-        let blocks = base(self.blocks.len(), part.blocks.len(), "number of blocks")?;
-        let symbols = base(self.symbols.len(), part.symbols.len(), "number of symbols")?;
-        let edges = base(self.edges.len(), part.edges.len(), "number of relocations")?;
-        let groups = base(self.groups.len(), part.groups.len(), "number of COMDAT groups")?;
-        let shift = |range: &mut Range<u32>, by: u32| *range = range.start + by..range.end + by;
-        if self.objects.is_empty() && self.symbols.is_empty() {
-            *self = part;
-            return Ok(());
+    /// Appends graphs for the same target whose ids start at zero, as parallel readers make them, and tells `joined` when all
+    /// but their edges are there. Edges, which take the longest, are appended beside that if another thread has nothing to do.
+    pub(crate) fn append(
+        &mut self,
+        parts: Vec<LinkGraph<'a>>,
+        joined: &mut (impl FnMut(&LinkGraph<'a>) + Send),
+    ) -> Result<(), LinkError> {
+        let mut bases = vec![Bases::of(self)];
+        for part in &parts {
+            bases.push(bases[bases.len() - 1].after(part)?);
         }
+        let mut all_edges = std::mem::take(&mut self.edges);
+        let mut parts: Vec<(Bases, LinkGraph<'a>)> = bases.into_iter().zip(parts).collect();
+        let part_edges: Vec<_> = parts.iter_mut().map(|(base, part)| (*base, std::mem::take(&mut part.edges))).collect();
+        let append_edges = || {
+            for (base, mut edges) in part_edges {
+                edges.iter_mut().for_each(|edge| edge.target.0 += base.symbols);
+                append(&mut all_edges, edges);
+            }
+        };
+        let append_rest = || {
+            parts.into_iter().for_each(|(base, part)| self.append_all_but_edges(&base, part));
+            joined(self);
+        };
+        rayon::join(append_edges, append_rest);
+        self.edges = all_edges;
+        Ok(())
+    }
+
+    fn append_all_but_edges(&mut self, base: &Bases, mut part: LinkGraph<'a>) {
+        let shift = |range: &mut Range<u32>, by: u32| *range = range.start + by..range.end + by;
         for object in &mut part.objects {
-            shift(&mut object.sections, sections);
-            shift(&mut object.symbols, symbols);
+            shift(&mut object.sections, base.sections);
+            shift(&mut object.symbols, base.symbols);
         }
         for section in &mut part.sections {
-            section.object.0 += objects;
-            shift(&mut section.blocks, blocks);
-            section.group.iter_mut().for_each(|group| group.0 += groups);
-            section.ordered_by.iter_mut().for_each(|other| other.0 += sections);
+            section.object.0 += base.objects;
+            shift(&mut section.blocks, base.blocks);
+            section.group.iter_mut().for_each(|group| group.0 += base.groups);
+            section.ordered_by.iter_mut().for_each(|other| other.0 += base.sections);
         }
         for block in &mut part.blocks {
-            block.section.0 += sections;
-            block.first_edge += edges;
+            block.section.0 += base.sections;
+            block.first_edge += base.edges;
         }
         for symbol in &mut part.symbols {
-            symbol.object.0 += objects;
+            symbol.object.0 += base.objects;
             if let Value::Block { block, .. } = &mut symbol.value {
-                block.0 += blocks;
+                block.0 += base.blocks;
             }
         }
-        part.edges.iter_mut().for_each(|edge| edge.target.0 += symbols);
         part.groups.iter_mut().for_each(|group| {
-            group.object.0 += objects;
-            group.parent.iter_mut().for_each(|parent| parent.0 += groups);
+            group.object.0 += base.objects;
+            group.parent.iter_mut().for_each(|parent| parent.0 += base.groups);
         });
         for (keeper, kept) in &mut part.dependencies {
-            keeper.0 += blocks;
-            kept.0 += blocks;
+            keeper.0 += base.blocks;
+            kept.0 += base.blocks;
         }
-        part.roots.iter_mut().for_each(|root| root.0 += symbols);
+        part.roots.iter_mut().for_each(|root| root.0 += base.symbols);
         self.objects.append(&mut part.objects);
         append(&mut self.sections, part.sections);
         append(&mut self.blocks, part.blocks);
         append(&mut self.symbols, part.symbols);
-        append(&mut self.edges, part.edges);
         append(&mut self.groups, part.groups);
         append(&mut self.dependencies, part.dependencies);
         self.roots.append(&mut part.roots);
-        Ok(())
+    }
+}
+
+/// The numbers that the first object, section, … of an appended graph get.
+#[derive(Clone, Copy)]
+struct Bases {
+    objects: u32,
+    sections: u32,
+    blocks: u32,
+    symbols: u32,
+    edges: u32,
+    groups: u32,
+}
+
+impl Bases {
+    /// Of what comes after all of a graph.
+    fn of(graph: &LinkGraph<'_>) -> Bases {
+        Bases {
+            objects: graph.objects.len() as u32,
+            sections: graph.sections.len() as u32,
+            blocks: graph.blocks.len() as u32,
+            symbols: graph.symbols.len() as u32,
+            edges: graph.edges.len() as u32,
+            groups: graph.groups.len() as u32,
+        }
+    }
+
+    /// Of what comes after a part that has these.
+    fn after(&self, part: &LinkGraph<'_>) -> Result<Bases, LinkError> {
+        let next = |base: u32, more: usize, what: &str| {
+            let (value, limit) = (u64::from(base) + more as u64, u64::from(u32::MAX));
+            let too_large = LinkError::TooLarge { what: what.into(), value, limit };
+            if value < limit { Ok(value as u32) } else { Err(too_large) }
+        };
+        Ok(Bases {
+            objects: next(self.objects, part.objects.len(), "number of objects")?,
+            sections: next(self.sections, part.sections.len(), "number of sections")?,
+            blocks: next(self.blocks, part.blocks.len(), "number of blocks")?,
+            symbols: next(self.symbols, part.symbols.len(), "number of symbols")?,
+            edges: next(self.edges, part.edges.len(), "number of relocations")?,
+            groups: next(self.groups, part.groups.len(), "number of COMDAT groups")?,
+        })
     }
 }
 

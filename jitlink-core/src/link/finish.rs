@@ -11,6 +11,8 @@ use crate::executor::{DescribedSymbol, Description, PointerArray};
 use crate::graph::{BlockId, InitStage, LinkGraph, Linkage, Protection, Role, Scope, SymbolId, SymbolKind, Value};
 use crate::pages;
 use hashbrown::HashMap;
+use rayon::prelude::*;
+use std::ops::Range;
 
 /// The names that others see.
 pub(super) fn exports(graph: &LinkGraph<'_>, names: &Names<'_>, addresses: &Addresses) -> Exports {
@@ -63,16 +65,47 @@ pub(super) fn describe(
     segments: Vec<(Addr, u64)>,
     handle: Addr,
 ) -> Description {
-    let mut names = String::new();
-    let mut symbols = Vec::new();
-    for (index, symbol) in graph.symbols.iter().enumerate() {
+    let count = graph.symbols.len();
+    let part = |start: usize| describe_some(graph, addresses, start..count.min(start + DESCRIBED_AT_ONCE));
+    let parts: Vec<_> = match graph.threads > 1 {
+        true => (0..count).into_par_iter().step_by(DESCRIBED_AT_ONCE).map(part).collect(),
+        false => (0..count).step_by(DESCRIBED_AT_ONCE).map(part).collect(),
+    };
+    let (mut names, mut symbols) = (String::new(), pages::vector(parts.iter().map(|part| part.1.len()).sum()));
+    names.reserve(parts.iter().map(|part| part.0.len()).sum());
+    for (some_names, some) in parts {
+        let start = names.len() as u32;
+        names.push_str(&some_names);
+        symbols.extend(some.into_iter().map(|mut symbol: DescribedSymbol| {
+            symbol.name.0 += start;
+            symbol
+        }));
+    }
+    let order = |symbol: &DescribedSymbol| (symbol.address, std::cmp::Reverse(symbol.size), symbol.name.0);
+    match graph.threads > 1 {
+        true => symbols.par_sort_unstable_by_key(order),
+        false => symbols.sort_unstable_by_key(order),
+    }
+    let objects = graph.objects.iter().map(|object| object.name.clone()).collect();
+    Description { segments, symbols, names, objects, lines: LineTable::default(), handle }
+}
+
+/// How many symbols are described by a task.
+const DESCRIBED_AT_ONCE: usize = 1 << 13;
+
+/// The functions among some symbols, with their names one after another.
+fn describe_some(graph: &LinkGraph<'_>, addresses: &Addresses, some: Range<usize>) -> (String, Vec<DescribedSymbol>) {
+    let (mut names, mut symbols) = (String::new(), Vec::new());
+    for index in some {
+        let symbol = &graph.symbols[index];
         let Value::Block { block, .. } = symbol.value else { continue };
-        let is_code = graph.section(graph.block(block).section).protection == Protection::ReadExecute;
-        if !is_code || symbol.name.is_empty() || graph.canonical[index].index() != index || !graph.is_live(block) {
+        if symbol.name.is_empty() || graph.canonical[index].index() != index || !graph.is_live(block) {
+            continue;
+        }
+        if graph.section(graph.block(block).section).protection != Protection::ReadExecute {
             continue;
         }
         let start = names.len() as u32;
-        pages::reserve(&mut symbols, 1);
         names.push_str(&String::from_utf8_lossy(symbol.name.bytes()));
         symbols.push(DescribedSymbol {
             address: Addr(addresses.symbols[index]),
@@ -81,9 +114,7 @@ pub(super) fn describe(
             object: symbol.object.0,
         });
     }
-    symbols.sort_unstable_by_key(|symbol| (symbol.address, std::cmp::Reverse(symbol.size)));
-    let objects = graph.objects.iter().map(|object| object.name.clone()).collect();
-    Description { segments, symbols, names, objects, lines: LineTable::default(), handle }
+    (names, symbols)
 }
 
 /// What is where.

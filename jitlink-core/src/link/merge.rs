@@ -16,12 +16,16 @@ use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHasher};
 use std::ffi::CStr;
 use std::hash::Hasher;
+use std::ops::Range;
 
 /// Which blocks may share entries.
 type Key = (Merge, u8, Protection, Residence);
 
 /// Where the entries of a block went: offset in the block, offset in the merged block. Sorted by the former.
 type Moves = Vec<(u32, u32)>;
+
+/// How many blocks are worth a task.
+const BLOCKS: usize = 1 << 12;
 
 /// Merges all live mergeable sections.
 pub(super) fn merge(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) {
@@ -121,8 +125,6 @@ fn is_splittable(block: &Block<'_>, kind: Merge, entry: usize) -> bool {
 /// Leaves out blocks with references that do not say which entry they mean. The edges that mean entries of candidates by their
 /// place in the section.
 fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) -> Vec<usize> {
-    let mut by_section = Vec::new();
-    let mut unclear = vec![false; graph.blocks.len()];
     let mut is_candidate = vec![false; graph.blocks.len()];
     candidates.iter().for_each(|(id, _)| is_candidate[id.index()] = true);
     // Few symbols stand for such sections, and most edges are those of others: they are told apart without a look at the symbols.
@@ -131,24 +133,40 @@ fn exclude_unclear(graph: &LinkGraph<'_>, candidates: &mut Vec<(BlockId, Key)>) 
         _ => false,
     };
     let stands_for_candidate: Vec<bool> = graph.symbols.iter().map(candidate).collect();
-    for (id, block) in graph.blocks() {
-        if !graph.is_live(id) {
-            continue;
-        }
-        for index in block.edge_range() {
-            let edge = &graph.edges[index];
-            if !stands_for_candidate[edge.target.index()] {
-                continue;
+    let look = |blocks: Range<usize>| {
+        let (mut by_section, mut unclear) = (Vec::new(), Vec::new());
+        for id in blocks.map(BlockId::new).filter(|&id| graph.is_live(id)) {
+            for index in graph.block(id).edge_range() {
+                let edge = &graph.edges[index];
+                if !stands_for_candidate[edge.target.index()] {
+                    continue;
+                }
+                let Value::Block { block: target, offset } = graph.symbol(edge.target).value else { continue };
+                by_section.push(index);
+                let size = graph.block(target).size();
+                let inside = offset.checked_add_signed(edge.addend).is_some_and(|at| at < size);
+                // Only an address means the entry at the addend: a size or a slot means the section as a whole.
+                let is_address = matches!(edge.subject, Subject::Symbol | Subject::Nothing);
+                let row = graph.rows.row(edge.row);
+                if !inside || !is_address || row.base() != Base::Zero {
+                    unclear.push(target);
+                }
             }
-            let Value::Block { block: target, offset } = graph.symbol(edge.target).value else { continue };
-            by_section.push(index);
-            let size = graph.block(target).size();
-            let inside = offset.checked_add_signed(edge.addend).is_some_and(|at| at < size);
-            // Only an address means the entry at the addend: a size or a slot means the section as a whole.
-            let is_address = matches!(edge.subject, Subject::Symbol | Subject::Nothing);
-            let row = graph.rows.row(edge.row);
-            unclear[target.index()] |= !inside || !is_address || row.base() != Base::Zero;
         }
+        (by_section, unclear)
+    };
+    let count = graph.blocks.len();
+    let parts: Vec<_> = match graph.threads > 1 {
+        true => {
+            let starts = (0..count).into_par_iter().step_by(BLOCKS);
+            starts.map(|start| look(start..count.min(start + BLOCKS))).collect()
+        }
+        false => vec![look(0..count)],
+    };
+    let (mut by_section, mut unclear) = (Vec::new(), vec![false; count]);
+    for (some, wrong) in parts {
+        by_section.extend(some);
+        wrong.into_iter().for_each(|block: BlockId| unclear[block.index()] = true);
     }
     candidates.retain(|(id, _)| !unclear[id.index()]);
     by_section

@@ -197,13 +197,17 @@ impl<'a> Reader<'_, 'a> {
         let read: Vec<ReadPart<'a>> = first.par_iter().map(read_part).collect();
         let share = size(sources.iter()) as f64 / size(first.iter().copied().flatten()).max(1) as f64;
         appender.graph.reserve(&read, share);
-        read.into_iter().for_each(|part| appender.append(part));
+        appender.append(read);
 
         // Who has read a part leaves it for its turn, and appends those whose turn it is unless another does: nobody waits.
         let (next, turns, appender) = (AtomicUsize::new(0), Mutex::new(Turns::default()), Mutex::new(appender));
         let append = |appender: &mut Appender<'_, 'a, _>| {
-            while let Some(part) = lock(&turns).take() {
-                appender.append(part);
+            loop {
+                let parts = lock(&turns).take();
+                if parts.is_empty() {
+                    break;
+                }
+                appender.append(parts);
             }
         };
         (0..threads).into_par_iter().for_each(|_| {
@@ -241,10 +245,14 @@ struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
-    fn take(&mut self) -> Option<ReadPart<'a>> {
-        let part = self.read.remove(&self.turn)?;
-        self.turn += 1;
-        Some(part)
+    /// Those whose turn it is.
+    fn take(&mut self) -> Vec<ReadPart<'a>> {
+        let mut parts = Vec::new();
+        while let Some(part) = self.read.remove(&self.turn) {
+            self.turn += 1;
+            parts.push(part);
+        }
+        parts
     }
 }
 
@@ -258,12 +266,12 @@ struct Appender<'g, 'a, J> {
     failed: Option<LinkError>,
 }
 
-impl<'a, J: FnMut(&LinkGraph<'a>)> Appender<'_, 'a, J> {
-    fn append(&mut self, (part, errors): ReadPart<'a>) {
-        self.errors.extend(errors);
+impl<'a, J: FnMut(&LinkGraph<'a>) + Send> Appender<'_, 'a, J> {
+    fn append(&mut self, parts: Vec<ReadPart<'a>>) {
+        let (graphs, errors): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        self.errors.extend(errors.into_iter().flatten());
         if self.errors.is_empty() && self.failed.is_none() {
-            self.failed = self.graph.append(part).err();
-            (self.joined)(self.graph);
+            self.failed = self.graph.append(graphs, self.joined).err();
         }
     }
 }

@@ -35,14 +35,13 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
     let mut calls = 0u64;
     let mut counted = vec![0u8; graph.symbols.len()];
     let mut unwind_tables = UnwindTables::default();
-    for (id, block) in graph.blocks().filter(|(id, _)| survey.holds(*id)) {
+    for (id, edges) in survey.again() {
+        let block = graph.block(id);
         let mut is_far = false;
         let from = residence(graph, id);
         let is_code = graph.section(block.section).protection == Protection::ReadExecute;
-        for (index, edge) in graph.edges[block.edge_range()].iter().enumerate() {
-            if from == Residence::Near && !survey.looks_at(edge) {
-                continue;
-            }
+        for &index in edges {
+            let edge = &graph.edges[index as usize];
             let class = &survey.classes[usize::from(edge.row)];
             let symbol = &graph.symbols[edge.target.index()];
             let inside = !matches!(symbol.value, Value::Absolute(_));
@@ -57,7 +56,7 @@ pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand 
                 && let Some(both) = demand.range.intersect(&range)
                 && both != demand.range
             {
-                (demand.range, demand.limited_by) = (both, Some((id, index)));
+                (demand.range, demand.limited_by) = (both, Some((id, (index - block.first_edge) as usize)));
             }
             let may_be_far = !inside || is_apart(graph, edge.target, from);
             if from != Residence::Near && may_be_far {

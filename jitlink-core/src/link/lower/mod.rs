@@ -73,14 +73,10 @@ pub(super) fn lower(
     let mut lowering =
         Lowering { graph, synthetic, tables, survey, region, fixed, relaxes_descriptors, far, accesses, own_module };
     let mut errors = Vec::new();
-    for block in (0..lowering.graph.blocks.len()).map(BlockId::new).filter(|block| survey.holds(*block)) {
+    for (block, edges) in survey.again() {
         let section = lowering.graph.section(lowering.graph.block(block).section);
-        let (is_code, is_far) = (section.protection == Protection::ReadExecute, section.residence != Residence::Near);
-        for index in lowering.graph.block(block).edge_range() {
-            if is_far || survey.looks_at(&lowering.graph.edges[index]) {
-                errors.extend(lowering.edge(block, index, is_code).err());
-            }
-        }
+        let is_code = section.protection == Protection::ReadExecute;
+        errors.extend(edges.iter().filter_map(|&index| lowering.edge(block, index as usize, is_code).err()));
     }
     let Lowering { graph, synthetic, mut tables, far, accesses, .. } = lowering;
     far::lower(graph, synthetic, &mut tables, far, &mut errors);

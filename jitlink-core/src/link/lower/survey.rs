@@ -1,4 +1,4 @@
-//! The first look at all edges: which are relaxed, and which blocks hold any that lowering has to look at one by one.
+//! The first look at all edges: which are relaxed, and which lowering has to look at one by one.
 //!
 //! A GOT reference needs no slot where the code that loads a near address from it can compute the address instead. What is near
 //! does not depend on where the batch will lie, so this comes before room for slots is counted. Most edges, then or from the
@@ -27,8 +27,8 @@ pub(in crate::link) struct Survey {
     /// Rows, and symbols, that make an edge worth another look.
     rows: Vec<bool>,
     symbols: Vec<bool>,
-    /// Live, loaded blocks with such edges.
-    blocks: Vec<bool>,
+    /// Such edges of live, loaded blocks, in their order.
+    again: Again,
     /// How much memory the code takes up at most, where that is asked for.
     pub(super) code_size: u64,
 }
@@ -42,7 +42,7 @@ impl Survey {
             Some(_) => code_size(graph),
             None => 0,
         };
-        let mut survey = Survey { classes, rows, symbols, blocks: vec![false; graph.blocks.len()], code_size };
+        let mut survey = Survey { classes, rows, symbols, again: Again::default(), code_size };
         let is_relaxable = |row: &Reloc| row.is_relaxable() && row.refusal().is_none();
         let relaxable: Vec<bool> = graph.rows.rows().iter().map(is_relaxable).collect();
         let first = First { graph, survey: &survey, relaxable: &relaxable };
@@ -55,56 +55,97 @@ impl Survey {
             false => vec![first.blocks(0..count)],
         };
         for part in found {
-            part.again.into_iter().for_each(|block| survey.blocks[block.index()] = true);
             part.relaxed.into_iter().for_each(|(index, edge)| graph.edges[index] = edge);
-            for block in part.large {
-                survey.blocks[block.index()] = survey.large(graph, block, &relaxable);
+            if !part.has_large {
+                survey.again.append(part.again);
+                continue;
+            }
+            for (block, edges) in part.again.iter() {
+                match edges {
+                    [] => survey.again.edges.append(&mut survey.large(graph, block, &relaxable)),
+                    _ => survey.again.edges.extend_from_slice(edges),
+                }
+                survey.again.end(block);
             }
         }
         survey
     }
 
-    /// Relaxes the edges of a large block where they stand; whether any is worth another look.
-    fn large(&self, graph: &mut LinkGraph<'_>, block: BlockId, relaxable: &[bool]) -> bool {
+    /// Relaxes the edges of a large block where they stand; which of them are worth another look.
+    fn large(&self, graph: &mut LinkGraph<'_>, block: BlockId, relaxable: &[bool]) -> Vec<u32> {
         let range = graph.block(block).edge_range();
+        let start = range.start;
         let mut edges = std::mem::take(&mut graph.edges);
         let first = First { graph, survey: self, relaxable };
-        let is_code = first.is_code(block);
-        let parts = edges[range].par_chunks_mut(TASK).map(|part| {
-            let looked = part.iter_mut().map(|edge| {
+        let (is_code, is_near) = (first.is_code(block), residence(graph, block) == Residence::Near);
+        let parts = edges[range].par_chunks_mut(TASK).enumerate().map(|(number, part)| {
+            let mut again = Vec::new();
+            for (index, edge) in part.iter_mut().enumerate() {
                 if is_code && first.may_relax(edge) {
                     *edge = relax(graph, block, edge).unwrap_or(*edge);
                 }
-                self.looks_at(edge)
-            });
-            looked.fold(false, |again, one| again | one)
+                if !is_near || self.looks_at(edge) {
+                    again.push((start + number * TASK + index) as u32);
+                }
+            }
+            again
         });
-        let again = parts.reduce(|| false, |one, other| one | other);
+        let again: Vec<Vec<u32>> = parts.collect();
         graph.edges = edges;
-        again || residence(graph, block) != Residence::Near
+        again.concat()
     }
 
-    /// Whether a block holds edges that are worth another look.
-    pub(super) fn holds(&self, block: BlockId) -> bool {
-        self.blocks.get(block.index()).copied().unwrap_or(false)
+    /// The edges that are worth another look, by their blocks; all of those that may lie far.
+    pub(super) fn again(&self) -> impl Iterator<Item = (BlockId, &[u32])> {
+        self.again.iter()
     }
 
-    /// Whether an edge of a near block may mean more than a plain address inside the batch, and symbols that came later do not.
-    pub(super) fn looks_at(&self, edge: &Edge) -> bool {
-        let symbol = self.symbols.get(edge.target.index()).copied().unwrap_or(false);
+    /// Whether an edge of a near block may mean more than a plain address inside the batch.
+    fn looks_at(&self, edge: &Edge) -> bool {
+        let symbol = self.symbols[edge.target.index()];
         symbol || self.rows[usize::from(edge.row)] || asks_for_more(edge)
+    }
+}
+
+/// Edges of blocks, by their place in the graph.
+#[derive(Default)]
+struct Again {
+    /// Each block with where its edges end, which start where those of the block before end.
+    blocks: Vec<(BlockId, u32)>,
+    edges: Vec<u32>,
+}
+
+impl Again {
+    /// Ends the edges of a block, if there are any since the last one.
+    fn end(&mut self, block: BlockId) {
+        let end = self.edges.len() as u32;
+        if end > self.blocks.last().map_or(0, |last| last.1) {
+            self.blocks.push((block, end));
+        }
+    }
+
+    fn append(&mut self, mut other: Again) {
+        let base = self.edges.len() as u32;
+        self.blocks.extend(other.blocks.into_iter().map(|(block, end)| (block, base + end)));
+        self.edges.append(&mut other.edges);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (BlockId, &[u32])> {
+        let starts = std::iter::once(0).chain(self.blocks.iter().map(|block| block.1));
+        let ranges = self.blocks.iter().zip(starts).map(|(&(block, end), start)| (block, start as usize..end as usize));
+        ranges.map(|(block, range)| (block, &self.edges[range]))
     }
 }
 
 /// What the first look at some edges found.
 #[derive(Default)]
 struct Found {
-    /// Blocks with edges that are worth another look.
-    again: Vec<BlockId>,
+    /// Edges that are worth another look.
+    again: Again,
     /// Edges that became others, by their place in the graph.
     relaxed: Vec<(usize, Edge)>,
-    /// Blocks with too many edges for one thread.
-    large: Vec<BlockId>,
+    /// Blocks with too many edges for one thread are among them, without edges.
+    has_large: bool,
 }
 
 /// The first look.
@@ -126,11 +167,11 @@ impl First<'_, '_> {
                 continue;
             }
             if graph.threads > 1 && block.edge_count as usize >= 2 * TASK {
-                found.large.push(id);
+                found.again.blocks.push((id, found.again.edges.len() as u32));
+                found.has_large = true;
                 continue;
             }
-            let is_code = self.is_code(id);
-            let mut again = section.residence != Residence::Near && block.edge_count > 0;
+            let (is_code, is_near) = (self.is_code(id), section.residence == Residence::Near);
             for index in block.edge_range() {
                 let mut edge = graph.edges[index];
                 if is_code
@@ -140,11 +181,11 @@ impl First<'_, '_> {
                     found.relaxed.push((index, relaxed));
                     edge = relaxed;
                 }
-                again |= self.survey.looks_at(&edge);
+                if !is_near || self.survey.looks_at(&edge) {
+                    found.again.edges.push(index as u32);
+                }
             }
-            if again {
-                found.again.push(id);
-            }
+            found.again.end(id);
         }
         found
     }

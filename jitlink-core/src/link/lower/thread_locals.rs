@@ -106,8 +106,7 @@ impl Lowering<'_, '_> {
 /// Whether the code of all descriptors of the batch's own variables can do without: calls do not say which descriptor they go through,
 /// so it is all or none.
 pub(super) fn relaxes_descriptors(graph: &LinkGraph<'_>, survey: &Survey) -> bool {
-    let blocks = graph.blocks().map(|(id, _)| id).filter(|&id| survey.holds(id));
-    let mut edges = blocks.flat_map(|id| graph.block(id).edge_range().map(move |index| (id, index)));
+    let mut edges = survey.again().flat_map(|(id, edges)| edges.iter().map(move |&index| (id, index as usize)));
     edges.all(|(id, index)| {
         let edge = &graph.edges[index];
         let is_descriptors = matches!(edge.subject, Subject::TlsDescSlot | Subject::TlsDescCall);

@@ -68,17 +68,24 @@ impl Liveness {
 
 /// Hears of each mark that pruning makes.
 pub(in crate::link) trait Causes {
+    /// Whether anybody does. Marks are then made in one order.
+    const ARE_HEARD: bool;
+
     /// `block` has become live.
     fn marked(&mut self, block: BlockId, cause: Cause);
 }
 
 /// Nobody asks.
 impl Causes for () {
+    const ARE_HEARD: bool = false;
+
     #[inline]
     fn marked(&mut self, _: BlockId, _: Cause) {}
 }
 
 impl Causes for Liveness {
+    const ARE_HEARD: bool = true;
+
     fn marked(&mut self, block: BlockId, cause: Cause) {
         if self.causes.len() <= block.index() {
             self.causes.resize(block.index() + 1, None);
