@@ -65,6 +65,7 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     }
     // The process ends with it, which takes less time than to give its memory back bit by bit.
     std::mem::forget(module);
+    Input::close_all(given.inputs);
     Ok(())
 }
 

@@ -75,6 +75,17 @@ impl Input {
         paths.par_chunks(share).flat_map_iter(open_shared).collect()
     }
 
+    /// Closes inputs that nothing reads any more. To give the memory of large files back takes a while, so several threads do.
+    pub fn close_all(inputs: Vec<Input>) {
+        inputs.par_iter().for_each(|input| {
+            if let Data::Mapped(map) = &input.data
+                && Arc::strong_count(map) == 1
+            {
+                unload(map, 0, map.len());
+            }
+        });
+    }
+
     fn of(path: &Path, data: Data) -> Input {
         Input { name: path.display().to_string(), data, whole_archive: false }
     }
@@ -249,5 +260,9 @@ mod tests {
         let bytes = Input::from_bytes("given.o", content.clone());
         bytes.release(bytes.bytes());
         assert_eq!(bytes.bytes(), content);
+        // Closed, a clone of it is still whole.
+        let clone = input.clone();
+        Input::close_all(vec![input, bytes, Input::open(&path).unwrap()]);
+        assert_eq!(clone.bytes(), content);
     }
 }

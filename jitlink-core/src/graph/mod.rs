@@ -352,7 +352,8 @@ impl<'a> LinkGraph<'a> {
         }
         let mut all_edges = std::mem::take(&mut self.edges);
         let mut parts: Vec<(Bases, LinkGraph<'a>)> = bases.into_iter().zip(parts).collect();
-        let part_edges: Vec<_> = parts.iter_mut().map(|(base, part)| (*base, std::mem::take(&mut part.edges))).collect();
+        let part_edges: Vec<_> =
+            parts.iter_mut().map(|(base, part)| (*base, std::mem::take(&mut part.edges))).collect();
         let append_edges = || {
             for (base, mut edges) in part_edges {
                 edges.iter_mut().for_each(|edge| edge.target.0 += base.symbols);

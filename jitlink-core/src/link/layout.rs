@@ -7,10 +7,11 @@ use super::lower::Islands;
 use crate::addr::Addr;
 use crate::error::LinkError;
 use crate::executor::SegmentRequest;
-use crate::graph::{BlockId, Content, LinkGraph, Protection, Residence, Role, Section, SectionId, Value};
+use crate::graph::{BlockId, Content, LinkGraph, Protection, Residence, Role, Section, SectionId, Symbol, Value};
 use crate::pages;
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
+use rayon::prelude::*;
 use rustc_hash::FxBuildHasher;
 
 /// The segments that a batch can have, in the order in which they are requested.
@@ -30,6 +31,9 @@ pub(super) const THREAD_LOCAL: u8 = UNLOADED + 1;
 /// How many kinds of segments there are.
 const SEGMENTS: usize = KINDS.len() + 2;
 /// The segment of blocks that are not live.
+/// How many symbols are worth a task.
+const SYMBOLS: usize = 1 << 14;
+
 const NONE: u8 = u8::MAX;
 
 /// Where everything goes, relative to the segments' starts.
@@ -203,7 +207,7 @@ pub(super) struct Addresses {
 /// Computes addresses from the segments' starts.
 pub(super) fn addresses(graph: &LinkGraph<'_>, layout: &Layout, starts: &[Addr; KINDS.len()]) -> Addresses {
     let mut blocks: Vec<Addr> = pages::vector(layout.segment.len());
-    let placed = layout.segment.iter().zip(&layout.offset).map(|(&segment, &offset)| match segment {
+    let placed = |(&segment, &offset): (&u8, &u64)| match segment {
         NONE => Addr(0),
         UNLOADED => {
             let after = layout.unloaded.partition_point(|section| section.1 <= offset);
@@ -211,17 +215,21 @@ pub(super) fn addresses(graph: &LinkGraph<'_>, layout: &Layout, starts: &[Addr; 
         }
         THREAD_LOCAL => Addr(offset),
         _ => starts[usize::from(segment)] + offset,
-    });
-    blocks.extend(placed);
+    };
+    blocks.extend(layout.segment.iter().zip(&layout.offset).map(placed));
     let mut symbols = pages::vector(graph.symbols.len());
-    symbols.extend(graph.symbols.iter().map(|symbol| match symbol.value {
+    let address = |symbol: &Symbol<'_>| match symbol.value {
         // Debug information may name what was pruned; it becomes null.
         Value::Block { block, .. } if layout.segment[block.index()] == NONE => 0,
         Value::Block { block, offset } => (blocks[block.index()] + offset).0,
         Value::Absolute(address) => address,
         Value::Boundary { run, stop } => boundary(graph, &blocks, run, stop),
         Value::Undefined | Value::Common { .. } => 0,
-    }));
+    };
+    match graph.threads > 1 {
+        true => symbols.par_extend(graph.symbols.par_iter().with_min_len(SYMBOLS).map(address)),
+        false => symbols.extend(graph.symbols.iter().map(address)),
+    }
     Addresses { blocks, symbols }
 }
 

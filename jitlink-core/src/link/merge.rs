@@ -27,39 +27,42 @@ type Moves = Vec<(u32, u32)>;
 /// How many blocks are worth a task.
 const BLOCKS: usize = 1 << 12;
 
+/// How many symbols are.
+const SYMBOLS: usize = 1 << 14;
+
 /// Merges all live mergeable sections.
 pub(super) fn merge(graph: &mut LinkGraph<'_>, synthetic: &mut Synthetic) {
     let Some(mut candidates) = candidates(graph) else { return };
     let by_section = exclude_unclear(graph, &mut candidates);
-    let mut pools: Vec<(Key, Pool)> = Vec::new();
-    let mut pool_of_key: HashMap<Key, usize, FxBuildHasher> = HashMap::default();
-    let mut moves: Vec<Option<(usize, Moves)>> = vec![None; graph.blocks.len()];
-    let split = |&(id, (kind, ..)): &(BlockId, Key)| split(graph.block(id).content.bytes(), kind);
-    let all: Vec<Vec<Entry>> = match graph.threads > 1 {
-        true => candidates.par_iter().map(split).collect(),
-        false => candidates.iter().map(split).collect(),
-    };
-    for ((id, key), entries) in candidates.into_iter().zip(all) {
-        let pool = *pool_of_key.entry(key).or_insert_with(|| {
-            pools.push((key, Pool::default()));
-            pools.len() - 1
-        });
-        let bytes = graph.block(id).content.bytes();
-        moves[id.index()] = Some((pool, pools[pool].1.add(bytes, &entries, key)));
-        graph.live[id.index()] = false;
-    }
-    if pools.is_empty() {
+    if candidates.is_empty() {
         return;
     }
-    let merged: Vec<(BlockId, SymbolId)> = pools
-        .into_iter()
-        .map(|((_, align_log2, protection, residence), pool)| {
-            let mut section = Section::new(b".merged", synthetic.object(graph));
-            (section.protection, section.residence) = (protection, residence);
-            let block = synthetic.add(graph, section, Content::Owned(pool.bytes.into()), align_log2);
-            (block, synthetic.symbol(graph, block, 0))
-        })
-        .collect();
+    let mut members: Vec<(Key, Vec<BlockId>)> = Vec::new();
+    let mut number_of_key: HashMap<Key, usize, FxBuildHasher> = HashMap::default();
+    for (id, key) in candidates {
+        let number = *number_of_key.entry(key).or_insert_with(|| {
+            members.push((key, Vec::new()));
+            members.len() - 1
+        });
+        members[number].1.push(id);
+    }
+    let pool = |(key, blocks): &(Key, Vec<BlockId>)| Pool::of(graph, *key, blocks);
+    let pools: Vec<(Pool, Vec<Moves>)> = match graph.threads > 1 {
+        true => members.par_iter().map(pool).collect(),
+        false => members.iter().map(pool).collect(),
+    };
+    let mut moves: Vec<Option<(usize, Moves)>> = vec![None; graph.blocks.len()];
+    let mut merged: Vec<(BlockId, SymbolId)> = Vec::new();
+    for (((_, align_log2, protection, residence), blocks), (pool, moved)) in members.into_iter().zip(pools) {
+        for (id, moved) in blocks.into_iter().zip(moved) {
+            moves[id.index()] = Some((merged.len(), moved));
+            graph.live[id.index()] = false;
+        }
+        let mut section = Section::new(b".merged", synthetic.object(graph));
+        (section.protection, section.residence) = (protection, residence);
+        let block = synthetic.add(graph, section, Content::Owned(pool.bytes.into()), align_log2);
+        merged.push((block, synthetic.symbol(graph, block, 0)));
+    }
     retarget(graph, &by_section, &moves, &merged);
 }
 
@@ -79,12 +82,16 @@ fn retarget(
         let edge = &mut graph.edges[index];
         (edge.target, edge.addend) = (merged[*pool].1, entry as i64);
     }
-    for symbol in &mut graph.symbols {
+    let retarget = |symbol: &mut Symbol<'_>| {
         if let Value::Block { block, offset } = symbol.value
             && let Some(Some((pool, moves))) = moves.get(block.index())
         {
             symbol.value = Value::Block { block: merged[*pool].0, offset: moved(moves, offset) };
         }
+    };
+    match graph.threads > 1 {
+        true => graph.symbols.par_iter_mut().with_min_len(SYMBOLS).for_each(retarget),
+        false => graph.symbols.iter_mut().for_each(retarget),
     }
 }
 
@@ -181,6 +188,19 @@ struct Pool {
 }
 
 impl Pool {
+    /// The entries of blocks, in their order, and where those of each went.
+    fn of(graph: &LinkGraph<'_>, key: Key, blocks: &[BlockId]) -> (Pool, Vec<Moves>) {
+        let content = |id: &BlockId| graph.block(*id).content.bytes();
+        let split = |id: &BlockId| split(content(id), key.0);
+        let entries: Vec<Vec<Entry>> = match graph.threads > 1 {
+            true => blocks.par_iter().map(split).collect(),
+            false => blocks.iter().map(split).collect(),
+        };
+        let mut pool = Pool::default();
+        let moves = blocks.iter().zip(entries).map(|(id, entries)| pool.add(content(id), &entries, key)).collect();
+        (pool, moves)
+    }
+
     fn add(&mut self, bytes: &[u8], split: &[Entry], (_, align_log2, ..): Key) -> Moves {
         self.bytes.reserve(bytes.len());
         let mut start = 0;

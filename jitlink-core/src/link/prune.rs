@@ -55,7 +55,10 @@ fn mark(
     // What stands already counts as seen, and is not placed.
     graph.pinned.iter().enumerate().filter(|(_, pinned)| **pinned).for_each(|(block, _)| _ = marks.live[block].set());
     let members = group_members(graph);
-    graph.dependencies.sort_unstable();
+    match graph.threads > 1 {
+        true => graph.dependencies.par_sort_unstable(),
+        false => graph.dependencies.sort_unstable(),
+    }
     graph.dependencies.dedup();
     let mut errors = broken_arrays(graph);
 

@@ -23,6 +23,7 @@ use crate::graph::{
 };
 use crate::pages;
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 /// What is known of a name.
 struct Entry<'a> {
@@ -39,6 +40,9 @@ struct Entry<'a> {
 }
 
 const NO_ENTRY: u32 = u32::MAX;
+
+/// How many symbols are worth a task that ranks them.
+const RANKED_AT_ONCE: usize = 1 << 14;
 
 /// How many symbols are entered together.
 const AT_ONCE: usize = 64;
@@ -308,12 +312,15 @@ impl<'a> Names<'a> {
     }
 
     fn choose(&mut self, graph: &mut LinkGraph<'a>, errors: &mut Vec<LinkError>) {
-        for index in 0..graph.symbols.len() {
+        let ranks: Vec<u8> = match graph.threads > 1 {
+            true => graph.symbols.par_iter().with_min_len(RANKED_AT_ONCE).map(|symbol| rank(graph, symbol)).collect(),
+            false => graph.symbols.iter().map(|symbol| rank(graph, symbol)).collect(),
+        };
+        for (index, &rank) in ranks.iter().enumerate() {
             let Some(entry) = self.entries.get_mut(self.entry_of[index] as usize) else { continue };
             let id = SymbolId::new(index);
             let symbol = &graph.symbols[index];
             entry.scope = entry.scope.min(symbol.scope);
-            let rank = rank(graph, id);
             if rank == 0 {
                 entry.reference.get_or_insert(id);
                 // Code that came with a definition, even a weak one, does not expect null.
@@ -324,8 +331,7 @@ impl<'a> Names<'a> {
                 entry.definition = Some(id);
                 continue;
             };
-            let best_rank = self::rank(graph, best);
-            match rank.cmp(&best_rank) {
+            match rank.cmp(&ranks[best.index()]) {
                 std::cmp::Ordering::Greater => entry.definition = Some(id),
                 std::cmp::Ordering::Equal if rank == STRONG => errors.push(LinkError::Duplicate {
                     symbol: symbol.name.to_string(),
@@ -570,8 +576,7 @@ const STRONG: u8 = 3;
 const COMMON: u8 = 2;
 
 /// How a symbol competes: zero for references and for definitions that were discarded.
-fn rank(graph: &LinkGraph<'_>, id: SymbolId) -> u8 {
-    let symbol = graph.symbol(id);
+fn rank(graph: &LinkGraph<'_>, symbol: &Symbol<'_>) -> u8 {
     match symbol.value {
         Value::Undefined => 0,
         Value::Block { block, .. } if is_discarded(graph, graph.section(graph.block(block).section).group) => 0,

@@ -9,7 +9,7 @@ use crate::executor::{
     Executor, ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest,
     ThreadLocalVariable, WorkingMemory,
 };
-use crate::graph::{BlockId, Edge, LinkGraph, SymbolId, Value};
+use crate::graph::{BlockId, Edge, LinkGraph, Role, SymbolId, Value};
 use crate::reloc::{Base, Subject};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
@@ -126,8 +126,8 @@ impl Numbers {
 /// Whether all threads can have the batch's variables at one distance from the thread pointer.
 pub(super) fn can_be_fixed(executor: &dyn Executor, graph: &LinkGraph<'_>) -> bool {
     let (mut size, mut align) = (0u64, 1u64);
-    for (id, block) in graph.blocks() {
-        if graph.is_live(id) && is_thread_local(graph, id) {
+    for (section, _) in graph.sections().filter(|(_, section)| section.role == Role::ThreadLocal) {
+        for (_, block) in graph.blocks_of(section).filter(|(id, _)| graph.is_live(*id)) {
             align = align.max(1 << block.align_log2);
             size = size.saturating_add(block.size()).saturating_add((1 << block.align_log2) - 1);
         }

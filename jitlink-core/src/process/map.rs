@@ -18,9 +18,6 @@ pub(super) fn page_size() -> u64 {
     })
 }
 
-/// What is opened at once in steps of at least this much is worth large pages, of which one is not written to its end.
-const LARGE_STEP: u64 = 4 << 20;
-
 /// A run of address space that belongs to whoever holds this.
 #[derive(Debug)]
 pub(super) struct Span {
@@ -166,13 +163,6 @@ impl Span {
         unsafe { libc::madvise(start, size, libc::MADV_DONTFORK) };
     }
 
-    /// Asks for large pages, which the system gives where its administrator lets it.
-    fn prefer_large(&self, offset: u64, size: u64) {
-        let (start, size) = self.at(offset, size);
-        // SAFETY: the pages are this span's, and the hint changes no byte of them. A failure leaves them small.
-        unsafe { libc::madvise(start, size, libc::MADV_HUGEPAGE) };
-    }
-
     /// Gives whole private pages back; they read as zeros from now on.
     ///
     /// # Safety
@@ -241,9 +231,6 @@ impl Doubled {
             }
         }
         self.alias.hide_from_children(from, size);
-        if size >= LARGE_STEP {
-            self.alias.prefer_large(from, size);
-        }
         Ok(())
     }
 

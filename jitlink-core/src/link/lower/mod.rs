@@ -2,7 +2,7 @@
 //!
 //! A GOT reference is relaxed where its target is near, or gets a slot. A call out of reach gets a stub. A direct reference out
 //! of reach is moved out of line where the architecture can do that. Slots and stubs are shared by all of the batch, keyed by
-//! what they are for. After this phase every edge of a live, loaded block means a plain address.
+//! what they are for. After this phase every edge of a live, loaded block means a plain address (a call, that of its callee).
 //!
 //! It runs when memory is reserved and nothing is laid out yet: what counts as near is the region in which the batch will lie,
 //! so no decision depends on where in it a block ends up, and no second round is needed.
@@ -25,11 +25,15 @@ use crate::error::LinkError;
 use crate::graph::{BlockId, Edge, LinkGraph, Protection, Residence, SymbolId, SymbolKind, Value};
 use crate::reloc::{Base, Reloc, Subject};
 pub(super) use demand::{Demand, demand};
+use rayon::prelude::*;
 pub(super) use reasons::Explainer;
 pub(super) use survey::Survey;
 use tables::Tables;
 pub(super) use tables::provide_got;
 pub(super) use thread_locals::{Accesses, Variable, is_thread_local};
+
+/// How many blocks with edges to look at are worth a task.
+const BLOCKS: usize = 1 << 10;
 
 /// The outcome of lowering that later phases need.
 #[derive(Debug, Default)]
@@ -73,10 +77,10 @@ pub(super) fn lower(
     let mut lowering =
         Lowering { graph, synthetic, tables, survey, region, fixed, relaxes_descriptors, far, accesses, own_module };
     let mut errors = Vec::new();
-    for (block, edges) in survey.again() {
+    for (block, index) in (Look { graph: lowering.graph, survey, region }).unsettled() {
         let section = lowering.graph.section(lowering.graph.block(block).section);
         let is_code = section.protection == Protection::ReadExecute;
-        errors.extend(edges.iter().filter_map(|&index| lowering.edge(block, index as usize, is_code).err()));
+        errors.extend(lowering.edge(block, index as usize, is_code).err());
     }
     let Lowering { graph, synthetic, mut tables, far, accesses, .. } = lowering;
     far::lower(graph, synthetic, &mut tables, far, &mut errors);
@@ -84,6 +88,65 @@ pub(super) fn lower(
         return Err(errors);
     }
     Ok(Lowered { thread_locals: accesses, ..tables.finish(graph, synthetic) })
+}
+
+/// A look at edges that changes nothing.
+#[derive(Clone, Copy)]
+struct Look<'l, 'a> {
+    graph: &'l LinkGraph<'a>,
+    survey: &'l Survey,
+    /// Where the batch will lie.
+    region: AddrRange,
+}
+
+impl Look<'_, '_> {
+    /// The surveyed edges that do not mean a plain address as they are, now that it is known what is near: most calls of what is
+    /// outside do.
+    fn unsettled(self) -> Vec<(BlockId, u32)> {
+        let rest = |&(block, edges): &(BlockId, &[u32])| {
+            let from = residence(self.graph, block);
+            let is_plain = from == Residence::Near && !is_thread_local(self.graph, block);
+            let settled = move |index: &u32| is_plain && self.is_settled(block, *index as usize);
+            edges.iter().copied().filter(move |index| !settled(index)).map(|index| (block, index)).collect::<Vec<_>>()
+        };
+        let blocks: Vec<_> = self.survey.again().collect();
+        match self.graph.threads > 1 {
+            true => blocks.par_iter().with_min_len(BLOCKS).flat_map_iter(rest).collect(),
+            false => blocks.iter().flat_map(rest).collect(),
+        }
+    }
+
+    /// Whether an edge of near code or data is an address in reach, or a call of one, whatever its callee expects.
+    fn is_settled(&self, block: BlockId, index: usize) -> bool {
+        let graph = self.graph;
+        let edge = graph.edges[index];
+        let Value::Absolute(at) = graph.symbol(edge.target).value else { return false };
+        let row = graph.rows.row(edge.row);
+        if asks_for_more(&edge)
+            || row.refusal().is_some()
+            || graph.symbol(edge.target).kind == SymbolKind::ThreadLocal
+            || counts_from_got(graph, row)
+            || self.is_far(&edge, row, Residence::Near)
+        {
+            return false;
+        }
+        if edge.subject != Subject::Callee {
+            return true;
+        }
+        let site = CodeSite { block: graph.block(block).content.bytes(), start: 0, edge, row, target: Some(Addr(at)) };
+        let form = graph.target.arch.call(&site, graph.symbol(graph.canonical(edge.target)).other);
+        form.entry == 0 && !form.always
+    }
+
+    /// Whether an edge of what has the given residence may not reach its target.
+    fn is_far(&self, edge: &Edge, row: &Reloc, from: Residence) -> bool {
+        self.survey.classes[usize::from(edge.row)].narrow
+            && match self.graph.symbol(edge.target).value {
+                Value::Absolute(at) => from != Residence::Near || !reaches(row, self.region, Addr(at), edge.addend),
+                // Absolute references limit where all of the batch may lie; relative ones do not cross.
+                _ => row.base() != Base::Zero && is_apart(self.graph, edge.target, from),
+            }
+    }
 }
 
 /// The state of the phase.
@@ -167,15 +230,8 @@ impl Lowering<'_, '_> {
     /// A plain address or a call: a stub for calls that cannot reach.
     fn direct(&mut self, block: BlockId, index: usize, row: &Reloc, is_code: bool) -> Result<(), LinkError> {
         let edge = self.graph.edges[index];
-        let class = &self.survey.classes[usize::from(edge.row)];
-        let from = residence(self.graph, block);
-        let is_near = |at: Addr| from == Residence::Near && reaches(row, self.region, at, edge.addend);
-        let is_far = class.narrow
-            && match self.fixed(&edge) {
-                Some(at) => !is_near(at),
-                // Absolute references limit where all of the batch may lie; relative ones do not cross.
-                None => row.base() != Base::Zero && is_apart(self.graph, edge.target, from),
-            };
+        let look = Look { graph: self.graph, survey: self.survey, region: self.region };
+        let is_far = look.is_far(&edge, row, residence(look.graph, block));
         if edge.subject == Subject::Callee {
             return self.call(block, index, row, (is_far, is_code));
         }

@@ -17,7 +17,7 @@ use std::ops::Range;
 /// How many edges are worth a task.
 const TASK: usize = 1 << 14;
 
-/// How many blocks are, of which most have few edges.
+/// How many blocks, of which most have few edges, or symbols are.
 const BLOCKS: usize = 1 << 12;
 
 /// What the first look found.
@@ -215,7 +215,11 @@ fn filters(graph: &LinkGraph<'_>, classes: &[RowClass]) -> (Vec<bool>, Vec<bool>
                 _ => true,
             }
     };
-    (by_row.map(row).collect(), graph.symbols.iter().map(symbol).collect())
+    let symbols = match graph.threads > 1 {
+        true => graph.symbols.par_iter().with_min_len(BLOCKS).map(symbol).collect(),
+        false => graph.symbols.iter().map(symbol).collect(),
+    };
+    (by_row.map(row).collect(), symbols)
 }
 
 /// A GOT reference in its shorter form, where there is one.
