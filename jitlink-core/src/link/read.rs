@@ -19,7 +19,7 @@ use typed_arena::Arena;
 /// Objects are handed to threads in parts of at least this many bytes.
 const PART: usize = 256 << 10;
 
-/// The size from which on an object is read by itself.
+/// The size from which on an object is read by itself, whatever else there is.
 const LARGE: usize = 8 << 20;
 
 /// Bytes of an object with its names.
@@ -166,6 +166,8 @@ impl<'a> Reader<'_, 'a> {
     ) -> Result<(), LinkErrors> {
         graph.threads = self.threads;
         let mut errors = Vec::new();
+        let all = size(sources.iter());
+        let is_large = |source: &Source<'_>| is_large(source.bytes.len(), all);
         for run in sources.chunk_by(|one, next| !is_large(one) && !is_large(next)) {
             if self.threads > 1 && run.len() > 1 && (run.len() >= 256 || size(run.iter()) >= 2 << 20) {
                 self.read_parts(batch, run, Appender { graph, errors: &mut errors, joined, failed: None })?;
@@ -276,9 +278,10 @@ impl<'a, J: FnMut(&LinkGraph<'a>) + Send> Appender<'_, 'a, J> {
     }
 }
 
-/// Whether an object is worth all threads, which it gets within: it is read into the graph itself, as appending it would take long.
-fn is_large(source: &Source<'_>) -> bool {
-    source.bytes.len() >= LARGE
+/// Whether an object of `all` bytes that are read is worth all threads, which it gets within: it is read into the graph itself, as
+/// appending it would take long.
+fn is_large(size: usize, all: usize) -> bool {
+    size >= LARGE || size > all / 2
 }
 
 /// Parts that are worth a task each.
