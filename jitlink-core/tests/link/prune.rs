@@ -1,6 +1,8 @@
 //! What stays alive.
 
-use crate::kit::{exported, link_ok, roots};
+use crate::kit::{executor, exported, inputs, link_ok, link_with, roots};
+use jitlink_core::link::{LinkOptions, NoSymbols};
+use std::fmt::Write;
 
 const OBJECT: &str = "
 toy le64
@@ -182,8 +184,58 @@ section .text.f rx
 label f global
 ret
 ";
-    let options = jitlink_core::link::LinkOptions { keep_debug: true, ..roots(&["f"]) };
+    let options = LinkOptions { keep_debug: true, ..roots(&["f"]) };
     let image = link_ok(&[("a.o", object)], &options);
     let names: Vec<_> = image.linked.exports.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["f"]);
+}
+
+/// A root that needs thousands of functions, each of which needs the next two of another kind; as many that nothing needs; and at the
+/// end of it all references to a copy that was discarded, if asked for.
+fn wide(broken: bool) -> Vec<(String, String)> {
+    const MANY: usize = 3000;
+    let copy = "toy le64\ngroup g any leader=.text.f\nsection .text.f rx group=g\nlabel f global weak\nret\n";
+    let mut text = copy.to_owned() + "section .data.table rw\nlabel table global\n";
+    (0..MANY).for_each(|number| writeln!(text, "rel ABS64 near{number}").unwrap());
+    for number in 0..MANY {
+        let next = (number + 1) % MANY;
+        writeln!(text, "section .text.near{number} rx\nlabel near{number}\ncall far{number}\ncall far{next}").unwrap();
+        if broken && number % 1000 == 7 {
+            text.push_str("lea @.text.f\n");
+        }
+        writeln!(text, "ret\nsection .text.far{number} rx\nlabel far{number}\nret").unwrap();
+        writeln!(text, "section .text.dead{number} rx\nlabel dead{number} hidden\ncall near{number}\nret").unwrap();
+    }
+    vec![("a.o".into(), copy.into()), ("b.o".into(), text)]
+}
+
+#[test]
+fn thousands_that_are_needed_at_once_are_kept_whatever_the_threads() {
+    let objects = wide(false);
+    let texts: Vec<(&str, &str)> = objects.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let linked = |threads| {
+        let options = LinkOptions { threads: Some(threads), ..roots(&["table"]) };
+        let image = link_with(&executor(), &inputs(&texts), &NoSymbols, &options).unwrap();
+        let names: Vec<String> = image.object("b.o").sections.iter().map(|section| section.name.clone()).collect();
+        (names, image.all_bytes())
+    };
+    let (names, bytes) = linked(1);
+    assert_eq!(names.len(), 6001);
+    assert!(names.iter().all(|name| !name.starts_with(".text.dead")));
+    for threads in [2, 7] {
+        assert!(linked(threads) == (names.clone(), bytes.clone()), "{threads} threads");
+    }
+}
+
+#[test]
+fn references_to_what_was_discarded_are_the_same_errors_whatever_the_threads() {
+    let objects = wide(true);
+    let texts: Vec<(&str, &str)> = objects.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let errors = |threads| {
+        let options = LinkOptions { threads: Some(threads), ..roots(&["table"]) };
+        link_with(&executor(), &inputs(&texts), &NoSymbols, &options).err().unwrap().to_string()
+    };
+    let first = errors(1);
+    assert!(first.starts_with("b.o: .text.near7+"), "{first}");
+    assert!([2, 7].iter().all(|&threads| errors(threads) == first));
 }
