@@ -7,7 +7,7 @@ use crate::inputs::Given;
 use crate::progress::Progress;
 use crate::watch::Watch;
 use crate::{inputs, program, remote, report};
-use jitlink::{Addr, LinkError, LinkErrors, Module, ProcessExecutor, Profile, Registry, Roots, Session};
+use jitlink::{Addr, Input, LinkError, LinkErrors, Module, ProcessExecutor, Profile, Registry, Roots, Session};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
@@ -76,6 +76,7 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     executor.set_arguments(&arguments);
     let session = Session::new(Registry::global()?, executor);
     let module = session.link(&given.inputs, &options)?;
+    Input::close_all(given.inputs);
     // The terminal is the program's from here on.
     drop(progress);
     match module.roots().first().copied().flatten() {

@@ -104,9 +104,8 @@ impl Look<'_, '_> {
     /// outside do.
     fn unsettled(self) -> Vec<(BlockId, u32)> {
         let rest = |&(block, edges): &(BlockId, &[u32])| {
-            let from = residence(self.graph, block);
-            let is_plain = from == Residence::Near && !is_thread_local(self.graph, block);
-            let settled = move |index: &u32| is_plain && self.is_settled(block, *index as usize);
+            let is_near = residence(self.graph, block) == Residence::Near;
+            let settled = move |index: &u32| is_near && self.is_settled(block, *index as usize);
             edges.iter().copied().filter(move |index| !settled(index)).map(|index| (block, index)).collect::<Vec<_>>()
         };
         let blocks: Vec<_> = self.survey.again().collect();
