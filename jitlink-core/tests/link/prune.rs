@@ -165,7 +165,7 @@ section .text.dead rx
 label dead global
 ret
 ";
-    let options = jitlink_core::link::LinkOptions { keep_debug: true, ..roots(&["f"]) };
+    let options = LinkOptions { keep_debug: true, ..roots(&["f"]) };
     let image = link_ok(&[("a.o", object)], &options);
     assert_eq!(image.section("a.o", ".text.dead"), None);
     let (name, bytes) = &image.linked.debug[0];
