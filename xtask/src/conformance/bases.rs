@@ -1,8 +1,8 @@
 //! The code bases: what crate ships them, what of it is compiled, and how.
 //!
-//! Chosen for being real (each is linked into programs that people use), over 10,000 lines, without thread-local
-//! storage, and different from each other: interpreters with computed jumps, tables of function pointers, vector code,
-//! assembly, long constant tables, C++ with templates, virtual calls and exceptions.
+//! Chosen for being real (each is linked into programs that people use), over 10,000 lines, and different from each other:
+//! interpreters with computed jumps, tables of function pointers, vector code, assembly, long constant tables, an allocator
+//! that lives on thread-local storage, C++ with templates, virtual calls and exceptions.
 
 /// One code base. Its driver is `main.c` or `main.cpp` in `xtask/conformance/NAME`, where headers
 /// that the code base expects from its configure script stand too.
@@ -193,6 +193,18 @@ pub(crate) const BASES: &[Base] = &[
         include: &["include", "src"],
         flags: &["-DNDEBUG"],
         libraries: &["m"],
+    },
+    Base {
+        name: "mimalloc",
+        package: "libmimalloc-sys",
+        version: "0.1.49",
+        language: Language::C,
+        folder: "c_src/mimalloc/v2",
+        sources: &["src/static.c"],
+        without: &[],
+        include: &["include"],
+        flags: &["-D_GNU_SOURCE", "-std=gnu11", "-DNDEBUG"],
+        libraries: &["pthread"],
     },
     Base {
         name: "cadical",
