@@ -77,6 +77,7 @@ pub struct ArchInfo {
     forms: u8,
     got_name: &'static [u8],
     got_gathered: bool,
+    trampoline_other: u8,
     systems: &'static [SystemNames],
 }
 
@@ -96,6 +97,7 @@ impl ArchInfo {
             forms: 0,
             got_name: b".got",
             got_gathered: false,
+            trampoline_other: 0,
             systems: &[],
         }
     }
@@ -153,6 +155,13 @@ impl ArchInfo {
     pub const fn got_beside(mut self, name: &'static [u8]) -> ArchInfo {
         self.got_name = name;
         self.got_gathered = true;
+        self
+    }
+
+    /// What the symbols of functions say that are found on their first call ([`Symbol::other`](crate::graph::Symbol::other)): how
+    /// [`StubKind::Trampoline`] is called. Zero by default.
+    pub const fn trampoline_other(mut self, other: u8) -> ArchInfo {
+        self.trampoline_other = other;
         self
     }
 
@@ -219,6 +228,11 @@ impl ArchInfo {
     /// Whether the GOT lies with sections that objects bring along.
     pub const fn has_gathered_got(&self) -> bool {
         self.got_gathered
+    }
+
+    /// What the symbols of functions say that are found on their first call.
+    pub const fn trampoline_symbol_other(&self) -> u8 {
+        self.trampoline_other
     }
 
     /// The names of sections without memory that are read as bytes.
@@ -300,6 +314,9 @@ pub enum StubKind {
     Form(u8),
     /// Jumps to a target anywhere without using a GOT slot.
     Thunk,
+    /// As [`Plt`](Self::Plt), for a function that is found on its first call: every caller enters it here, whatever it knows. Where an
+    /// architecture has none, [`Plt`](Self::Plt) does for it.
+    Trampoline,
     /// What the slot of a function that is not linked yet points to: hands the address of that slot to the [`Binder`](Self::Binder),
     /// in a register that a call changes and that holds no argument. Rows whose subject is a GOT slot mean the function's slot,
     /// all others the binder, which is code of the same batch.
@@ -315,6 +332,7 @@ impl StubKind {
     pub fn name(self) -> &'static str {
         match self {
             StubKind::Plt => "plt",
+            StubKind::Trampoline => "trampoline",
             StubKind::Form(_) => "stub",
             StubKind::Thunk => "thunk",
             StubKind::Lazy => "lazy",

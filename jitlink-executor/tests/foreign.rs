@@ -7,17 +7,23 @@ use jitlink_core::executor::{
     ThreadLocalVariable,
 };
 use jitlink_core::graph::{Protection, Residence};
-use jitlink_core::{Addr, AddrRange};
+use jitlink_core::{Addr, AddrRange, Endian};
 use jitlink_executor::{End, RemoteExecutor};
 use std::process::Command;
 
 /// A `main` that returns 42, and one that loads from address 64, as instructions of the machines that have them here.
-fn code(arch: &str) -> [Vec<u8>; 2] {
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+fn code(arch: &str, endian: Endian) -> [Vec<u8>; 2] {
+    let words = |words: &[u32]| {
+        let bytes = words.iter().map(|word| match endian {
+            Endian::Little => word.to_le_bytes(),
+            Endian::Big => word.to_be_bytes(),
+        });
+        bytes.flatten().collect::<Vec<u8>>()
+    };
     match arch {
         // mov $42, %eax; ret   and   mov 64, %eax; ret
         "x86_64" => [vec![0xb8, 42, 0, 0, 0, 0xc3], vec![0x8b, 0x04, 0x25, 64, 0, 0, 0, 0xc3]],
-        // li 3, 42; blr   and   li 4, 64; ld 3, 0(4); blr   (little-endian)
+        // li 3, 42; blr   and   li 4, 64; ld 3, 0(4); blr
         "powerpc64" => [words(&[0x3860_002a, 0x4e80_0020]), words(&[0x3880_0040, 0xe864_0000, 0x4e80_0020])],
         // mov w0, #42; ret   and   mov x1, #64; ldr w0, [x1]; ret
         "aarch64" => [words(&[0x5280_0540, 0xd65f_03c0]), words(&[0xd280_0801, 0xb940_0020, 0xd65f_03c0])],
@@ -43,6 +49,10 @@ fn run(executor: &RemoteExecutor, code: &[u8]) -> Result<i32, String> {
     let request = MemoryRequest { segments: vec![segment], range: AddrRange::ALL };
     let mut reservation = executor.reserve(&request).unwrap();
     let at = reservation.address(0);
+    // A big-endian PowerPC of the GNU system knows functions by descriptors: where the code is, its TOC base, an environment.
+    let is_described = (executor.architecture(), executor.endian()) == ("powerpc64", Endian::Big);
+    let descriptor = [at.0 + 24, 0, 0].map(u64::to_be_bytes).concat();
+    let code = if is_described { &[&descriptor[..], code].concat() } else { code };
     reservation.working_memory()[0].bytes[..code.len()].copy_from_slice(code);
     let allocation = reservation.finalize(Vec::new()).unwrap();
     let mut written = vec![0; code.len()];
@@ -56,7 +66,7 @@ fn run(executor: &RemoteExecutor, code: &[u8]) -> Result<i32, String> {
 #[ignore = "needs an executor for another machine: cargo xtask executor --target T --check"]
 fn code_of_another_machine_runs() {
     let executor = start();
-    let [returns, crashes] = code(executor.architecture());
+    let [returns, crashes] = code(executor.architecture(), executor.endian());
     assert_eq!(run(&executor, &returns), Ok(42));
     let found = executor.lookup(&[b"puts", b"no_such_function"]).unwrap();
     assert!(found[0].is_some_and(|address| address != Addr(0)) && found[1].is_none(), "{found:?}");

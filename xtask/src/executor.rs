@@ -35,6 +35,11 @@ pub(crate) fn main(mut args: Args) -> Result {
     Ok(())
 }
 
+/// Builds the executor for a target, where `jitlink run` finds it.
+pub(crate) fn for_target(wanted: &str) -> Result<PathBuf> {
+    build(wanted, &host()?, false)
+}
+
 /// Has the executor run code of its machine.
 fn check(path: &Path, wanted: &str, host: &str) -> Result {
     step(&format!("code for {wanted} in its executor"));

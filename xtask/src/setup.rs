@@ -75,6 +75,16 @@ const TOOLS: &[Tool] = &[
         packages: &["gcc-powerpc64-linux-gnu"],
         needed_for: "objects for big-endian PowerPC",
     },
+    Tool {
+        names: &["powerpc64le-linux-gnu-g++"],
+        packages: &["g++-powerpc64le-linux-gnu"],
+        needed_for: "C++ objects for little-endian PowerPC",
+    },
+    Tool {
+        names: &["powerpc64-linux-gnu-g++"],
+        packages: &["g++-powerpc64-linux-gnu"],
+        needed_for: "C++ objects for big-endian PowerPC",
+    },
     Tool { names: &["qemu-ppc64le"], packages: &["qemu-user"], needed_for: "programs for it that run" },
     Tool { names: &["bpf-gcc"], packages: &["gcc-bpf"], needed_for: "BPF objects made by GCC" },
     Tool { names: &["bpftool"], packages: &["bpftool"], needed_for: "what libbpf makes of the same BPF objects" },

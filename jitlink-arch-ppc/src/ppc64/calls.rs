@@ -31,6 +31,9 @@ const RESERVED: &str = "the symbol's local entry has the reserved number 7";
 /// The bits of a symbol's `st_other` that say where its local entry is.
 pub(super) const LOCAL_ENTRY: u8 = 0xe0;
 
+/// What a symbol says whose function does not keep `r2` and has one entry.
+pub(super) const CHANGES_TOC: u8 = 1 << LOCAL_ENTRY.trailing_zeros();
+
 /// What a callee expects of `r2`, and what it leaves in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Callee {

@@ -24,6 +24,7 @@
 //! | `descriptors` | functions of the ELFv1 ABI |
 //! | `branches` | conditional branches, which reach less |
 //! | `stubs` | code for stubs and thunks |
+//! | `trampolines` | functions that are found on their first call |
 //! | `toc` | where the TOC lies, and its base |
 //! | `groups` | objects that have a TOC base of their own |
 //! | `save` | routines that save and restore registers |
@@ -38,9 +39,10 @@ pub mod rows;
 mod save;
 mod stubs;
 pub(crate) mod toc;
+mod trampolines;
 
 use groups::Groups;
-use jitlink_core::arch::{ArchInfo, CallForm, CodeSite, Outlined, Relaxed, StubKind, StubTemplate};
+use jitlink_core::arch::{ArchInfo, CallForm, CodeSite, Outlined, Relaxed, StubKind, StubTemplate, SystemNames};
 use jitlink_core::format::ObjectHeader;
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::link::{Pipeline, Stage};
@@ -61,9 +63,18 @@ pub static PPC64LE: Ppc64 = Ppc64 { info: &INFO_LITTLE, endian: Endian::Little }
 pub static PPC64: Ppc64 = Ppc64 { info: &INFO_BIG, endian: Endian::Big };
 
 static INFO_BIG: ArchInfo =
-    info("ppc64", "64-bit PowerPC, big-endian, ELFv1 and ELFv2 ABIs, all code models", &TRAP_BIG);
+    info("ppc64", "64-bit PowerPC, big-endian, ELFv1 and ELFv2 ABIs, all code models", &TRAP_BIG).systems(&SYSTEM_BIG);
 static INFO_LITTLE: ArchInfo =
-    info("ppc64le", "64-bit PowerPC, little-endian, ELFv2 ABI, all code models", &TRAP_LITTLE);
+    info("ppc64le", "64-bit PowerPC, little-endian, ELFv2 ABI, all code models", &TRAP_LITTLE).systems(&SYSTEM_LITTLE);
+
+/// Systems with a C library of the GNU project; the big-endian one has the ELFv1 ABI.
+static SYSTEM_BIG: [SystemNames; 1] = [SystemNames::new(Endian::Big, 8, "powerpc64", "powerpc64-unknown-linux-gnu")
+    .qemu("ppc64")
+    .debian("powerpc64-linux-gnu", "libc6-ppc64-cross")];
+static SYSTEM_LITTLE: [SystemNames; 1] =
+    [SystemNames::new(Endian::Little, 8, "powerpc64", "powerpc64le-unknown-linux-gnu")
+        .qemu("ppc64le")
+        .debian("powerpc64le-linux-gnu", "libc6-ppc64el-cross")];
 
 /// `trap`.
 const TRAP: u32 = 0x7fe0_0008;
@@ -78,6 +89,7 @@ const fn info(name: &'static str, description: &'static str, trap: &'static [u8]
         .got_beside(toc::NAME)
         .call_reach(0x200_0000)
         .stub_forms(stubs::FORMS)
+        .trampoline_other(calls::CHANGES_TOC)
 }
 
 impl TargetArch for Ppc64 {
@@ -86,7 +98,10 @@ impl TargetArch for Ppc64 {
     }
 
     fn stub(&self, kind: StubKind) -> Option<&'static StubTemplate> {
-        stubs::template(kind, self.endian)
+        match self.endian {
+            Endian::Little => trampolines::template(kind).or_else(|| stubs::template(kind, self.endian)),
+            Endian::Big => stubs::template(kind, self.endian),
+        }
     }
 
     /// `pld` of a slot's content, where the address that the slot would hold is near.

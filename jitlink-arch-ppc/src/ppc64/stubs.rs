@@ -34,13 +34,13 @@ pub(super) const OUTSIDE_TOC: StubKind = StubKind::Form(8);
 /// How many forms there are.
 pub(super) const FORMS: u8 = 9;
 
-const MTCTR_R12: u32 = 0x7d89_03a6;
-const BCTR: u32 = 0x4e80_0420;
+pub(super) const MTCTR_R12: u32 = 0x7d89_03a6;
+pub(super) const BCTR: u32 = 0x4e80_0420;
 const SAVE_R2: u32 = 0xf841_0018; // std r2, 24(r1)
-const BCL_NEXT: u32 = 0x429f_0005; // bcl 20, 31, .+4
-const MFLR_R0: u32 = 0x7c08_02a6;
-const MFLR_R12: u32 = 0x7d88_02a6;
-const MTLR_R0: u32 = 0x7c08_03a6;
+pub(super) const BCL_NEXT: u32 = 0x429f_0005; // bcl 20, 31, .+4
+pub(super) const MFLR_R0: u32 = 0x7c08_02a6;
+pub(super) const MFLR_R12: u32 = 0x7d88_02a6;
+pub(super) const MTLR_R0: u32 = 0x7c08_03a6;
 const ADDIS_R12_R12: u32 = 0x3d8c_0000;
 const ADDI_R12_R12: u32 = 0x398c_0000;
 const LD_R12_R12: u32 = 0xe98c_0000;
@@ -76,7 +76,7 @@ const ENTER34_FIXUPS: &[StubFixup] = &[fixup(0, rows::NEAR34, 0)];
 const SAVE: [u32; 2] = [SAVE_R2, 0x4800_0000]; // std r2, 24(r1); b callee
 const SAVE_FIXUPS: &[StubFixup] = &[fixup(4, rows::BRANCH, 0)];
 
-const OUTSIDE_BCL: [u32; 8] = [
+pub(super) const OUTSIDE_BCL: [u32; 8] = [
     MFLR_R0,       //   mflr  r0
     BCL_NEXT,      //   bcl   20, 31, .+4
     MFLR_R12,      //   mflr  r12
@@ -87,7 +87,8 @@ const OUTSIDE_BCL: [u32; 8] = [
     BCTR,          //   bctr
 ];
 // `here` is the third instruction.
-const OUTSIDE_BCL_FIXUPS: &[StubFixup] = &[fixup(16, rows::SLOT_HA, 16 - 8), fixup(20, rows::SLOT_LO, 20 - 8)];
+pub(super) const OUTSIDE_BCL_FIXUPS: &[StubFixup] =
+    &[fixup(16, rows::SLOT_HA, 16 - 8), fixup(20, rows::SLOT_LO, 20 - 8)];
 
 const ENTER_BCL: [u32; 8] = [MFLR_R0, BCL_NEXT, MFLR_R12, MTLR_R0, ADDIS_R12_R12, ADDI_R12_R12, MTCTR_R12, BCTR];
 const ENTER_BCL_FIXUPS: &[StubFixup] = &[fixup(16, rows::NEAR_HA, 16 - 8), fixup(20, rows::NEAR_LO, 20 - 8)];
@@ -182,12 +183,12 @@ pub(super) fn template(kind: StubKind, endian: Endian) -> Option<&'static StubTe
     }
 }
 
-const fn fixup(offset: u32, row: u16, addend: i64) -> StubFixup {
+pub(super) const fn fixup(offset: u32, row: u16, addend: i64) -> StubFixup {
     StubFixup { offset, row, addend }
 }
 
 /// Instructions as bytes.
-const fn code<const BYTES: usize>(words: &[u32], big: bool) -> [u8; BYTES] {
+pub(super) const fn code<const BYTES: usize>(words: &[u32], big: bool) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     let mut index = 0;
     while index < BYTES {

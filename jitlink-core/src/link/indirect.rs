@@ -76,7 +76,7 @@ pub(super) fn insert(
             let (entry, slot) = maker.trampoline();
             let resolver = maker.symbol_like(id);
             let name = maker.graph.display_symbol(id);
-            maker.graph.symbols[id.index()].value = maker.graph.symbol(entry).value;
+            maker.enter(id, entry);
             code_of[id.index()] = Some(resolver);
             indirect.push(Indirect { function: id, name, slot, resolver, is_used: used.contains(&id) });
         }

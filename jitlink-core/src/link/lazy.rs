@@ -47,7 +47,7 @@ pub(super) fn trampolines(
     let mut maker = Maker::new(graph, synthetic, executor.lazy_linker()?, [b".lazy", b".lazy.slots"])?;
     let make = |(name, function): (SymbolId, Arc<dyn LazyFunction>)| {
         let (entry, slot) = maker.trampoline();
-        maker.graph.symbols[name.index()].value = maker.graph.symbol(entry).value;
+        maker.enter(name, entry);
         Trampoline { name, slot, function }
     };
     Ok(functions.into_iter().map(make).collect())
@@ -74,7 +74,8 @@ impl<'m, 'a> Maker<'m, 'a> {
         sections: [&'static [u8]; 2],
     ) -> Result<Maker<'m, 'a>, LinkError> {
         let arch = graph.target.arch;
-        let templates = [StubKind::Plt, StubKind::Lazy, StubKind::Binder].map(|kind| arch.stub(kind));
+        let entry = arch.stub(StubKind::Trampoline).or_else(|| arch.stub(StubKind::Plt));
+        let templates = [entry, arch.stub(StubKind::Lazy), arch.stub(StubKind::Binder)];
         let ([Some(entry), Some(lazy), Some(binder)], Some(pointer_row)) = (templates, graph.target.pointer_row())
         else {
             let what =
@@ -94,6 +95,14 @@ impl<'m, 'a> Maker<'m, 'a> {
         let edge = Edge { offset: 0, target: lazy, addend: 0, row: self.pointer_row, subject: Subject::Symbol };
         self.synthetic.set_edges(self.graph, slots, [edge]);
         (self.code(self.entry, slot, slot), slot)
+    }
+
+    /// Has a function's symbol mean its entry.
+    pub(super) fn enter(&mut self, function: SymbolId, entry: SymbolId) {
+        let value = self.graph.symbol(entry).value;
+        let symbol = &mut self.graph.symbols[function.index()];
+        symbol.value = value;
+        symbol.other = self.graph.target.arch.info().trampoline_symbol_other();
     }
 
     /// Code made from a template: what its fixups mean by a GOT slot is `slot`, and by anything else `target`.

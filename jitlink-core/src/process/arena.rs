@@ -21,6 +21,7 @@
 //! [`LARGEST_STEP`]. A small link costs a dozen system calls and no more pages than it writes to.
 
 use super::free_list::{FreeList, GRANULE};
+use super::icache::IS_TOLD;
 use super::map::{Access, Backing, Doubled, Span, page_size};
 use crate::addr::{Addr, AddrRange};
 use crate::executor::SegmentRequest;
@@ -230,15 +231,10 @@ impl Stripe {
         let until = (self.open + step).next_multiple_of(page_size()).min(self.size);
         let (from, size) = (self.open, until - self.open);
         let offset = self.start - span.start();
-        let access = match self.protection {
-            Protection::ReadWrite => {
-                span.open(offset + from, size)?;
-                self.open = until;
-                return Ok(());
-            }
-            protection if self.purpose.copies(protection) => Access::ReadExecuteOrCopy,
-            Protection::ReadExecute => Access::ReadExecute,
-            Protection::Read => Access::Read,
+        let Some(access) = self.access() else {
+            span.open(offset + from, size)?;
+            self.open = until;
+            return Ok(());
         };
         let doubled = match &mut self.doubled {
             Some(doubled) => doubled,
@@ -250,8 +246,33 @@ impl Stripe {
         Ok(())
     }
 
+    /// What its pages are mapped for; nothing for data, which is in no file.
+    fn access(&self) -> Option<Access> {
+        match self.protection {
+            Protection::ReadWrite => None,
+            protection if self.purpose.copies(protection) => Some(Access::ReadExecuteOrCopy),
+            Protection::ReadExecute => Some(Access::ReadExecute),
+            Protection::Read => Some(Access::Read),
+        }
+    }
+
+    /// Has emulators forget the code that was in a range.
+    fn forget_code(&self, span: &Span, range: &Range<u64>) {
+        let (Some(doubled), Some(access)) = (&self.doubled, self.access()) else { return };
+        let first = (range.start - self.start) & !(page_size() - 1);
+        let end = (range.end - self.start).next_multiple_of(page_size()).min(self.open);
+        let Some(size) = end.checked_sub(first).filter(|size| *size > 0) else { return };
+        let place = self.start - span.start() + first;
+        if let Err(error) = doubled.map_once_more(first, size, (span, place), access) {
+            tracing::debug!(%error, "pages of code cannot be mapped again; an emulator may run what was there");
+        }
+    }
+
     /// Makes addresses free that nobody uses, and gives pages back when enough of them are.
     fn free(&mut self, span: &Span, range: Range<u64>) {
+        if IS_TOLD && self.protection == Protection::ReadExecute {
+            self.forget_code(span, &range);
+        }
         for pages in self.free.free(range) {
             // Free addresses need not be open: an allocation whose pages could not be opened is given back too.
             let (offset, end) = (pages.start - self.start, (pages.end - self.start).min(self.open));

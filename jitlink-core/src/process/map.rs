@@ -234,6 +234,21 @@ impl Doubled {
         Ok(())
     }
 
+    /// Maps open pages, `size` bytes at `from`, once more where they are mapped, at `offset` in `span`. Only files can be: others stay.
+    pub(super) fn map_once_more(
+        &self,
+        from: u64,
+        size: u64,
+        (span, offset): (&Span, u64),
+        access: Access,
+    ) -> io::Result<()> {
+        match &self.file {
+            // SAFETY: the same pages of the same file take their own place in one step, so that nobody who uses them notices.
+            Some(file) => unsafe { span.map(offset, size, View { file, place: from, access }) },
+            None => Ok(()),
+        }
+    }
+
     /// Gives whole pages back; they read as zeros from now on.
     ///
     /// # Safety

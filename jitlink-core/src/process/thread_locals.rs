@@ -70,6 +70,12 @@ const MACHINE: Option<Machine> = Some(Machine {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64")))]
 const MACHINE: Option<Machine> = None;
 
+/// What `__tls_get_addr` adds to offsets.
+pub(super) const LOOK_UP_BIAS: u64 = match MACHINE {
+    Some(machine) => machine.bias,
+    None => 0,
+};
+
 /// A loaded object that holds a batch's variables.
 struct Block {
     /// The loader's handle.
@@ -144,7 +150,7 @@ impl ThreadLocalBlock for Block {
         // number is that of an object that stays loaded as long as `self`.
         Ok(Addr(unsafe {
             let function = std::mem::transmute::<*const (), TlsGetAddr>(function.0 as *const ());
-            function(&[self.module, offset.wrapping_sub(MACHINE.map_or(0, |machine| machine.bias))])
+            function(&[self.module, offset.wrapping_sub(LOOK_UP_BIAS)])
         } as u64))
     }
 }

@@ -8,6 +8,7 @@
 
 use super::objects;
 use super::sync::{Mutex, Turn, lock, shared};
+use super::thread_locals::LOOK_UP_BIAS;
 use crate::addr::Addr;
 use crate::executor::{
     ExecutorError, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest, ThreadLocalVariable,
@@ -131,7 +132,7 @@ impl Room {
         match access {
             ThreadLocalAccess::Dynamic => {
                 let start = pointer_offset.wrapping_sub(self.pointer_offset as u64);
-                [self.module, self.offset.wrapping_add(start)]
+                [self.module, self.offset.wrapping_add(start).wrapping_sub(LOOK_UP_BIAS)]
             }
             ThreadLocalAccess::Static => [pointer_offset, 0],
             ThreadLocalAccess::Descriptor => [fixed_descriptor as *const () as u64, pointer_offset],
@@ -281,7 +282,16 @@ fn thread_pointer() -> Option<u64> {
     Some(pointer)
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+/// The address that offsets from the thread pointer count from: what `r13` holds (64-bit ELF V2 ABI, section 3.7.2; ELFv1 alike).
+#[cfg(target_arch = "powerpc64")]
+fn thread_pointer() -> Option<u64> {
+    let pointer: u64;
+    // SAFETY: reads a register.
+    unsafe { std::arch::asm!("mr {}, 13", out(reg) pointer, options(nostack, nomem, preserves_flags)) };
+    Some(pointer)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "powerpc64")))]
 fn thread_pointer() -> Option<u64> {
     None
 }
@@ -294,7 +304,7 @@ unsafe extern "C" fn fixed_descriptor() {
     std::arch::naked_asm!("mov rax, [rax + 8]", "ret")
 }
 
-/// Never reached: there is no room where the thread pointer is not known.
+/// Never reached: other machines have no descriptors, or no room, because their thread pointer is not known.
 #[cfg(not(target_arch = "x86_64"))]
 unsafe extern "C" fn fixed_descriptor() {}
 

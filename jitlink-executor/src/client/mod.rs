@@ -46,6 +46,11 @@ impl RemoteExecutor {
         &self.connection.welcome.arch
     }
 
+    /// The byte order of the process.
+    pub fn endian(&self) -> Endian {
+        if self.connection.welcome.little_endian { Endian::Little } else { Endian::Big }
+    }
+
     /// How often this side has waited for the other. A link waits a few times, however large it is.
     pub fn round_trips(&self) -> u64 {
         self.connection.round_trips()

@@ -78,7 +78,8 @@ impl Caller {
         let started = std::thread::Builder::new().spawn(move || {
             sys::take_signals();
             let _ = crash::install();
-            shared.run(job);
+            let reply = shared.perform(job.call);
+            shared.answer(job.number, &reply);
         });
         if let Err(error) = started {
             let reason = format!("the target cannot start a thread for the call: {error}");
@@ -92,22 +93,30 @@ impl MainThread {
     pub(super) fn run(self) -> i32 {
         // Without crash reports a crash is still a crash.
         let _ = crash::install();
+        let shared = self.shared.clone();
+        self.serve(|number, reply| shared.answer(number, reply));
+        shared.status.load(Ordering::Acquire)
+    }
+
+    /// Makes calls, and answers them.
+    fn serve(self, answer: impl Fn(u32, &Reply)) {
         for job in self.jobs {
-            self.shared.run(job);
+            let reply = self.shared.perform(job.call);
+            // Before the answer, which may be followed by the next call at once: that is for this thread too.
             self.shared.is_busy.store(false, Ordering::Release);
+            answer(job.number, &reply);
         }
-        self.shared.status.load(Ordering::Acquire)
     }
 }
 
 impl Shared {
     #[allow(unsafe_code, reason = "runs linked code, which is what this program is for")]
-    fn run(&self, job: Job) {
+    fn perform(&self, call: Call) -> Reply {
         let executor = &self.executor;
         // SAFETY: the linking side asks for these calls. Whoever asked it has vouched for the code, and keeps its memory
         // until the answer; that the addresses are in that memory was checked.
         let result: Result<Reply, ExecutorError> = unsafe {
-            match job.call {
+            match call {
                 Call::Load(name, search) => executor.load_library(&name, &search).map(|()| Reply::Done),
                 Call::Resolvers(slots) => executor.run_resolvers(&slots).map(|()| Reply::Done),
                 Call::Arrays(arrays) => executor.run_arrays(&arrays).map(|()| Reply::Done),
@@ -126,10 +135,40 @@ impl Shared {
                 Call::Exit(status) => sys::end(status),
             }
         };
-        let reply = result.unwrap_or_else(|error| Reply::Failed(error.reason, error.advice));
-        if self.output.send(job.number, &reply).is_err() {
+        result.unwrap_or_else(|error| Reply::Failed(error.reason, error.advice))
+    }
+
+    fn answer(&self, number: u32, reply: &Reply) {
+        if self.output.send(number, reply).is_err() {
             // Nobody is there to ask for more.
             sys::end_now(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::sync::Mutex;
+
+    #[test]
+    fn a_call_that_follows_an_answer_is_for_the_main_thread() {
+        let nothing = || File::options().read(true).write(true).open("/dev/null").unwrap();
+        let output = Output::new(&nothing(), nothing()).unwrap();
+        let (caller, main_thread) = calls(ProcessExecutor::new().unwrap(), output);
+        let (caller, made) = (Mutex::new(Some(caller)), Mutex::new(Vec::new()));
+        // No pointers, so no code.
+        let ask = |caller: &Caller, number: u32| caller.call(number, Call::Arrays(Vec::new()));
+        ask(caller.lock().unwrap().as_ref().unwrap(), 1);
+        main_thread.serve(|number, reply| {
+            assert!(matches!(reply, Reply::Done), "{reply:?}");
+            made.lock().unwrap().push(number);
+            // Nobody asks for a third.
+            if let Some(caller) = caller.lock().unwrap().take() {
+                ask(&caller, 2);
+            }
+        });
+        assert_eq!(*made.lock().unwrap(), [1, 2]);
     }
 }

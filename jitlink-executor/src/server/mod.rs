@@ -103,7 +103,7 @@ fn check(frame: &Frame, token: &[u8]) -> Result<(), String> {
 pub fn serve(channel: Channel, forwards_streams: bool) -> Result<std::convert::Infallible, String> {
     let Channel { input, output } = channel;
     let output = Output::new(&input, output).map_err(|error| error.to_string())?;
-    let executor = ProcessExecutor::new().map_err(|error| error.reason)?;
+    let executor = with_room(ProcessExecutor::new().map_err(|error| error.reason)?);
     crash::report_to(output::crashed);
     let welcome = welcome(&executor, forwards_streams)?;
     output.send(1, &Answer::Welcome(welcome)).map_err(|error| format!("the connection failed: {error}"))?;
@@ -114,6 +114,19 @@ pub fn serve(channel: Channel, forwards_streams: bool) -> Result<std::convert::I
     });
     started.map_err(|error| format!("cannot start a thread: {error}"))?;
     sys::end(main_thread.run())
+}
+
+/// How much each thread of the process has for thread-local variables of linked code.
+const ROOM: usize = 64 << 10;
+
+/// An executor that puts thread-local variables where code finds them that was compiled for an executable.
+#[allow(unsafe_code, reason = "vouches for a variable that nothing else uses")]
+fn with_room(executor: ProcessExecutor) -> ProcessExecutor {
+    // SAFETY: this is the variable's only use, as a process serves one connection. The caller's thread is the main one, which runs
+    // linked code and lives to the end of the process; the thread that answers runs none.
+    let with_room = unsafe { executor.clone().thread_locals_in(jitlink_core::thread_local_room!(ROOM)) };
+    // Without room the loader holds them.
+    with_room.unwrap_or(executor)
 }
 
 /// Answers requests until the connection ends.

@@ -3,6 +3,7 @@
 
 use super::bases::{Base, Language, Variant};
 use super::fetch;
+use super::foreign::Machine;
 use crate::Result;
 use crate::process::{capture, root};
 use std::collections::BTreeSet;
@@ -15,8 +16,47 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) struct Compiler {
     pub(crate) name: &'static str,
     pub(crate) path: PathBuf,
+    /// What it hears first, always.
+    pub(crate) arguments: Vec<String>,
     /// What it says of itself; a new version makes all objects again.
     pub(crate) version: String,
+    /// The machine that it compiles for, if not this one.
+    pub(super) machine: Option<&'static Machine>,
+}
+
+impl Compiler {
+    /// A command that compiles.
+    pub(crate) fn compile(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments);
+        command
+    }
+
+    /// A command that links a program.
+    pub(crate) fn link(&self, is_cpp: bool) -> Command {
+        match self.machine {
+            Some(machine) => Command::new(machine.linker(is_cpp)),
+            None => self.compile(),
+        }
+    }
+
+    /// A command that runs a program.
+    pub(crate) fn run(&self, program: &Path) -> Result<Command> {
+        match self.machine {
+            Some(machine) => machine.run(program.to_path_buf()),
+            None => Ok(Command::new(program)),
+        }
+    }
+
+    /// A command that has jitlink run a program.
+    pub(crate) fn run_by(&self, jitlink: &Path) -> Command {
+        let mut command = Command::new(jitlink);
+        if let Some(machine) = self.machine {
+            machine.prepare(&mut command);
+        }
+        command.arg("run");
+        command
+    }
 }
 
 /// Runs `job` on every item, over `threads` threads, and returns the answers in the items' order.
@@ -95,7 +135,7 @@ impl Unit<'_> {
 
     fn command(&self) -> Command {
         let top = self.package.join(self.base.folder);
-        let mut command = Command::new(&self.compiler.path);
+        let mut command = self.compiler.compile();
         command.args(self.variant.compile).args(["-g0", "-w", "-c"]);
         let is_cpp = self.base.language == Language::Cpp && self.source.extension().is_some_and(|end| end != "c");
         if is_cpp {

@@ -12,6 +12,7 @@ mod bases;
 mod bpf;
 mod build;
 mod fetch;
+mod foreign;
 mod large;
 mod native;
 mod run;
@@ -37,6 +38,9 @@ pub(crate) const OPTIONS: &str =
                         Of the options below it takes --jobs, --jitlink and --format
   --large               instead: a compiler made of LLVM's static libraries (package llvm-22-dev), over 2,000 objects.
                         Of the options below it takes --jitlink
+  --foreign             instead: programs of --native and code bases on other machines, under an emulator, against that machine's
+                        own linker (--machines ppc64le,ppc64; without the option all). Of the options below it takes --only
+                        (of either kind), --variants, --compilers, --sample, --jobs and --jitlink
   --only NAMES          some of the code bases, with --bpf of the projects, with --native of the programs, with commas
   --variants NAMES      some of the variants, with commas (O0, O2, O3, fPIC, fno-pic, ffunction-sections,
                         mcmodel=large, mcmodel=large-fPIC); with --native they are options ('-O2 -fPIC')
@@ -68,6 +72,9 @@ pub(crate) fn main(mut args: Args) -> Result {
     }
     if args.flag("--native") {
         return native_main(args);
+    }
+    if args.flag("--foreign") {
+        return foreign::main(args, cores());
     }
     if args.flag("--large") {
         let jitlink = args.value("--jitlink")?.map(|path| there(&path)).transpose()?;
@@ -118,7 +125,7 @@ fn native_main(mut args: Args) -> Result {
     let jitlink = args.value("--jitlink")?.map(|path| there(&path)).transpose()?;
     let json = args.json()?;
     args.finish()?;
-    native::main(&native::Plan { only, variants, compilers, jobs, jitlink, json })
+    native::main(&native::Plan { only, variants, compilers, jobs, jitlink, json, machine: None })
 }
 
 fn allocators_main(mut args: Args) -> Result {
@@ -138,7 +145,9 @@ pub(crate) fn sample() -> Result {
     run_plan(&plan)?;
     let (only, variants) = native::sample_names();
     let (compilers, jitlink_path) = (Vec::new(), Some(jitlink.clone()));
-    native::main(&native::Plan { only, variants, compilers, jobs: cores(), jitlink: jitlink_path, json: false })?;
+    let (jobs, json, machine) = (cores(), false, None);
+    native::main(&native::Plan { only, variants, compilers, jobs, jitlink: jitlink_path, json, machine })?;
+    foreign::sample(jobs, &jitlink)?;
     bpf::main(&bpf::Plan { only: bpf::sample_names(), jobs: cores(), jitlink: Some(jitlink), json: false })
 }
 
@@ -154,10 +163,15 @@ fn sample_names() -> (Vec<String>, Vec<String>) {
 
 /// The plan for what is named; an empty list stands for all.
 fn plan(only: &[String], variants: &[String], compilers: &[String]) -> Result<Plan> {
+    Ok(Plan { compilers: installed(COMPILERS, compilers)?, ..chosen(only, variants)? })
+}
+
+/// The same without compilers.
+fn chosen(only: &[String], variants: &[String]) -> Result<Plan> {
     Ok(Plan {
         bases: pick(BASES, only, |base| base.name, "code base")?,
         variants: pick(VARIANTS, variants, |variant| variant.name, "variant")?,
-        compilers: installed(COMPILERS, compilers)?,
+        compilers: Vec::new(),
         jobs: cores(),
         jitlink: None,
         json: false,
@@ -189,7 +203,7 @@ fn installed(known: Known, wanted: &[String]) -> Result<Vec<Compiler>> {
             Some(path) => {
                 let version = capture(Command::new(&path).arg("--version"))?;
                 let version = version.lines().next().unwrap_or_default().to_owned();
-                compilers.push(Compiler { name, path, version });
+                compilers.push(Compiler { name, path, arguments: Vec::new(), version, machine: None });
             }
             None if in_ci() => return Err(format!("{name} is not installed, and CI skips no test").into()),
             None => eprintln!("conformance: {name} is not installed, its cases are skipped (try `cargo xtask setup`)"),

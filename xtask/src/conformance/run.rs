@@ -1,6 +1,6 @@
 //! Runs one case twice, linked by `ld` and by jitlink, and compares what came out.
 
-use super::bases::{Base, Variant};
+use super::bases::{Base, Language, Variant};
 use super::build::{Compiler, Unit};
 use crate::Result;
 use crate::process::{capture, shown};
@@ -84,12 +84,12 @@ impl Case<'_> {
 
     fn reference(&self, folder: &Path) -> Result<Outcome> {
         let program = folder.join("reference");
-        let mut link = Command::new(&self.compiler.path);
+        let mut link = self.compiler.link(self.base.language == Language::Cpp);
         link.args(self.variant.link).arg("-o").arg(&program);
         link.args(self.units.iter().map(|unit| &unit.object));
         link.args(self.base.libraries.iter().map(|library| format!("-l{library}")));
         capture(&mut link)?;
-        let outcome = run(&mut Command::new(&program), &folder.join("run-reference"), TIME_LIMIT)?;
+        let outcome = run(&mut self.compiler.run(&program)?, &folder.join("run-reference"), TIME_LIMIT)?;
         if !outcome.end.starts_with("status") || outcome.stdout.is_empty() {
             return Err(
                 format!("the reference printed {} bytes and ended by {}", outcome.stdout.len(), outcome.end).into()
@@ -103,8 +103,8 @@ impl Case<'_> {
     }
 
     fn jitlink(&self, folder: &Path, jitlink: &Path) -> Result<Outcome> {
-        let mut command = Command::new(jitlink);
-        command.arg("run").args(self.units.iter().map(|unit| &unit.object));
+        let mut command = self.compiler.run_by(jitlink);
+        command.args(self.units.iter().map(|unit| &unit.object));
         for library in self.base.libraries {
             command.args(["-l", library]);
         }

@@ -59,14 +59,14 @@ impl Case<'_> {
                 return Ok(Verdict::NoReference(error.to_string()));
             }
         };
-        let mut reference = Command::new(&built.reference);
+        let mut reference = self.compiler.run(&built.reference)?;
         let reference = run(reference.args(self.program.arguments), &folder.join("run-reference"), TIME_LIMIT)?;
         if reference.stderr.contains(NO_PANICS) {
             std::fs::remove_dir_all(&folder)?;
             return Ok(Verdict::NoReference(format!("linked by the compiler it says: {NO_PANICS}")));
         }
-        let mut command = Command::new(jitlink);
-        command.arg("run").args(&built.inputs).args(self.options()?).arg("--").args(self.program.arguments);
+        let mut command = self.compiler.run_by(jitlink);
+        command.args(&built.inputs).args(self.options()?).arg("--").args(self.program.arguments);
         let repeat = typed(&command);
         let differs = match run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT) {
             Ok(ours) => difference(&reference, &ours),
@@ -105,12 +105,12 @@ impl Case<'_> {
         let mut inputs = Vec::new();
         for name in std::iter::once(&self.program.name).chain(self.program.others) {
             let object = folder.join(format!("{name}.o"));
-            let mut compile = Command::new(&self.compiler.path);
+            let mut compile = self.compiler.compile();
             compile.args(&self.variant.compile).args(self.program.flags).args(["-w", "-c", "-o"]);
             capture(compile.arg(&object).arg(self.program.source(name)))?;
             inputs.push(object);
         }
-        let mut link = Command::new(&self.compiler.path);
+        let mut link = self.compiler.link(self.program.language == Language::Cxx);
         link.args(&inputs).arg("-o").arg(&reference).args(&self.variant.reference).args(["-pthread", "-lm"]);
         capture(&mut link)?;
         Ok(Built { reference, inputs })

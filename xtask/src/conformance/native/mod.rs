@@ -6,11 +6,13 @@ mod programs;
 mod variants;
 
 use super::build::{Compiler, in_parallel};
+use super::foreign::Machine;
 use super::{Known, build_jitlink, installed};
 use crate::Result;
 use crate::process::{step, target};
 use case::{Case, Verdict};
-use programs::{Language, PROGRAMS, Program};
+pub(super) use programs::Language;
+use programs::{PROGRAMS, Program};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -22,6 +24,8 @@ pub(super) struct Plan {
     pub(super) jobs: usize,
     pub(super) jitlink: Option<PathBuf>,
     pub(super) json: bool,
+    /// Another machine than this one.
+    pub(super) machine: Option<&'static Machine>,
 }
 
 /// What CI runs.
@@ -39,8 +43,12 @@ const COMPILERS: &[(Language, Known)] = &[
 
 pub(super) fn main(plan: &Plan) -> Result {
     step("conformance of native programs");
-    let programs = programs(&plan.only)?;
-    let compilers = compilers(&programs, &plan.compilers)?;
+    let mut programs = programs(&plan.only)?;
+    if plan.machine.is_some() {
+        // Rust's need that machine's standard library, and the compiler's own link of it.
+        programs.retain(|program| program.language != Language::Rust);
+    }
+    let compilers = compilers(&programs, plan)?;
     let cases = cases(&programs, &compilers, &plan.variants)?;
     let jitlink = match &plan.jitlink {
         Some(path) => path.clone(),
@@ -87,8 +95,15 @@ fn programs(only: &[String]) -> Result<Vec<&'static Program>> {
 }
 
 /// The compilers that the programs need and that are here.
-fn compilers(programs: &[&Program], wanted: &[String]) -> Result<Vec<(Language, Compiler)>> {
-    let mut compilers = Vec::new();
+fn compilers(programs: &[&Program], plan: &Plan) -> Result<Vec<(Language, Compiler)>> {
+    let (mut compilers, wanted) = (Vec::new(), plan.compilers.as_slice());
+    if let Some(machine) = plan.machine {
+        for language in [Language::C, Language::Cxx] {
+            let found = machine.compilers(language, wanted)?;
+            compilers.extend(found.into_iter().map(|compiler| (language, compiler)));
+        }
+        return Ok(compilers);
+    }
     for (language, known) in COMPILERS {
         let is_wanted = wanted.is_empty() || known.iter().any(|(name, _)| wanted.iter().any(|wanted| wanted == name));
         if is_wanted && programs.iter().any(|program| program.language == *language) {
@@ -106,7 +121,11 @@ fn cases<'p>(
     let mut cases = Vec::new();
     for &program in programs {
         for (_, compiler) in compilers.iter().filter(|(language, _)| *language == program.language) {
-            let variants = variants::of(program, compiler.name).into_iter();
+            let variants = match compiler.machine {
+                Some(machine) => variants::of_machine(machine),
+                None => variants::of(program, compiler.name),
+            };
+            let variants = variants.into_iter();
             let chosen = variants.filter(|variant| wanted.is_empty() || wanted.contains(&variant.name));
             cases.extend(chosen.map(|variant| Case { program, compiler, variant }));
         }

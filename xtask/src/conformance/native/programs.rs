@@ -7,7 +7,7 @@ use crate::process::root;
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Language {
+pub(in crate::conformance) enum Language {
     C,
     Cxx,
     Rust,
@@ -67,6 +67,7 @@ const fn rust(name: &'static str, others: &'static [&'static str]) -> Program {
 }
 
 pub(super) const PROGRAMS: &[Program] = &[
+    c("choices", &["choices_other"]),
     c("indirect", &["indirect_other"]),
     c("jumps", &[]),
     c("numbers", &["numbers_other"]),

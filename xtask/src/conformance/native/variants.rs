@@ -1,6 +1,7 @@
 //! The ways in which each program is compiled: all levels with all code models, and what else changes objects at one level.
 
 use super::programs::{Language, Program};
+use crate::conformance::foreign::Machine;
 
 /// One way to compile and to link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,19 @@ pub(super) fn of(program: &Program, compiler: &str) -> Vec<Variant> {
             variants
         }
     }
+}
+
+/// All ways for a program of another machine.
+pub(super) fn of_machine(machine: &Machine) -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for level in ["-O0", "-O2", "-Os"] {
+        for (model, is_fixed) in MODELS {
+            variants.push(variant(&[&[level], *model].concat(), *is_fixed, Library::Usual));
+        }
+    }
+    let more = machine.options.iter().map(|options| variant(&[&["-O2"], *options].concat(), false, Library::Usual));
+    variants.extend(more);
+    variants
 }
 
 fn of_c() -> Vec<Variant> {

@@ -1,0 +1,175 @@
+//! Functions that are found on their first call, under the ELFv2 ABI: indirect ones, and those that are linked late.
+//!
+//! The *trampoline* loads the slot into `r12` and jumps there. Any caller may enter it: it finds the slot from its own address, and
+//! what it leads to may change `r2`, which its symbol says, so that callers save it. At first the slot leads to the *lazy* stub, which
+//! puts the slot's address into `r11`; the *binder* hands that to the linker.
+//!
+//! The binder keeps what may hold arguments (ELFv2 ABI, "Parameter Passing in Registers"): `r3` to `r10`, `f1` to `f13` and `v2` to
+//! `v13`; and `r2`, for a callee that has the caller's. It jumps on with the callee's address in `r12`.
+//!
+//! | its frame | what |
+//! | --- | --- |
+//! | 0 | back chain, condition register, return address, TOC base |
+//! | 32 | room for the linker's parameters |
+//! | 96 | `r3` to `r10` |
+//! | 160 | `r2` |
+//! | 168 | `f1` to `f13` |
+//! | 272 | `v2` to `v13`, each at a multiple of sixteen |
+//!
+//! Under the ELFv1 ABI a function's address is that of a descriptor, which no stub is.
+
+use super::rows;
+use super::stubs::{
+    BCL_NEXT, BCTR, MFLR_R0, MFLR_R12, MTCTR_R12, MTLR_R0, OUTSIDE_BCL, OUTSIDE_BCL_FIXUPS, code, fixup,
+};
+use jitlink_core::arch::{StubFixup, StubKind, StubTemplate};
+
+const GENERAL: u16 = 96;
+const TOC: u16 = 160;
+const FLOAT: u16 = 168;
+const VECTOR: u16 = 272;
+const FRAME: u16 = VECTOR + 12 * 16;
+/// Where a function keeps its return address in its caller's frame.
+const RETURN: u16 = 16;
+
+/// The stack pointer's number.
+const R1: u32 = 1;
+
+/// An instruction with a register, a base register and sixteen bits.
+const fn short(opcode: u32, register: u32, base: u32, immediate: u16) -> u32 {
+    opcode << 26 | register << 21 | base << 16 | immediate as u32
+}
+
+const fn addi(to: u32, base: u32, value: u16) -> u32 {
+    short(14, to, base, value)
+}
+
+const fn ld(to: u32, at: u16, base: u32) -> u32 {
+    short(58, to, base, at)
+}
+
+const fn std(from: u32, at: u16, base: u32) -> u32 {
+    short(62, from, base, at)
+}
+
+const fn lfd(to: u32, at: u16) -> u32 {
+    short(50, to, R1, at)
+}
+
+const fn stfd(from: u32, at: u16) -> u32 {
+    short(54, from, R1, at)
+}
+
+/// `lvx` of what a register points to.
+const fn lvx(to: u32, at: u32) -> u32 {
+    0x7c00_00ce | to << 21 | at << 11
+}
+
+const fn stvx(from: u32, at: u32) -> u32 {
+    0x7c00_01ce | from << 21 | at << 11
+}
+
+const STDU_R1: u32 = 0xf821_0001 | (FRAME.wrapping_neg() as u32 & 0xfffc); // stdu r1, -FRAME(r1)
+const MR_R3_R11: u32 = 0x7d63_5b78;
+const MR_R12_R3: u32 = 0x7c6c_1b78;
+const BCTRL: u32 = 0x4e80_0421;
+const NOP: u32 = 0x6000_0000;
+const MFLR_R11: u32 = 0x7d68_02a6;
+
+/// Instructions before the linker's address.
+const BINDER_WORDS: usize = 108;
+/// The instruction after which the code knows its own address.
+const BINDER_HERE: usize = 51;
+
+const BINDER: [u32; BINDER_WORDS + 2] = binder();
+
+/// Instructions one after the other.
+struct Code {
+    words: [u32; BINDER_WORDS + 2],
+    used: usize,
+}
+
+impl Code {
+    const fn push(&mut self, word: u32) {
+        self.words[self.used] = word;
+        self.used += 1;
+    }
+
+    /// Saves all registers that may hold arguments, or gets them back. `scratch` is changed.
+    const fn arguments(&mut self, saves: bool, scratch: u32) {
+        let mut index = 0;
+        while index < 8 {
+            let at = GENERAL + 8 * index as u16;
+            self.push(if saves { std(3 + index, at, R1) } else { ld(3 + index, at, R1) });
+            index += 1;
+        }
+        self.push(if saves { std(2, TOC, R1) } else { ld(2, TOC, R1) });
+        let mut index = 0;
+        while index < 13 {
+            let at = FLOAT + 8 * index as u16;
+            self.push(if saves { stfd(1 + index, at) } else { lfd(1 + index, at) });
+            index += 1;
+        }
+        let mut index = 0;
+        while index < 12 {
+            self.push(addi(scratch, R1, VECTOR + 16 * index as u16));
+            self.push(if saves { stvx(2 + index, scratch) } else { lvx(2 + index, scratch) });
+            index += 1;
+        }
+    }
+}
+
+const fn binder() -> [u32; BINDER_WORDS + 2] {
+    let mut code = Code { words: [NOP; BINDER_WORDS + 2], used: 0 };
+    code.push(MFLR_R0);
+    code.push(std(0, RETURN, R1));
+    code.push(STDU_R1);
+    code.arguments(true, 12);
+    code.push(MR_R3_R11);
+    code.push(BCL_NEXT);
+    assert!(code.used == BINDER_HERE);
+    code.push(MFLR_R12);
+    code.push(ld(12, (4 * (BINDER_WORDS - BINDER_HERE)) as u16, 12));
+    code.push(MTCTR_R12);
+    code.push(BCTRL);
+    code.push(MR_R12_R3);
+    code.arguments(false, 11);
+    code.push(addi(R1, R1, FRAME));
+    code.push(ld(0, RETURN, R1));
+    code.push(MTLR_R0);
+    code.push(MTCTR_R12);
+    code.push(BCTR);
+    // What is left is the padding, so that the address lies at a multiple of eight.
+    assert!(code.used <= BINDER_WORDS && BINDER_WORDS - code.used < 2);
+    (code.words[BINDER_WORDS], code.words[BINDER_WORDS + 1]) = (0, 0);
+    code.words
+}
+
+const LAZY: [u32; 7] = [
+    MFLR_R0,     //   mflr  r0
+    BCL_NEXT,    //   bcl   20, 31, .+4
+    MFLR_R11,    //   mflr  r11
+    MTLR_R0,     //   mtlr  r0
+    0x3d6b_0000, //   addis r11, r11, (slot - here)@ha
+    0x396b_0000, //   addi  r11, r11, (slot - here)@l
+    0x4800_0000, //   b     binder
+];
+// `here` is the third instruction.
+const LAZY_FIXUPS: &[StubFixup] =
+    &[fixup(16, rows::SLOT_HA, 16 - 8), fixup(20, rows::SLOT_LO_WHOLE, 20 - 8), fixup(24, rows::BRANCH, 0)];
+const BINDER_FIXUPS: &[StubFixup] = &[fixup(4 * BINDER_WORDS as u32, rows::POINTER, 0)];
+
+static TRAMPOLINE: StubTemplate = StubTemplate::new(&const { code::<32>(&OUTSIDE_BCL, false) }, 4, OUTSIDE_BCL_FIXUPS);
+static LAZY_STUB: StubTemplate = StubTemplate::new(&const { code::<28>(&LAZY, false) }, 4, LAZY_FIXUPS);
+static BINDER_STUB: StubTemplate =
+    StubTemplate::new(&const { code::<{ 4 * (BINDER_WORDS + 2) }>(&BINDER, false) }, 16, BINDER_FIXUPS);
+
+/// The code of a part of a trampoline, little-endian.
+pub(super) fn template(kind: StubKind) -> Option<&'static StubTemplate> {
+    match kind {
+        StubKind::Trampoline => Some(&TRAMPOLINE),
+        StubKind::Lazy => Some(&LAZY_STUB),
+        StubKind::Binder => Some(&BINDER_STUB),
+        _ => None,
+    }
+}
