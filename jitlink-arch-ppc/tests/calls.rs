@@ -171,3 +171,10 @@ fn functions_that_could_be_replaced_are_refused() {
     let errors = linked.err().expect("no stub serves every caller").to_string();
     assert!(errors.contains("ppc64le") && errors.contains("stub"), "{errors}");
 }
+
+#[test]
+fn indirect_functions_of_the_older_abi_are_refused_by_name() {
+    let refused = Program::link(BASE, &[fixture("chosen")], &[], Roots::Exported).err().unwrap();
+    assert!(refused.contains("chosen.o: chosen is an indirect function (STT_GNU_IFUNC)"), "{refused}");
+    assert!(refused.contains("build without ifunc and target_clones attributes"), "{refused}");
+}

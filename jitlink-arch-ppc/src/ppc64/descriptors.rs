@@ -10,7 +10,7 @@
 use super::calls::{LOCAL_ENTRY, REL24};
 use super::rows;
 use jitlink_core::LinkError;
-use jitlink_core::graph::{BlockId, LinkGraph, ObjectBuilder, Split, Value};
+use jitlink_core::graph::{BlockId, LinkGraph, ObjectBuilder, Split, Symbol, SymbolKind, Value};
 use std::collections::HashMap;
 
 /// The sections.
@@ -58,6 +58,18 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
         let other = descriptors.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());
         return Err(format!(
             "{object} is for the ELFv2 ABI ({name} has a local entry), {other} for ELFv1 (it has descriptors); compile both alike"
+        ));
+    }
+    // Its descriptor is the resolver's, which calls must not enter.
+    let is_chosen = |symbol: &Symbol<'_>| match symbol.value {
+        Value::Block { block, .. } => symbol.kind == SymbolKind::Indirect && descriptors.contains_key(&block),
+        _ => false,
+    };
+    if let Some((id, symbol)) = graph.symbols().find(|(_, symbol)| is_chosen(symbol)) {
+        let (name, object) = (graph.display_symbol(id), &graph.object(symbol.object).name);
+        return Err(format!(
+            "{object}: {name} is an indirect function (STT_GNU_IFUNC), and those are not linked under the ELFv1 ABI; build without \
+             ifunc and target_clones attributes"
         ));
     }
     let branches = BRANCHES.map(|raw| graph.rows().by_raw(raw).map(|(row, _)| row));
