@@ -3,6 +3,7 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use jitlink_core::graph::Scope;
 use jitlink_core::image::ImageExecutor;
 use jitlink_core::link::Roots;
 use jitlink_core::link::{LinkOptions, NoSymbols, link};
@@ -177,4 +178,18 @@ fn indirect_functions_of_the_older_abi_are_refused_by_name() {
     let refused = Program::link(BASE, &[fixture("chosen")], &[], Roots::Exported).err().unwrap();
     assert!(refused.contains("chosen.o: chosen is an indirect function (STT_GNU_IFUNC)"), "{refused}");
     assert!(refused.contains("build without ifunc and target_clones attributes"), "{refused}");
+}
+
+#[test]
+fn code_of_the_older_abi_has_the_names_of_its_functions() {
+    let program = Program::link(BASE, &[fixture("described")], &[], Roots::Exported).unwrap();
+    let symbols = &program.map.objects[0].symbols;
+    let of = |name: &str| symbols.iter().filter(|symbol| symbol.name == name).collect::<Vec<_>>();
+    let [first, second] = of("second")[..] else { panic!("{symbols:?}") };
+    let (descriptor, code) = if first.scope == Scope::Local { (second, first) } else { (first, second) };
+    assert_eq!(code.scope, Scope::Local);
+    // The descriptor's first word is where the code is; the code's first instruction is li r3, 2.
+    let words = [descriptor.address, descriptor.address + 4].map(|at| u64::from(program.word(at).swap_bytes()));
+    assert_eq!(Addr(words[0] << 32 | words[1]), code.address);
+    assert_eq!(program.word(code.address).swap_bytes(), 0x3860_0002);
 }

@@ -5,7 +5,8 @@
 //! environment. Pointers to functions point there. A direct call means the code, so calls inside the batch are turned to what the
 //! descriptor says; calls that leave the batch go through a stub that reads the descriptor.
 //!
-//! An object's `.opd` is cut into its descriptors first, so that each keeps no more than its own function alive.
+//! An object's `.opd` is cut into its descriptors first, so that each keeps no more than its own function alive. The code gets a local
+//! symbol of the function's name, for whoever wants to know what is at an address: reports of crashes, profilers.
 
 use super::calls::{LOCAL_ENTRY, REL24};
 use super::rows;
@@ -19,18 +20,37 @@ const ADDR64: u32 = 38;
 /// `ADDR24`, `ADDR14` and its hints, `REL24`, `REL14` and its hints.
 const BRANCHES: [u32; 8] = [2, 7, 8, 9, 10, 11, 12, 13];
 
-/// Cuts an object's `.opd` at its descriptors.
+/// Cuts an object's `.opd` at its descriptors, and names the code that they stand for.
 pub(super) fn cut(object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
     let graph = object.graph();
     let mut cuts = Vec::new();
+    let mut entries = HashMap::new();
     for (id, section) in graph.sections() {
         if section.object != object.id() || section.name != NAME {
             continue;
         }
         for (block, _) in graph.blocks_of(id) {
-            let entries = graph.edges(block).iter().filter(|edge| graph.rows().row(edge.row).raw() == ADDR64);
-            cuts.extend(entries.map(|edge| (block, edge.offset)));
+            for edge in graph.edges(block).iter().filter(|edge| graph.rows().row(edge.row).raw() == ADDR64) {
+                cuts.push((block, edge.offset));
+                entries.insert((block, u64::from(edge.offset)), *edge);
+            }
         }
+    }
+    let of_code = |symbol: &Symbol<'_>| {
+        let Value::Block { block, offset } = symbol.value else { return None };
+        let entry = entries.get(&(block, offset))?;
+        let Value::Block { block, offset } = graph.symbol(entry.target).value else { return None };
+        Some((block, offset.checked_add_signed(entry.addend)?))
+    };
+    let own = graph.symbols().map(|(_, symbol)| symbol).filter(|symbol| symbol.object == object.id());
+    let named = own.filter(|symbol| symbol.kind == SymbolKind::Function && !symbol.name.is_empty());
+    let code = named.filter_map(|symbol| {
+        let (block, offset) = of_code(symbol).filter(|(block, offset)| *offset <= graph.block(*block).size())?;
+        let local = Symbol::local(symbol.name.bytes(), symbol.object, block, offset);
+        Some(Symbol { size: symbol.size, kind: SymbolKind::Function, ..local })
+    });
+    for symbol in code.collect::<Vec<_>>() {
+        object.add_symbol(symbol);
     }
     match cuts.is_empty() {
         true => Ok(()),

@@ -24,6 +24,8 @@ pub(super) struct Machine {
     cpu: Option<&'static str>,
     /// Its compilers, by what they are called in options and reports.
     compilers: [&'static str; 2],
+    /// Programs with what its objects are refused for.
+    pub(super) without: &'static [&'static str],
     /// Options that change objects, with -O2.
     pub(super) options: &'static [&'static [&'static str]],
 }
@@ -37,6 +39,7 @@ const MACHINES: &[Machine] = &[
         // The newest, for prefixed instructions.
         cpu: Some("power10"),
         compilers: ["ppc64le-gcc", "ppc64le-clang"],
+        without: &[],
         options: &[
             &["-mcpu=power8"],
             &["-mcpu=power9", "-fPIC"],
@@ -54,6 +57,8 @@ const MACHINES: &[Machine] = &[
         qemu: "ppc64",
         cpu: None,
         compilers: ["ppc64-gcc", "ppc64-clang"],
+        // Indirect functions.
+        without: &["c/choices", "c/indirect"],
         options: &[
             &["-mcpu=power8"],
             &["-mcpu=power9", "-fPIC"],

@@ -44,9 +44,10 @@ const COMPILERS: &[(Language, Known)] = &[
 pub(super) fn main(plan: &Plan) -> Result {
     step("conformance of native programs");
     let mut programs = programs(&plan.only)?;
-    if plan.machine.is_some() {
+    if let Some(machine) = plan.machine {
         // Rust's need that machine's standard library, and the compiler's own link of it.
-        programs.retain(|program| program.language != Language::Rust);
+        let runs = |program: &Program| program.language != Language::Rust;
+        programs.retain(|program| runs(program) && !machine.without.contains(&program.id().as_str()));
     }
     let compilers = compilers(&programs, plan)?;
     let cases = cases(&programs, &compilers, &plan.variants)?;
