@@ -31,10 +31,10 @@ pub(super) const THREAD_LOCAL: u8 = UNLOADED + 1;
 /// How many kinds of segments there are.
 const SEGMENTS: usize = KINDS.len() + 2;
 /// The segment of blocks that are not live.
+const NONE: u8 = u8::MAX;
+
 /// How many symbols are worth a task.
 const SYMBOLS: usize = 1 << 14;
-
-const NONE: u8 = u8::MAX;
 
 /// Where everything goes, relative to the segments' starts.
 #[derive(Debug)]

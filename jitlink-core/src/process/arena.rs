@@ -263,7 +263,8 @@ impl Stripe {
         let end = (range.end - self.start).next_multiple_of(page_size()).min(self.open);
         let Some(size) = end.checked_sub(first).filter(|size| *size > 0) else { return };
         let place = self.start - span.start() + first;
-        if let Err(error) = doubled.map_once_more(first, size, (span, place), access) {
+        // SAFETY: what is open of a stripe was opened from the same places of its file to the same places of the span, for `access`.
+        if let Err(error) = unsafe { doubled.map_once_more(first, size, (span, place), access) } {
             tracing::debug!(%error, "pages of code cannot be mapped again; an emulator may run what was there");
         }
     }

@@ -235,7 +235,10 @@ impl Doubled {
     }
 
     /// Maps open pages, `size` bytes at `from`, once more where they are mapped, at `offset` in `span`. Only files can be: others stay.
-    pub(super) fn map_once_more(
+    ///
+    /// # Safety
+    /// These pages are mapped there, for the same access.
+    pub(super) unsafe fn map_once_more(
         &self,
         from: u64,
         size: u64,
@@ -243,7 +246,8 @@ impl Doubled {
         access: Access,
     ) -> io::Result<()> {
         match &self.file {
-            // SAFETY: the same pages of the same file take their own place in one step, so that nobody who uses them notices.
+            // SAFETY: as the caller promises, the same pages of the same file take their own place, in one step, so that nobody who
+            // uses them notices.
             Some(file) => unsafe { span.map(offset, size, View { file, place: from, access }) },
             None => Ok(()),
         }

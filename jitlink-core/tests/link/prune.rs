@@ -1,6 +1,7 @@
 //! What stays alive.
 
-use crate::kit::{executor, exported, inputs, link_ok, link_with, roots};
+use crate::kit::{Image, executor, exported, inputs, link_ok, link_with, roots};
+use jitlink_core::LinkErrors;
 use jitlink_core::link::{LinkOptions, NoSymbols};
 use std::fmt::Write;
 
@@ -35,7 +36,7 @@ label noted
 ret
 ";
 
-fn live(image: &crate::kit::Image) -> Vec<String> {
+fn live(image: &Image) -> Vec<String> {
     image.object("a.o").sections.iter().map(|section| section.name.clone()).collect()
 }
 
@@ -192,7 +193,7 @@ ret
 
 /// A root that needs thousands of functions, each of which needs the next two of another kind; as many that nothing needs; and at the
 /// end of it all references to a copy that was discarded, if asked for.
-fn wide(broken: bool) -> Vec<(String, String)> {
+fn wide(broken: bool, threads: usize) -> Result<Image, LinkErrors> {
     const MANY: usize = 3000;
     let copy = "toy le64\ngroup g any leader=.text.f\nsection .text.f rx group=g\nlabel f global weak\nret\n";
     let mut text = copy.to_owned() + "section .data.table rw\nlabel table global\n";
@@ -206,16 +207,14 @@ fn wide(broken: bool) -> Vec<(String, String)> {
         writeln!(text, "ret\nsection .text.far{number} rx\nlabel far{number}\nret").unwrap();
         writeln!(text, "section .text.dead{number} rx\nlabel dead{number} hidden\ncall near{number}\nret").unwrap();
     }
-    vec![("a.o".into(), copy.into()), ("b.o".into(), text)]
+    let options = LinkOptions { threads: Some(threads), ..roots(&["table"]) };
+    link_with(&executor(), &inputs(&[("a.o", copy), ("b.o", &text)]), &NoSymbols, &options)
 }
 
 #[test]
 fn thousands_that_are_needed_at_once_are_kept_whatever_the_threads() {
-    let objects = wide(false);
-    let texts: Vec<(&str, &str)> = objects.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let linked = |threads| {
-        let options = LinkOptions { threads: Some(threads), ..roots(&["table"]) };
-        let image = link_with(&executor(), &inputs(&texts), &NoSymbols, &options).unwrap();
+        let image = wide(false, threads).unwrap();
         let names: Vec<String> = image.object("b.o").sections.iter().map(|section| section.name.clone()).collect();
         (names, image.all_bytes())
     };
@@ -229,12 +228,7 @@ fn thousands_that_are_needed_at_once_are_kept_whatever_the_threads() {
 
 #[test]
 fn references_to_what_was_discarded_are_the_same_errors_whatever_the_threads() {
-    let objects = wide(true);
-    let texts: Vec<(&str, &str)> = objects.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    let errors = |threads| {
-        let options = LinkOptions { threads: Some(threads), ..roots(&["table"]) };
-        link_with(&executor(), &inputs(&texts), &NoSymbols, &options).err().unwrap().to_string()
-    };
+    let errors = |threads| wide(true, threads).err().unwrap().to_string();
     let first = errors(1);
     assert!(first.starts_with("b.o: .text.near7+"), "{first}");
     assert!([2, 7].iter().all(|&threads| errors(threads) == first));

@@ -219,16 +219,17 @@ pub(super) fn sample(jobs: usize, jitlink: &std::path::Path) -> Result {
         executor::for_target(machine.target)?;
         let jitlink = jitlink.to_path_buf();
         let (only, variants) = (owned(SAMPLE.0), owned(SAMPLE.1));
-        let (compilers, json, machine) = (Vec::new(), false, Some(machine));
-        native::main(&native::Plan { only, variants, compilers, jobs, jitlink: Some(jitlink.clone()), json, machine })?;
-        let gcc = owned(&["gcc"]);
-        run_plan(&of_bases(
-            MACHINES.first().ok_or("no machine")?,
-            &owned(&["lua"]),
-            &owned(&["O2"]),
-            (&gcc, jobs),
-            jitlink,
-        )?)?;
+        native::main(&native::Plan {
+            only,
+            variants,
+            compilers: Vec::new(),
+            jobs,
+            jitlink: Some(jitlink.clone()),
+            json: false,
+            machine: Some(machine),
+        })?;
+        let (bases, variants, gcc) = (owned(&["lua"]), owned(&["O2"]), owned(&["gcc"]));
+        run_plan(&of_bases(machine, &bases, &variants, (&gcc, jobs), jitlink)?)?;
     }
     Ok(())
 }
