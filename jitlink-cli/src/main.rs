@@ -3,6 +3,9 @@
 //! One module a subcommand; `report` writes errors and tables for people and for tools, `advice` says what to do about errors.
 
 mod advice;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "an allocator hands out memory that it maps")]
+mod allocator;
 mod args;
 #[cfg(feature = "bpf")]
 mod bpf;
@@ -27,6 +30,10 @@ mod watch;
 use args::{Command, Options};
 use clap::FromArgMatches;
 use std::process::ExitCode;
+
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: allocator::LongInLargePages = allocator::LongInLargePages;
 
 fn main() -> ExitCode {
     let arguments = match inputs::expand_response_files(std::env::args_os().collect()) {

@@ -203,6 +203,10 @@ impl Pool {
 
     fn add(&mut self, bytes: &[u8], split: &[Entry], (_, align_log2, ..): Key) -> Moves {
         self.bytes.reserve(bytes.len());
+        if self.entries.is_empty() {
+            // Compilers have merged what one object holds.
+            self.entries.reserve(split.len(), |known| known.2);
+        }
         let mut start = 0;
         let moved = split.iter().map(|entry| {
             let end = start + entry.length as usize;
