@@ -44,7 +44,8 @@ impl Drop for Pieces {
         for (arena, piece) in &self.pieces {
             let mut at = piece.address;
             let end = piece.address + piece.capacity;
-            for gone in released.within(at..end).chain(std::iter::once(end..end)) {
+            let early = if piece.sealed { at..at } else { at..end };
+            for gone in released.within(early).chain(std::iter::once(end..end)) {
                 // SAFETY: these bytes of the piece were not released, and with the pieces their last user goes.
                 unsafe { arena.free(piece.protection, at..gone.start) };
                 at = gone.end;
@@ -105,7 +106,7 @@ impl Reservation for ProcessReservation {
             return Err(ExecutorError::new("a segment grew beyond what was reserved for it"));
         }
         for ((arena, piece), size) in pieces.iter_mut().zip(sizes) {
-            let kept = arena.rounded(piece.protection, *size).unwrap_or(piece.capacity);
+            let kept = arena.kept(piece, *size).unwrap_or(piece.capacity);
             let (start, end) = (piece.address + kept, piece.address + piece.capacity);
             (piece.size, piece.capacity) = (*size, kept);
             // SAFETY: the tail belongs to the piece no more, and only working memory, which is borrowed anew, reached it.
@@ -127,7 +128,13 @@ impl Reservation for ProcessReservation {
     }
 
     fn finalize(self: Box<Self>, actions: Vec<Action>) -> Result<Box<dyn Allocation>, ExecutorError> {
-        for (_, piece) in &self.pieces.pieces {
+        for (arena, piece) in &self.pieces.pieces {
+            if piece.sealed {
+                // SAFETY: working memory borrows the reservation, which nobody else holds.
+                unsafe { arena.seal(piece) }.map_err(|error| {
+                    ExecutorError::new(format!("cannot set the protection of linked memory: {error}"))
+                })?;
+            }
             if piece.protection == Protection::ReadExecute {
                 icache::code_written(range_of(piece));
                 if !piece.dirty.is_empty() {
@@ -147,6 +154,9 @@ impl Reservation for ProcessReservation {
 
 /// Clears old bytes where they are few in a large piece: its other pages need not be touched then. Whether all is zero.
 fn clear(piece: &mut Piece, bytes: &mut [u8]) -> bool {
+    if piece.sealed {
+        return true;
+    }
     let length = bytes.len();
     let cut = |address: u64| (address.saturating_sub(piece.address) as usize).min(length);
     let dirty: usize = piece.dirty.iter().map(|run| cut(run.end) - cut(run.start)).sum();
@@ -271,6 +281,10 @@ impl Allocation for ProcessAllocation {
         }
         released.insert(range.clone(), |_| ());
         drop(released);
+        if piece.sealed {
+            // Nothing can be written between what stays; it goes with the rest.
+            return Ok(());
+        }
         // SAFETY: the bytes are this module's, were not released before, and the caller says that nothing refers to them.
         unsafe { arena.free(piece.protection, range) };
         Ok(())

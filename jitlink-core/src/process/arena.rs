@@ -6,7 +6,7 @@
 //! | constants, `r--` | a memory file, shared | an alias |
 //! | data, `rw-` | private pages of zeros | its own addresses |
 //!
-//! No address is ever writable and executable, and no protection changes once a page is there: adding to a page of code that is
+//! No address is ever writable and executable, and no protection changes while a page is in use: adding to a page of code that is
 //! running takes nothing away from it. Data is private, so that a forked child has its own, as with any program. Code is shared
 //! with children; they get no alias, so they cannot write to it.
 //!
@@ -17,12 +17,18 @@
 //! A profiler that takes names from a map does so only for code that is in no file. So an arena *for mapping* has anonymous pages for
 //! code, which are mapped a second time by other means.
 //!
+//! Pages of memory files are small ones, each of which costs a fault and is given back by itself. So a large segment of code or
+//! constants is *sealed* instead: private pages, large ones where the system has them, cover its part of the stripe. They are written in
+//! place, and lose the right to be written before they gain another, once, before anything of the segment runs. When the segment is
+//! given back, the file's pages are there again. Where the system forbids written pages to become code, code is not sealed.
+//!
 //! Address space is reserved at once and filled in steps: the first is [`FIRST_STEP`], later ones double what is there, to at most
 //! [`LARGEST_STEP`]. A small link costs a dozen system calls and no more pages than it writes to.
 
 use super::free_list::{FreeList, GRANULE};
 use super::icache::IS_TOLD;
-use super::map::{Access, Backing, Doubled, Span, page_size};
+use super::map::{Access, Backing, Doubled, Span, may_become_code, page_size};
+use super::runs::RunSet;
 use crate::addr::{Addr, AddrRange};
 use crate::executor::SegmentRequest;
 use crate::graph::Protection;
@@ -36,6 +42,9 @@ const FIRST_STEP: u64 = 256 << 10;
 /// How much of a stripe is opened at once at most.
 const LARGEST_STEP: u64 = 64 << 20;
 
+/// The size of a large page.
+const LARGE_PAGE: u64 = 2 << 20;
+
 const STRIPES: [Protection; 3] = [Protection::ReadExecute, Protection::Read, Protection::ReadWrite];
 
 /// The sizes of an arena's stripes: code, constants, data.
@@ -45,7 +54,8 @@ pub(super) struct StripeSizes([u64; 3]);
 impl StripeSizes {
     /// An arena of about `size` bytes: three eighths code, two constants, three data.
     pub(super) fn of_arena(size: u64) -> StripeSizes {
-        let eighth = (size / 8).max(page_size()) & !(page_size() - 1);
+        let unit = if size / 8 >= LARGE_PAGE { LARGE_PAGE } else { page_size() };
+        let eighth = (size / 8).max(unit) & !(unit - 1);
         StripeSizes([3 * eighth, 2 * eighth, 3 * eighth])
     }
 
@@ -54,13 +64,14 @@ impl StripeSizes {
         let mut sizes = [0_u64; 3];
         for segment in segments {
             // Pages of their own, should the arena be for debugging.
-            let align = segment.align.max(Purpose::Debugging.granule(segment.protection));
-            let need = Purpose::Debugging.rounded(segment.protection, segment.size)?.checked_add(align)?;
+            let shape = Shape::of(segment, Purpose::Debugging)?;
+            let need = shape.capacity.checked_add(shape.align)?;
             let stripe = &mut sizes[stripe_of(segment.protection)];
             *stripe = stripe.checked_add(need)?;
         }
         for size in &mut sizes {
-            *size = size.checked_next_multiple_of(page_size())?;
+            // So that the first segment of each stripe, if large, begins with a large page.
+            *size = size.checked_next_multiple_of(if *size >= LARGE_PAGE { LARGE_PAGE } else { page_size() })?;
         }
         let sizes = StripeSizes(sizes);
         sizes.0.iter().try_fold(0_u64, |total, size| total.checked_add(*size))?;
@@ -114,6 +125,28 @@ pub(super) struct Piece {
     pub(super) dirty: Vec<Range<u64>>,
     /// What the target may do with it.
     pub(super) protection: Protection,
+    /// Whether it has private pages, which are written in place until [`Arena::seal`].
+    pub(super) sealed: bool,
+}
+
+/// How a segment is cut.
+struct Shape {
+    /// Its size rounded up.
+    capacity: u64,
+    align: u64,
+    sealed: bool,
+}
+
+impl Shape {
+    /// `None` where the size is larger than any address space.
+    fn of(segment: &SegmentRequest, purpose: Purpose) -> Option<Shape> {
+        let protection = segment.protection;
+        let allowed = || protection == Protection::Read || may_become_code();
+        let sealed = segment.size >= LARGE_PAGE && protection != Protection::ReadWrite && allowed();
+        let granule = if sealed { page_size() } else { purpose.granule(protection) };
+        let capacity = segment.size.max(1).checked_next_multiple_of(granule)?;
+        Some(Shape { capacity, align: segment.align.max(granule), sealed })
+    }
 }
 
 #[derive(Debug)]
@@ -127,6 +160,8 @@ struct Stripe {
     /// None for data, and while nothing is open.
     doubled: Option<Doubled>,
     free: FreeList,
+    /// Whole pages that private ones cover.
+    sealed: RunSet,
 }
 
 impl Arena {
@@ -138,16 +173,32 @@ impl Arena {
             // What segments need (`StripeSizes::needed`) has room for this.
             let first = if is_invisible(start) { (start + GRANULE).min(start + size) } else { start };
             let free = FreeList::new(first..start + size, page_size());
-            let stripe = Stripe { start, size, open: 0, purpose, protection, doubled: None, free };
+            let stripe =
+                Stripe { start, size, open: 0, purpose, protection, doubled: None, free, sealed: RunSet::default() };
             start += size;
             stripe
         });
         Arena { span, process: std::process::id(), stripes: Mutex::new(stripes), purpose }
     }
 
-    /// How much is cut for a segment of this size.
-    pub(super) fn rounded(&self, protection: Protection, size: u64) -> Option<u64> {
-        self.purpose.rounded(protection, size)
+    /// How much of a piece is kept for so many bytes of it.
+    pub(super) fn kept(&self, piece: &Piece, size: u64) -> Option<u64> {
+        let granule = if piece.sealed { page_size() } else { self.purpose.granule(piece.protection) };
+        size.max(1).checked_next_multiple_of(granule)
+    }
+
+    /// Ends the writing of a piece that has private pages: from now on the target may use it, as its protection says.
+    ///
+    /// # Safety
+    /// Nobody writes to the piece any more.
+    pub(super) unsafe fn seal(&self, piece: &Piece) -> io::Result<()> {
+        let access = match piece.protection {
+            Protection::ReadExecute => Access::ReadExecute,
+            Protection::Read => Access::Read,
+            Protection::ReadWrite => Access::ReadWrite,
+        };
+        // SAFETY: as the caller promises. What was cut for the piece are whole pages of its own.
+        unsafe { self.span.protect(piece.address - self.span.start(), piece.capacity, access) }
     }
 
     /// All of its addresses.
@@ -201,24 +252,46 @@ impl Arena {
 
 impl Stripe {
     fn allocate(&mut self, span: &Span, segment: &SegmentRequest) -> io::Result<Option<Piece>> {
-        let Some(capacity) = self.purpose.rounded(self.protection, segment.size) else { return Ok(None) };
-        let align = segment.align.max(self.purpose.granule(self.protection));
+        let Some(Shape { capacity, align, sealed }) = Shape::of(segment, self.purpose) else { return Ok(None) };
         let Some(found) = self.free.allocate(capacity, align) else { return Ok(None) };
         let address = found.start;
-        if let Err(error) = self.open_to(span, address + capacity) {
+        let opened = self.open_to(span, address + capacity);
+        if let Err(error) = opened.and_then(|()| self.prepare(span, address..address + capacity, sealed)) {
             self.free(span, address..address + capacity);
             return Err(error);
         }
-        if self.purpose.copies(self.protection) {
-            // SAFETY: whole pages that were free a moment ago. The file has their content; what a debugger wrote is dropped.
-            unsafe { span.discard(address - span.start(), capacity)? };
-        }
         let alias = match &self.doubled {
-            Some(doubled) => doubled.alias().start() + (address - self.start),
-            None => address,
+            Some(doubled) if !sealed => doubled.alias().start() + (address - self.start),
+            _ => address,
         };
         let protection = self.protection;
-        Ok(Some(Piece { address, size: segment.size, capacity, alias, dirty: found.dirty, protection }))
+        Ok(Some(Piece { address, size: segment.size, capacity, alias, dirty: found.dirty, protection, sealed }))
+    }
+
+    /// Makes open pages ready to be written to.
+    fn prepare(&mut self, span: &Span, pages: Range<u64>, sealed: bool) -> io::Result<()> {
+        let (place, size) = (pages.start - span.start(), pages.end - pages.start);
+        if sealed {
+            // SAFETY: whole pages that were free a moment ago. What the file has of them is unknown again once they are free.
+            unsafe { span.cover(place, size)? };
+            self.sealed.insert(pages, |_| ());
+        } else if self.purpose.copies(self.protection) {
+            // SAFETY: whole pages that were free a moment ago. The file has their content; what a debugger wrote is dropped.
+            unsafe { span.discard(place, size)? };
+        }
+        Ok(())
+    }
+
+    /// Puts the file's pages back in place of the private ones in a range that nobody uses, whole pages where it has some.
+    fn uncover(&mut self, span: &Span, range: &Range<u64>) -> io::Result<()> {
+        let (Some(doubled), Some(access)) = (&self.doubled, self.access()) else { return Ok(()) };
+        for pages in self.sealed.within(range.clone()) {
+            let (place, size) = (pages.start - span.start(), pages.end - pages.start);
+            // SAFETY: nobody uses the range, and it was opened from the same places of the file before it was covered.
+            unsafe { doubled.uncover(pages.start - self.start, size, (span, place), access)? };
+        }
+        self.sealed.remove(range.clone());
+        Ok(())
     }
 
     /// Opens pages so that all below `end` are there.
@@ -274,6 +347,10 @@ impl Stripe {
         if IS_TOLD && self.protection == Protection::ReadExecute {
             self.forget_code(span, &range);
         }
+        if let Err(error) = self.uncover(span, &range) {
+            tracing::debug!(%error, "pages of a large segment cannot be given back; their addresses stay taken");
+            return;
+        }
         for pages in self.free.free(range) {
             // Free addresses need not be open: an allocation whose pages could not be opened is given back too.
             let (offset, end) = (pages.start - self.start, (pages.end - self.start).min(self.open));
@@ -328,10 +405,5 @@ impl Purpose {
     /// What pieces are multiples of.
     fn granule(self, protection: Protection) -> u64 {
         if self.copies(protection) { page_size() } else { GRANULE }
-    }
-
-    /// A size in whole granules.
-    fn rounded(self, protection: Protection, size: u64) -> Option<u64> {
-        size.max(1).checked_next_multiple_of(self.granule(protection))
     }
 }

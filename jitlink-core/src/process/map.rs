@@ -113,6 +113,34 @@ impl Span {
         check(unsafe { libc::mprotect(start, size, libc::PROT_READ | libc::PROT_WRITE) })
     }
 
+    /// Puts private pages of zeros, to read and write, in place of what is there; large ones where the system has them.
+    ///
+    /// # Safety
+    /// Nothing uses these pages of the span.
+    pub(super) unsafe fn cover(&self, offset: u64, size: u64) -> io::Result<()> {
+        let (start, size) = self.at(offset, size);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        // SAFETY: MAP_FIXED replaces pages of this span only, which nobody uses. The hint changes no byte.
+        unsafe {
+            let got = libc::mmap(start, size, Access::ReadWrite.bits(), flags, -1, 0);
+            if got == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            libc::madvise(start, size, libc::MADV_HUGEPAGE);
+        }
+        Ok(())
+    }
+
+    /// Sets what private pages may be used for.
+    ///
+    /// # Safety
+    /// Nobody who uses these pages needs more.
+    pub(super) unsafe fn protect(&self, offset: u64, size: u64, access: Access) -> io::Result<()> {
+        let (start, size) = self.at(offset, size);
+        // SAFETY: the pages are this span's, and nobody needs what they lose.
+        check(unsafe { libc::mprotect(start, size, access.bits()) })
+    }
+
     /// Maps pages of a file in place of reserved ones.
     ///
     /// # Safety
@@ -179,6 +207,16 @@ impl Drop for Span {
         // SAFETY: the span owns its addresses, and whoever drops it no longer uses them.
         unsafe { libc::munmap(self.start as *mut libc::c_void, self.size as usize) };
     }
+}
+
+/// Whether private pages that were written may become code. Systems can be told to forbid that (`PR_SET_MDWE`, SELinux).
+pub(super) fn may_become_code() -> bool {
+    static MAY: OnceLock<bool> = OnceLock::new();
+    *MAY.get_or_init(|| {
+        let Ok(page) = Span::reserve(page_size()) else { return false };
+        // SAFETY: nobody uses the page, which is new and goes at the end of this.
+        page.open(0, page_size()).is_ok() && unsafe { page.protect(0, page_size(), Access::ReadExecute) }.is_ok()
+    })
 }
 
 /// Memory with two addresses: in a span for who reads or runs it, and at an alias for who writes it.
@@ -250,6 +288,26 @@ impl Doubled {
             // uses them notices.
             Some(file) => unsafe { span.map(offset, size, View { file, place: from, access }) },
             None => Ok(()),
+        }
+    }
+
+    /// Maps open pages, `size` bytes at `from`, where other pages were put in their place, at `offset` in `span`.
+    ///
+    /// # Safety
+    /// Nothing uses what is there.
+    pub(super) unsafe fn uncover(
+        &self,
+        from: u64,
+        size: u64,
+        (span, offset): (&Span, u64),
+        access: Access,
+    ) -> io::Result<()> {
+        // SAFETY: nobody uses the pages that go, as the caller promises.
+        unsafe {
+            match &self.file {
+                Some(file) => span.map(offset, size, View { file, place: from, access }),
+                None => span.map_again(offset, size, (&self.alias, from), access),
+            }
         }
     }
 

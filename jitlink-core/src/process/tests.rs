@@ -165,14 +165,14 @@ fn reserved_sizes_shrink_but_do_not_grow() {
 fn reused_memory_says_whether_it_is_clear() {
     let executor = ProcessExecutor::new().unwrap();
     let keep = executor.reserve(&three(40)).unwrap();
-    let mut first = executor.reserve(&three(0x20_0000)).unwrap();
+    let mut first = executor.reserve(&three(0x18_0000)).unwrap();
     for memory in first.working_memory() {
         assert!(memory.zeroed);
         memory.bytes.fill(0xaa);
     }
     let at = first.address(0);
     drop(first);
-    let mut again = executor.reserve(&three(0x20_0000)).unwrap();
+    let mut again = executor.reserve(&three(0x18_0000)).unwrap();
     assert_eq!(again.address(0), at);
     for memory in again.working_memory() {
         assert!(memory.zeroed && memory.bytes.iter().all(|byte| *byte == 0));
@@ -435,3 +435,4 @@ fn modules_are_found_while_others_come_and_go() {
 mod calls;
 #[cfg(target_arch = "x86_64")]
 mod machine;
+mod sealed;
