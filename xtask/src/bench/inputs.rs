@@ -22,10 +22,49 @@ pub(crate) struct Row {
     /// Our memory at most this part of llvm-jitlink's.
     pub(crate) memory_bar: f64,
     /// Writes the input into the folder and returns the files to link, in order.
-    make: fn(&Path) -> Result<Vec<PathBuf>>,
+    make: Make,
 }
 
-const fn row(name: &'static str, what: &'static str, make: fn(&Path) -> Result<Vec<PathBuf>>) -> Row {
+/// Who compiles what is generated.
+#[derive(Clone, Copy)]
+pub(crate) struct Compiler {
+    tools: &'static [&'static str],
+    /// What is said where none is here.
+    absent: &'static str,
+}
+
+/// For this machine.
+const HOST: Compiler = Compiler { tools: &["gcc", "clang-22", "clang"], absent: "there is no compiler here" };
+
+/// For little-endian 64-bit PowerPC.
+pub(crate) const PPC64LE: Compiler = Compiler {
+    tools: &["powerpc64le-linux-gnu-gcc"],
+    absent: "there is no compiler for ppc64le here (package gcc-powerpc64le-linux-gnu)",
+};
+
+impl Compiler {
+    /// Writes a source and compiles it to the object beside it.
+    fn compile(&self, folder: &Path, name: &str, text: &str, flags: &[&str]) -> Result<PathBuf> {
+        let compiler = find_tool(self.tools).ok_or(self.absent)?;
+        std::fs::write(folder.join(name), text)?;
+        let object = Path::new(name).with_extension("o");
+        capture(Command::new(compiler).args(flags).args(["-g0", "-c", name, "-o"]).arg(&object).current_dir(folder))?;
+        Ok(folder.join(object))
+    }
+
+    /// Writes `count` small objects, each calling the next and the last the first, and one with `main`.
+    pub(crate) fn small_objects(&self, folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
+        let template = self.compile(folder, "small.c", SMALL, &["-O2"])?;
+        let main = "extern int step_000000(int);\nint main(void) { return step_000000(20) & 0; }\n";
+        let mut files = vec![self.compile(folder, "main.c", main, &["-O2"])?];
+        files.extend(numbered(&template, count)?);
+        Ok(files)
+    }
+}
+
+type Make = fn(&Compiler, &Path) -> Result<Vec<PathBuf>>;
+
+const fn row(name: &'static str, what: &'static str, make: Make) -> Row {
     Row { name, what, time_bar: 1.0 / 5.0, memory_bar: 1.0 / 3.0, make }
 }
 
@@ -49,7 +88,12 @@ const MOST_ARGUMENTS: usize = 64;
 impl Row {
     /// Generates the input unless it is there; the arguments that name it.
     pub(crate) fn prepare(&self, folder: &Path) -> Result<Vec<String>> {
-        prepared(folder, self.make)
+        self.prepare_by(&HOST, folder)
+    }
+
+    /// The same by another compiler.
+    pub(crate) fn prepare_by(&self, compiler: &Compiler, folder: &Path) -> Result<Vec<String>> {
+        prepared(folder, |folder| (self.make)(compiler, folder))
     }
 }
 
@@ -77,21 +121,17 @@ pub(crate) fn start(folder: &Path) -> Result<PathBuf> {
     compile(folder, "start.s", text, &[])
 }
 
-/// Writes a source and compiles it to the object beside it.
+/// Writes a source and compiles it for this machine to the object beside it.
 pub(crate) fn compile(folder: &Path, name: &str, text: &str, flags: &[&str]) -> Result<PathBuf> {
-    let compiler = find_tool(&["gcc", "clang-22", "clang"]).ok_or("there is no compiler here")?;
-    std::fs::write(folder.join(name), text)?;
-    let object = Path::new(name).with_extension("o");
-    capture(Command::new(compiler).args(flags).args(["-g0", "-c", name, "-o"]).arg(&object).current_dir(folder))?;
-    Ok(folder.join(object))
+    HOST.compile(folder, name, text, flags)
 }
 
-fn trivial(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(vec![compile(folder, "trivial.c", "int main(void) { return 0; }\n", &["-O2"])?])
+fn trivial(compiler: &Compiler, folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(vec![compiler.compile(folder, "trivial.c", "int main(void) { return 0; }\n", &["-O2"])?])
 }
 
 /// Functions with loops, switches, strings and tables, each calling others; every fourth is local.
-fn large(folder: &Path) -> Result<Vec<PathBuf>> {
+fn large(compiler: &Compiler, folder: &Path) -> Result<Vec<PathBuf>> {
     const FUNCTIONS: usize = 5000;
     let mut text = String::from("extern int sink;\nint sink;\n");
     let storage = |i: usize| if i.is_multiple_of(4) { "static" } else { "extern" };
@@ -119,7 +159,7 @@ fn large(folder: &Path) -> Result<Vec<PathBuf>> {
         )?;
     }
     text += "int main(void) { return work_0(20, 3, \"main\") & 0; }\n";
-    Ok(vec![compile(folder, "large.c", &text, &["-O2"])?])
+    Ok(vec![compiler.compile(folder, "large.c", &text, &["-O2"])?])
 }
 
 /// A small object in which the names `AAAAAA` and `BBBBBB` stand for its own number and the next one's.
@@ -132,13 +172,9 @@ static __attribute__((noinline)) int pick(int x) { return names_AAAAAA[x & 1][x 
 int step_AAAAAA(int x) { calls++; return x <= 0 ? data_AAAAAA : step_BBBBBB(x - 1) + pick(x + calls); }
 ";
 
-/// Writes `count` small objects, each calling the next and the last the first, and one with `main`.
+/// Writes `count` small objects for this machine, each calling the next and the last the first, and one with `main`.
 pub(crate) fn small_objects(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
-    let template = compile(folder, "small.c", SMALL, &["-O2"])?;
-    let main = "extern int step_000000(int);\nint main(void) { return step_000000(20) & 0; }\n";
-    let mut files = vec![compile(folder, "main.c", main, &["-O2"])?];
-    files.extend(numbered(&template, count)?);
-    Ok(files)
+    HOST.small_objects(folder, count)
 }
 
 /// Copies an object, beside which they are written: the names `AAAAAA` and `BBBBBB` become a copy's number and the next one's; the
@@ -167,12 +203,12 @@ pub(crate) fn numbered(object: &Path, count: usize) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn many(folder: &Path) -> Result<Vec<PathBuf>> {
-    small_objects(folder, 10_000)
+fn many(compiler: &Compiler, folder: &Path) -> Result<Vec<PathBuf>> {
+    compiler.small_objects(folder, 10_000)
 }
 
-fn archive(folder: &Path) -> Result<Vec<PathBuf>> {
-    let files = small_objects(folder, 2000)?;
+fn archive(compiler: &Compiler, folder: &Path) -> Result<Vec<PathBuf>> {
+    let files = compiler.small_objects(folder, 2000)?;
     let (main, members) = files.split_first().ok_or("no objects")?;
     let library = folder.join("libsmall.a");
     std::fs::remove_file(&library).or_else(|error| if library.exists() { Err(error) } else { Ok(()) })?;
@@ -184,8 +220,8 @@ fn archive(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(vec![main.clone(), library])
 }
 
-/// Pointers in data, calls, GOT loads and addresses, over a thousand functions and a thousand variables.
-fn relocations(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Pointers in data, calls, GOT loads and addresses, over a thousand functions and a thousand variables. Assembly of this machine.
+fn relocations(_: &Compiler, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut source = std::io::BufWriter::new(std::fs::File::create(folder.join("relocations.s"))?);
     let out = &mut source;
     writeln!(out, "\t.text\n\t.globl main\nmain:\txorl %eax, %eax\n\tret\n\t.globl work\nwork:")?;
@@ -210,13 +246,13 @@ fn relocations(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     writeln!(out, "\t.section .note.GNU-stack,\"\",@progbits")?;
     source.flush()?;
-    let compiler = find_tool(&["gcc", "clang-22", "clang"]).ok_or("there is no compiler here")?;
+    let compiler = find_tool(HOST.tools).ok_or(HOST.absent)?;
     capture(Command::new(compiler).args(["-c", "relocations.s", "-o", "relocations.o"]).current_dir(folder))?;
     std::fs::remove_file(folder.join("relocations.s"))?;
     Ok(vec![folder.join("relocations.o")])
 }
 
-fn chain(folder: &Path) -> Result<Vec<PathBuf>> {
+fn chain(compiler: &Compiler, folder: &Path) -> Result<Vec<PathBuf>> {
     const LINKS: usize = 1000;
     let mut text = String::new();
     for i in 0..=LINKS {
@@ -226,5 +262,5 @@ fn chain(folder: &Path) -> Result<Vec<PathBuf>> {
         writeln!(text, "int link_{i}(int x) {{ return link_{}(x * 3 + {i}) ^ {i}; }}", i + 1)?;
     }
     writeln!(text, "int link_{LINKS}(int x) {{ return x; }}\nint main(void) {{ return link_0(1) & 0; }}")?;
-    Ok(vec![compile(folder, "chain.c", &text, &["-O2", "-ffunction-sections"])?])
+    Ok(vec![compiler.compile(folder, "chain.c", &text, &["-O2", "-ffunction-sections"])?])
 }

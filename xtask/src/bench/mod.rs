@@ -12,6 +12,7 @@ mod floor;
 mod growth;
 mod inputs;
 mod measure;
+mod powerpc;
 pub(crate) mod program;
 mod report;
 mod rivals;
@@ -38,6 +39,7 @@ pub(crate) const OPTIONS: &str =
   --update         also the update of one function against linking programs of 1,000 and of 10,000
   --program        also a compiler made of LLVM's static libraries (package llvm-22-dev), against mold and ld.lld, and the floor
   --thread-locals  also 100,000,000 calls through each model of thread-local storage, against natively linked programs
+  --powerpc        also objects for 64-bit PowerPC: links against llvm-jitlink, and into an emulated process against --no-exec
   --bpf            also BPF: four programs in our machine against the interpreters of rbpf and uBPF, and links of 1,000 and of
                    10,000 functions to one object, against bpftool and each other
   --no-rivals      only the tables of the options
@@ -94,6 +96,12 @@ const TABLES: &[Table] = &[
         title: "calls of functions that use thread-local variables, against the natively linked program",
         make: thread_locals::compare,
         prepare: || Ok(()),
+    },
+    Table {
+        option: "--powerpc",
+        title: "objects for little-endian 64-bit PowerPC",
+        make: powerpc::compare,
+        prepare: powerpc::prepare,
     },
     Table {
         option: "--bpf",
