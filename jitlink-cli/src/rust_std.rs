@@ -9,6 +9,8 @@
 //! members of archives join a link only for names that nothing else defines, the crate itself stays out.
 
 use crate::args::Panic;
+use crate::remote;
+use jitlink::core::arch::SystemNames;
 use jitlink::core::archive::{Archive, MemberData};
 use jitlink::{Input, LinkError, LinkErrors, Registry};
 use std::ffi::OsString;
@@ -40,15 +42,16 @@ pub(crate) fn standard_library(panic: Panic, inputs: &[Input]) -> Result<Standar
     let source = if any_has_allocator(&Registry::global()?, inputs)? { CRATE_WITH_ALLOCATOR } else { "" };
     let folder =
         tempfile::tempdir().map_err(|error| failed(format!("cannot make a folder for its output: {error}")))?;
-    Ok(ask(panic, source, folder.path()).map_err(failed)?)
+    let target = inputs.iter().find_map(remote::elsewhere).map(SystemNames::rust_target);
+    Ok(ask(panic, target, source, folder.path()).map_err(failed)?)
 }
 
 fn failed(reason: String) -> LinkError {
     LinkError::Resolver { resolver: RUSTC.into(), reason }
 }
 
-/// Has rustc make the archive in `folder`.
-fn ask(panic: Panic, source: &str, folder: &Path) -> Result<StandardLibrary, String> {
+/// Has rustc make the archive in `folder`, for a target if it is not this machine.
+fn ask(panic: Panic, target: Option<&str>, source: &str, folder: &Path) -> Result<StandardLibrary, String> {
     let (crate_file, archive_file) = (folder.join("rust_std.rs"), folder.join(NAME));
     std::fs::write(&crate_file, source).map_err(|error| format!("cannot write {}: {error}", crate_file.display()))?;
     let program = std::env::var_os("RUSTC").filter(|name| !name.is_empty()).unwrap_or_else(|| OsString::from(RUSTC));
@@ -68,7 +71,8 @@ fn ask(panic: Panic, source: &str, folder: &Path) -> Result<StandardLibrary, Str
         panic,
         "-o",
     ]);
-    command.arg(&archive_file).arg(&crate_file).stdin(Stdio::null());
+    command.arg(&archive_file).args(target.into_iter().flat_map(|target| ["--target", target]));
+    command.arg(&crate_file).stdin(Stdio::null());
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
     let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let output = command.output().map_err(|error| format!("cannot run `{shown}`: {error}"))?;

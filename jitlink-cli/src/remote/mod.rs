@@ -33,8 +33,12 @@ pub(crate) fn place(args: &Run) -> Option<Place> {
     }
     // What cannot be read is reported by whoever links it.
     let first = args.link.inputs.iter().find(|path| path.as_os_str() != "-")?;
-    let system = system_of(&Input::open(first).ok()?)?;
-    (system.rust_arch() != std::env::consts::ARCH || !is_native(system)).then_some(Place::Emulator(system))
+    elsewhere(&Input::open(first).ok()?).map(Place::Emulator)
+}
+
+/// The system that an object is for, if it is not this one.
+pub(crate) fn elsewhere(object: &Input) -> Option<&'static SystemNames> {
+    system_of(object).filter(|system| system.rust_arch() != std::env::consts::ARCH || !is_native(system))
 }
 
 /// The system that an object is for.

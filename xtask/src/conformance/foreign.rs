@@ -6,7 +6,7 @@ use super::native::{self, Language};
 use super::{Plan, run_plan};
 use crate::process::{capture, find_tool, in_ci, step};
 use crate::{Args, Result, executor};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A machine that Debian has cross compilers and a C library for.
@@ -23,7 +23,7 @@ pub(super) struct Machine {
     /// The processor that is emulated; the emulator's own choice without.
     cpu: Option<&'static str>,
     /// Its compilers, by what they are called in options and reports.
-    compilers: [&'static str; 2],
+    compilers: [&'static str; 3],
     /// Programs with what its objects are refused for.
     pub(super) without: &'static [&'static str],
     /// Options that change objects, with -O2.
@@ -38,7 +38,7 @@ const MACHINES: &[Machine] = &[
         qemu: "ppc64le",
         // The newest, for prefixed instructions.
         cpu: Some("power10"),
-        compilers: ["ppc64le-gcc", "ppc64le-clang"],
+        compilers: ["ppc64le-gcc", "ppc64le-clang", "ppc64le-rustc"],
         without: &[],
         options: &[
             &["-mcpu=power8"],
@@ -56,7 +56,7 @@ const MACHINES: &[Machine] = &[
         target: "powerpc64-unknown-linux-gnu",
         qemu: "ppc64",
         cpu: None,
-        compilers: ["ppc64-gcc", "ppc64-clang"],
+        compilers: ["ppc64-gcc", "ppc64-clang", "ppc64-rustc"],
         // Indirect functions.
         without: &["c/choices", "c/indirect"],
         options: &[
@@ -113,15 +113,29 @@ impl Machine {
         compiler.cloned().or(emulator)
     }
 
+    /// Whether a Rust compiler has its standard library.
+    fn has_standard_library(&self, rustc: &Path) -> bool {
+        let folder = capture(Command::new(rustc).args(["--print", "target-libdir", "--target", self.target]));
+        let files = folder.ok().and_then(|folder| std::fs::read_dir(folder.trim()).ok());
+        files.into_iter().flatten().flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+    }
+
     /// The compilers of a language for it that are here and wanted.
     pub(super) fn compilers(&'static self, language: Language, wanted: &[String]) -> Result<Vec<Compiler>> {
         let is_cpp = language == Language::Cxx;
-        let [gcc, clang] = self.compilers;
+        let [gcc, clang, rustc] = self.compilers;
         let clangs: &[&str] = if is_cpp { &["clang++-22", "clang++"] } else { &["clang-22", "clang"] };
-        let known = [
-            (gcc, find_tool(&[&self.linker(is_cpp)]), Vec::new()),
-            (clang, find_tool(clangs), vec![format!("--target={}", self.triple)]),
-        ];
+        let known = match language {
+            Language::C | Language::Cxx => vec![
+                (gcc, find_tool(&[&self.linker(is_cpp)]), Vec::new()),
+                (clang, find_tool(clangs), vec![format!("--target={}", self.triple)]),
+            ],
+            Language::Rust => {
+                let linker = format!("-Clinker={}", self.linker(false));
+                let arguments = vec!["--target".to_owned(), self.target.to_owned(), linker];
+                vec![(rustc, find_tool(&["rustc"]).filter(|rustc| self.has_standard_library(rustc)), arguments)]
+            }
+        };
         let mut compilers = Vec::new();
         for (name, path, arguments) in known {
             let short = name.rsplit('-').next().unwrap_or(name);
@@ -213,7 +227,7 @@ fn of_bases(
 }
 
 /// What CI runs.
-pub(super) fn sample(jobs: usize, jitlink: &std::path::Path) -> Result {
+pub(super) fn sample(jobs: usize, jitlink: &Path) -> Result {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
     for machine in here(&[MACHINES[0].name.to_owned()])? {
         executor::for_target(machine.target)?;

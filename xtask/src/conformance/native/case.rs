@@ -117,7 +117,7 @@ impl Case<'_> {
     }
 
     fn rustc(&self, name: &str, folder: &Path) -> Command {
-        let mut command = Command::new(&self.compiler.path);
+        let mut command = self.compiler.compile();
         command.args(["--edition=2024", "-Awarnings", "--crate-name", name]).args(&self.variant.compile);
         command.args(self.program.flags).arg("--out-dir").arg(folder).arg(self.program.source(name));
         command

@@ -45,9 +45,7 @@ pub(super) fn main(plan: &Plan) -> Result {
     step("conformance of native programs");
     let mut programs = programs(&plan.only)?;
     if let Some(machine) = plan.machine {
-        // Rust's need that machine's standard library, and the compiler's own link of it.
-        let runs = |program: &Program| program.language != Language::Rust;
-        programs.retain(|program| runs(program) && !machine.without.contains(&program.id().as_str()));
+        programs.retain(|program| !machine.without.contains(&program.id().as_str()));
     }
     let compilers = compilers(&programs, plan)?;
     let cases = cases(&programs, &compilers, &plan.variants)?;
@@ -99,7 +97,7 @@ fn programs(only: &[String]) -> Result<Vec<&'static Program>> {
 fn compilers(programs: &[&Program], plan: &Plan) -> Result<Vec<(Language, Compiler)>> {
     let (mut compilers, wanted) = (Vec::new(), plan.compilers.as_slice());
     if let Some(machine) = plan.machine {
-        for language in [Language::C, Language::Cxx] {
+        for language in [Language::C, Language::Cxx, Language::Rust] {
             let found = machine.compilers(language, wanted)?;
             compilers.extend(found.into_iter().map(|compiler| (language, compiler)));
         }
@@ -123,7 +121,7 @@ fn cases<'p>(
     for &program in programs {
         for (_, compiler) in compilers.iter().filter(|(language, _)| *language == program.language) {
             let variants = match compiler.machine {
-                Some(machine) => variants::of_machine(machine),
+                Some(machine) => variants::of_machine(program, machine),
                 None => variants::of(program, compiler.name),
             };
             let variants = variants.into_iter();

@@ -82,6 +82,9 @@ const RUST_OPTIONS: &[&[&str]] = &[
     &["-Cembed-bitcode=no"],
 ];
 
+/// Those of them that other machines do not have.
+const OF_X86: &[&str] = &["-Ctarget-cpu=x86-64-v3", "-Cno-redzone=yes"];
+
 /// LLVM's library; threads that can be told to stop are in a part of their own.
 const LLVM: &[&str] = &["-stdlib=libc++", "-fexperimental-library"];
 
@@ -110,8 +113,16 @@ pub(super) fn of(program: &Program, compiler: &str) -> Vec<Variant> {
 }
 
 /// All ways for a program of another machine.
-pub(super) fn of_machine(machine: &Machine) -> Vec<Variant> {
+pub(super) fn of_machine(program: &Program, machine: &Machine) -> Vec<Variant> {
     let mut variants = Vec::new();
+    if program.language == Language::Rust {
+        for level in ["-Copt-level=0", "-Copt-level=2", "-Copt-level=s"] {
+            variants.extend(RUST_UNITS.iter().map(|units| variant(&[level, units], false, Library::Usual)));
+        }
+        let more = RUST_OPTIONS.iter().filter(|options| !options.iter().any(|option| OF_X86.contains(option)));
+        variants.extend(more.map(|options| variant(&[&["-Copt-level=3"], *options].concat(), false, Library::Usual)));
+        return variants;
+    }
     for level in ["-O0", "-O2", "-Os"] {
         for (model, is_fixed) in MODELS {
             variants.push(variant(&[&[level], *model].concat(), *is_fixed, Library::Usual));
