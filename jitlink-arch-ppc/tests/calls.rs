@@ -8,7 +8,7 @@ use jitlink_core::image::ImageExecutor;
 use jitlink_core::link::Roots;
 use jitlink_core::link::{LinkOptions, NoSymbols, link};
 use jitlink_core::{Addr, Input};
-use support::{BASE, Program, fixture, registry};
+use support::{BASE, LINKER, Program, fixture, registry};
 
 /// Further from the batch than any instruction reaches.
 const ELSEWHERE: Addr = Addr(0x7fff_1234_5678);
@@ -173,11 +173,30 @@ fn functions_that_could_be_replaced_are_refused() {
     assert!(errors.contains("ppc64le") && errors.contains("stub"), "{errors}");
 }
 
+/// The call goes to a stub that enters the trampoline's descriptor, whose TOC base is the slot; that leads to a descriptor for the binder.
 #[test]
-fn indirect_functions_of_the_older_abi_are_refused_by_name() {
-    let refused = Program::link(BASE, &[fixture("chosen")], &[], Roots::Exported).err().unwrap();
-    assert!(refused.contains("chosen.o: chosen is an indirect function (STT_GNU_IFUNC)"), "{refused}");
-    assert!(refused.contains("build without ifunc and target_clones attributes"), "{refused}");
+fn indirect_functions_of_the_older_abi_are_descriptors_with_their_slot() {
+    let program = Program::link(BASE, &[fixture("chosen")], &[], Roots::Exported).unwrap();
+    let word = |at: Addr| program.word(at).swap_bytes();
+    let pointer = |at: Addr| Addr(program.pointer(at).swap_bytes());
+    let descriptor = program.symbol("chosen");
+    assert_eq!(pointer(descriptor), descriptor + 24);
+    assert_eq!(word(descriptor + 24), 0xe962_0000, "ld r11, 0(r2)");
+    let slot = pointer(descriptor + 8);
+    let lazy = pointer(slot);
+    assert_eq!(pointer(lazy + 8), slot);
+    let binder = pointer(lazy);
+    assert_eq!(word(binder), 0x7c08_02a6, "mflr r0");
+    assert!((0..256).step_by(8).any(|at| pointer(binder + 256 + at) == LINKER));
+
+    let main = pointer(program.symbol("main"));
+    let call = main + 16;
+    assert_eq!(word(call + 4), 0xe841_0028, "ld r2, 40(r1)");
+    let stub = Addr(call.0.wrapping_add_signed(i64::from(((word(call) & 0x03ff_fffc) << 6) as i32 >> 6)));
+    assert_eq!([word(stub), word(stub + 12)], [0xf841_0028, 0xe98b_0000], "std r2, 40(r1) and ld r12, 0(r11)");
+    let distance = (i64::from(word(stub + 4) as u16 as i16) << 16) + i64::from(word(stub + 8) as u16 as i16);
+    let toc = pointer(program.symbol("main") + 8);
+    assert_eq!(pointer(Addr(toc.0.wrapping_add_signed(distance))), descriptor);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The code of functions that are found on their first call: what an assembler makes of the same source, and where its fields lead.
 
 use jitlink_arch_ppc::{PPC64, PPC64LE};
-use jitlink_core::Endian::Little;
+use jitlink_core::Endian::{Big, Little};
 use jitlink_core::TargetArch;
 use jitlink_core::arch::StubKind;
 use jitlink_core::reloc::{Inputs, apply, evaluate};
@@ -39,12 +39,30 @@ fn the_binder_loads_the_linkers_address_from_behind_its_code() {
     assert_eq!((binder.len() - 2) * 4 % 8, 0, "a pointer lies at a multiple of its size");
 }
 
-/// Under the ELFv1 ABI a function's address is a descriptor's; objects of both ABIs are of that machine.
+/// Under the ELFv1 ABI, a trampoline at 0x10000000 is a descriptor for the code behind it, and its lazy stub one for the binder.
 #[test]
-fn big_endian_code_has_none() {
-    for kind in [StubKind::Trampoline, StubKind::Lazy, StubKind::Binder] {
-        assert!(PPC64.stub(kind).is_none());
-    }
+fn big_endian_trampolines_are_descriptors() {
+    let filled = |kind: StubKind| {
+        let stub = PPC64.stub(kind).unwrap();
+        let mut code = stub.code().to_vec();
+        for fixup in stub.fixups() {
+            let row = &PPC64.info().rows()[usize::from(fixup.row)];
+            let (subject, place) = (0x1122_3344_5566_7788, 0x1000_0000 + u64::from(fixup.offset));
+            let value = evaluate(row, &Inputs { subject, addend: fixup.addend, place, ..Inputs::default() });
+            // What is there does not count.
+            code[fixup.offset as usize..][..8].fill(0xff);
+            apply(row, &mut code[fixup.offset as usize..], value, Big).unwrap();
+        }
+        code
+    };
+    let word = |code: &[u8], at: usize| u64::from_be_bytes(code[at..at + 8].try_into().unwrap());
+    let entry = filled(StubKind::Trampoline);
+    assert_eq!([word(&entry, 0), word(&entry, 8), word(&entry, 16)], [0x1000_0018, 0x1122_3344_5566_7788, 0]);
+    let lazy = filled(StubKind::Lazy);
+    assert_eq!([word(&lazy, 0), word(&lazy, 8), word(&lazy, 16)], [0x1122_3344_5566_7788, 0x1122_3344_5566_7788, 0]);
+    assert_eq!(lazy.len(), 24);
+    let binder = filled(StubKind::Binder);
+    assert_eq!((binder.len() % 8, word(&binder, binder.len() - 8)), (0, 0x1122_3344_5566_7788));
 }
 
 #[test]
@@ -62,15 +80,18 @@ fn the_code_is_what_its_source_says() {
             false
         }
     };
-    for (name, kind) in [("trampoline", StubKind::Trampoline), ("lazy", StubKind::Lazy), ("binder", StubKind::Binder)] {
+    let little = [("trampoline", StubKind::Trampoline), ("lazy", StubKind::Lazy), ("binder", StubKind::Binder)];
+    let big = [("trampoline_v1", StubKind::Trampoline), ("binder_v1", StubKind::Binder)];
+    let all = little.map(|(name, kind)| (name, kind, &PPC64LE, "-mlittle"));
+    for (name, kind, arch, order) in all.into_iter().chain(big.map(|(name, kind)| (name, kind, &PPC64, "-mbig"))) {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.s"));
         let (object, bytes) = (folder.path().join("code.o"), folder.path().join("code.bin"));
-        let options = ["-a64", "-mlittle", "-mpower8", "-mregnames"].map(Path::new);
+        let options = ["-a64", order, "-mpower8", "-mregnames"].map(Path::new);
         let assembled =
             tool("powerpc64le-linux-gnu-as", &[&options[..], &[&source, Path::new("-o"), &object]].concat());
         let arguments = ["-O", "binary", "-j", ".text"].map(Path::new);
         if assembled && tool("powerpc64le-linux-gnu-objcopy", &[&arguments[..], &[&object, &bytes]].concat()) {
-            assert_eq!(std::fs::read(&bytes).unwrap(), PPC64LE.stub(kind).unwrap().code(), "{name}");
+            assert_eq!(std::fs::read(&bytes).unwrap(), arch.stub(kind).unwrap().code(), "{name}");
         }
     }
 }

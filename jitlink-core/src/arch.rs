@@ -78,6 +78,7 @@ pub struct ArchInfo {
     got_name: &'static [u8],
     got_gathered: bool,
     trampoline_other: u8,
+    descriptors: Option<&'static [u8]>,
     systems: &'static [SystemNames],
 }
 
@@ -98,6 +99,7 @@ impl ArchInfo {
             got_name: b".got",
             got_gathered: false,
             trampoline_other: 0,
+            descriptors: None,
             systems: &[],
         }
     }
@@ -162,6 +164,12 @@ impl ArchInfo {
     /// [`StubKind::Trampoline`] is called. Zero by default.
     pub const fn trampoline_other(mut self, other: u8) -> ArchInfo {
         self.trampoline_other = other;
+        self
+    }
+
+    /// The name of sections of function descriptors: symbols of functions may mean one there instead of code. By default they mean code.
+    pub const fn descriptors_in(mut self, section: &'static [u8]) -> ArchInfo {
+        self.descriptors = Some(section);
         self
     }
 
@@ -233,6 +241,11 @@ impl ArchInfo {
     /// What the symbols of functions say that are found on their first call.
     pub const fn trampoline_symbol_other(&self) -> u8 {
         self.trampoline_other
+    }
+
+    /// The name of sections of function descriptors.
+    pub const fn descriptor_section(&self) -> Option<&'static [u8]> {
+        self.descriptors
     }
 
     /// The names of sections without memory that are read as bytes.

@@ -3,9 +3,6 @@
 //! The first access to each page costs as much as linking dozens of symbols, and a large page costs little more than a small
 //! one. The system gives large pages inside mappings for which it was asked to, which allocators make of long vectors.
 
-/// Less than this stays as it is.
-const SMALLEST: usize = 1 << 20;
-
 /// A vector with room for so much.
 pub(crate) fn vector<T>(capacity: usize) -> Vec<T> {
     let mut vector = Vec::with_capacity(capacity);
@@ -33,6 +30,8 @@ pub(crate) fn zeros(size: usize) -> Vec<u8> {
 #[allow(unsafe_code, reason = "there is no safe call that gives the system a hint")]
 pub(crate) fn prefer_large<T>(vector: &mut Vec<T>) {
     const PAGE: usize = 4096;
+    /// Less than this stays as it is.
+    const SMALLEST: usize = 1 << 20;
     let size = vector.capacity() * size_of::<T>();
     if size < SMALLEST {
         return;
@@ -85,12 +84,12 @@ mod tests {
         }
         assert!(grown < 30, "{grown}");
         assert!(vector.iter().copied().eq(0..1_000_000));
-        assert!(self::vector::<u64>(SMALLEST).capacity() >= SMALLEST);
+        assert!(self::vector::<u64>(1 << 20).capacity() >= 1 << 20);
     }
 
     #[test]
     fn zeros_are_zeros() {
-        for size in [0, 1, SMALLEST, 2 * SMALLEST + 1] {
+        for size in [0, 1, 1 << 20, (2 << 20) + 1] {
             let zeros = zeros(size);
             assert!(zeros.len() == size && zeros.iter().all(|byte| *byte == 0));
         }

@@ -83,7 +83,8 @@ pub(super) fn form(site: &CodeSite<'_>, other: u8, endian: Endian) -> CallForm {
         raw if raw == rows::FIRST + u32::from(rows::CALL_V1) => {
             let restored = restored(site, endian, rows::RESTORE_TOC_V1, rows::CALL_AND_RESTORE_V1);
             let stub = restored.map(|row| (stubs::DESCRIPTOR, Some(row)));
-            CallForm { entry: 0, stub, always: is_outside }
+            // Of the batch's own, only trampolines are still known by their descriptors here.
+            CallForm { entry: 0, stub, always: is_outside || callee == Callee::Changes }
         }
         _ => with_toc(callee, is_outside, Err(CONDITIONAL)),
     };

@@ -10,8 +10,8 @@
 
 use super::calls::{LOCAL_ENTRY, REL24};
 use super::rows;
-use jitlink_core::LinkError;
 use jitlink_core::graph::{BlockId, LinkGraph, ObjectBuilder, Split, Symbol, SymbolKind, Value};
+use jitlink_core::{Endian, LinkError};
 use std::collections::HashMap;
 
 /// The sections.
@@ -70,7 +70,7 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
         })
         .collect();
     if descriptors.is_empty() {
-        return Ok(());
+        return refuse_indirect(graph);
     }
     // Only the ELFv2 ABI has local entries.
     if let Some((id, symbol)) = graph.symbols().find(|(_, symbol)| symbol.other & LOCAL_ENTRY != 0) {
@@ -78,18 +78,6 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
         let other = descriptors.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());
         return Err(format!(
             "{object} is for the ELFv2 ABI ({name} has a local entry), {other} for ELFv1 (it has descriptors); compile both alike"
-        ));
-    }
-    // Its descriptor is the resolver's, which calls must not enter.
-    let is_chosen = |symbol: &Symbol<'_>| match symbol.value {
-        Value::Block { block, .. } => symbol.kind == SymbolKind::Indirect && descriptors.contains_key(&block),
-        _ => false,
-    };
-    if let Some((id, symbol)) = graph.symbols().find(|(_, symbol)| is_chosen(symbol)) {
-        let (name, object) = (graph.display_symbol(id), &graph.object(symbol.object).name);
-        return Err(format!(
-            "{object}: {name} is an indirect function (STT_GNU_IFUNC), and those are not linked under the ELFv1 ABI; build without \
-             ifunc and target_clones attributes"
         ));
     }
     let branches = BRANCHES.map(|raw| graph.rows().by_raw(raw).map(|(row, _)| row));
@@ -102,7 +90,11 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
                 continue;
             }
             match graph.symbol(edge.target).value {
-                Value::Block { block: described, offset: 0 } if descriptors.contains_key(&described) => {
+                // An indirect function's descriptor is its resolver's, which calls do not mean.
+                Value::Block { block: described, offset: 0 }
+                    if descriptors.contains_key(&described)
+                        && graph.symbol(edge.target).kind != SymbolKind::Indirect =>
+                {
                     let entry = graph.edges(described)[descriptors[&described]];
                     (edge.target, edge.addend) = (entry.target, edge.addend.wrapping_add(entry.addend));
                 }
@@ -113,4 +105,20 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Big-endian objects without descriptors are for the ELFv2 ABI, in which no big-endian system's functions are called.
+fn refuse_indirect(graph: &LinkGraph<'_>) -> Result<(), String> {
+    let is_indirect =
+        |symbol: &Symbol<'_>| symbol.kind == SymbolKind::Indirect && matches!(symbol.value, Value::Block { .. });
+    let big = graph.target().endian == Endian::Big;
+    match graph.symbols().find(|(_, symbol)| big && is_indirect(symbol)) {
+        Some((id, symbol)) => Err(format!(
+            "{}: {} is an indirect function (STT_GNU_IFUNC), and those are not linked in big-endian code under the ELFv2 ABI; build \
+             without ifunc and target_clones attributes",
+            graph.object(symbol.object).name,
+            graph.display_symbol(id)
+        )),
+        None => Ok(()),
+    }
 }

@@ -63,7 +63,9 @@ pub static PPC64LE: Ppc64 = Ppc64 { info: &INFO_LITTLE, endian: Endian::Little }
 pub static PPC64: Ppc64 = Ppc64 { info: &INFO_BIG, endian: Endian::Big };
 
 static INFO_BIG: ArchInfo =
-    info("ppc64", "64-bit PowerPC, big-endian, ELFv1 and ELFv2 ABIs, all code models", &TRAP_BIG).systems(&SYSTEM_BIG);
+    info("ppc64", "64-bit PowerPC, big-endian, ELFv1 and ELFv2 ABIs, all code models", &TRAP_BIG)
+        .descriptors_in(descriptors::NAME)
+        .systems(&SYSTEM_BIG);
 static INFO_LITTLE: ArchInfo =
     info("ppc64le", "64-bit PowerPC, little-endian, ELFv2 ABI, all code models", &TRAP_LITTLE).systems(&SYSTEM_LITTLE);
 
@@ -98,10 +100,7 @@ impl TargetArch for Ppc64 {
     }
 
     fn stub(&self, kind: StubKind) -> Option<&'static StubTemplate> {
-        match self.endian {
-            Endian::Little => trampolines::template(kind).or_else(|| stubs::template(kind, self.endian)),
-            Endian::Big => stubs::template(kind, self.endian),
-        }
+        trampolines::template(kind, self.endian).or_else(|| stubs::template(kind, self.endian))
     }
 
     /// `pld` of a slot's content, where the address that the slot would hold is near.

@@ -50,6 +50,11 @@ pub const OWN_TOC_LO: u16 = 17;
 /// The lower half of the distance to the target's slot, in `addi`.
 pub const SLOT_LO_WHOLE: u16 = 18;
 
+/// The address of the target's slot.
+pub const SLOT_ADDRESS: u16 = 19;
+/// The address of the place itself, plus the addend.
+pub const OWN_ADDRESS: u16 = 20;
+
 /// `ld r2, 24(r1)`: what a caller's TOC base is got back with (ELFv2 ABI, "The Stack Frame").
 pub(super) const RESTORE_TOC: u32 = 0xe841_0018;
 /// `ld r2, 40(r1)`: the same under the ELFv1 ABI.
@@ -61,7 +66,7 @@ static PLA_FIELD: Field = Field::coded(8, 34, insert_pla, extract_pla);
 
 /// The rows.
 #[rustfmt::skip]
-pub static ROWS: [Reloc; 19] = [
+pub static ROWS: [Reloc; 21] = [
     //    raw         name                              subject           base               field        overflow
     reloc(FIRST,      "ppc64 pointer",                  Subject::Symbol,  Base::Zero,        &WORD64,     Overflow::Ignore),
     reloc(FIRST + 1,  "ppc64 TOC slot, upper",          Subject::GotSlot, Base::Anchor(TOC), &HA_OF,      Overflow::Signed),
@@ -82,7 +87,14 @@ pub static ROWS: [Reloc; 19] = [
     reloc(FIRST + 16, "ppc64 TOC base, upper",          Subject::GotBase, Base::Anchor(TOC), &HA,         Overflow::Signed).with_formula(own_toc),
     reloc(FIRST + 17, "ppc64 TOC base, lower",          Subject::GotBase, Base::Anchor(TOC), &WORD16,     Overflow::Ignore).with_formula(own_toc),
     reloc(FIRST + 18, "ppc64 slot distance, lower, whole", Subject::GotSlot, Base::Place,    &LO_OF,      Overflow::Ignore),
+    reloc(FIRST + 19, "ppc64 slot address",             Subject::GotSlot, Base::Zero,        &WORD64,     Overflow::Ignore),
+    reloc(FIRST + 20, "ppc64 own address",              Subject::Symbol,  Base::Zero,        &WORD64,     Overflow::Ignore).with_formula(own_address),
 ];
+
+/// P + A.
+fn own_address(inputs: &Inputs) -> i64 {
+    (inputs.place as i64).wrapping_add(inputs.addend)
+}
 
 /// `.TOC.` + A - P, where `.TOC.` is that of the block's group.
 fn own_toc(inputs: &Inputs) -> i64 {

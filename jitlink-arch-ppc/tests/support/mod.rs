@@ -5,18 +5,59 @@ pub(crate) mod elf;
 
 use elf::Segment;
 use jitlink_arch_ppc::{ELF_PPC64, ELF_PPC64LE, PPC64, PPC64LE};
+use jitlink_core::executor::{ExecutorError, MemoryRequest, PointerArray, Reservation};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkMap, LinkOptions, NoSymbols, Roots, link};
 use jitlink_core::registry::{Plugin, Registry};
-use jitlink_core::{Addr, Input};
+use jitlink_core::{Addr, Executor, Input};
 use jitlink_elf::ElfFormat;
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where programs are linked: low enough for code that is not position-independent.
 pub(crate) const BASE: Addr = Addr(0x1010_0000);
+
+/// Where the linker of functions on their first call pretends to be.
+pub(crate) const LINKER: Addr = Addr(0x6660_0000);
+
+/// An image that has such a linker, so that what needs one is linked; nothing runs.
+struct Host(ImageExecutor);
+
+#[allow(unsafe_code, reason = "the trait declares running as unsafe; nothing here runs")]
+impl Executor for Host {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn page_size(&self) -> u64 {
+        self.0.page_size()
+    }
+
+    fn reserve(&self, request: &MemoryRequest) -> Result<Box<dyn Reservation>, ExecutorError> {
+        self.0.reserve(request)
+    }
+
+    fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
+        self.0.lookup(names)
+    }
+
+    fn lazy_linker(&self) -> Result<Addr, ExecutorError> {
+        Ok(LINKER)
+    }
+
+    unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.run_arrays(arrays) }
+    }
+
+    unsafe fn run_main(&self, entry: Addr, arguments: &[CString]) -> Result<i32, ExecutorError> {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.run_main(entry, arguments) }
+    }
+}
 
 /// What was linked.
 pub(crate) struct Program {
@@ -42,7 +83,7 @@ impl Program {
         roots: Roots,
     ) -> Result<Program, String> {
         let config = ImageConfig { base, ..ImageConfig::default() };
-        let executor = ImageExecutor::new(config).unwrap();
+        let executor = Host(ImageExecutor::new(config).unwrap());
         let inputs: Vec<Input> =
             objects.iter().map(|(name, bytes)| Input::from_bytes(name.clone(), bytes.clone())).collect();
         let defines = outside.iter().map(|(name, address)| (name.to_string(), *address)).collect();
@@ -55,7 +96,7 @@ impl Program {
             protection: segment.protection,
             bytes: segment.bytes().to_vec(),
         };
-        let segments = executor.segments().iter().map(segment).collect();
+        let segments = executor.0.segments().iter().map(segment).collect();
         Ok(Program { segments, exports, map: linked.map.unwrap() })
     }
 

@@ -100,7 +100,9 @@ fn check(graph: &LinkGraph<'_>, executor: &dyn Executor, functions: &[SymbolId])
     let error = |&id: &SymbolId| {
         let in_code = match graph.symbol(id).value {
             Value::Block { block, .. } => {
-                graph.section(graph.block(block).section).protection == Protection::ReadExecute
+                let section = graph.section(graph.block(block).section);
+                let descriptors = graph.target.arch.info().descriptor_section();
+                section.protection == Protection::ReadExecute || descriptors == Some(section.name)
             }
             _ => false,
         };

@@ -57,8 +57,7 @@ const MACHINES: &[Machine] = &[
         qemu: "ppc64",
         cpu: None,
         compilers: ["ppc64-gcc", "ppc64-clang", "ppc64-rustc"],
-        // Indirect functions.
-        without: &["c/choices", "c/indirect"],
+        without: &[],
         options: &[
             &["-mcpu=power8"],
             &["-mcpu=power9", "-fPIC"],
