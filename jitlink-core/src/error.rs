@@ -141,6 +141,20 @@ pub enum LinkError {
         /// The object of the copy that differs.
         second: String,
     },
+    /// Objects say of themselves what must be the same for all of a link, and it is not.
+    #[error("{first} has {key}={first_value}, and {second} has {key}={second_value}")]
+    Disagreement {
+        /// What they say it of.
+        key: String,
+        /// The first object that says it.
+        first: String,
+        /// What that says.
+        first_value: String,
+        /// The object that says something else.
+        second: String,
+        /// What that says.
+        second_value: String,
+    },
     /// A name is referred to and defined nowhere.
     #[error("{symbol} is not defined{}", sites(.references, *.total))]
     Undefined {
@@ -303,6 +317,7 @@ impl LinkError {
             LinkError::UnknownRelocation { .. } => "unknown-relocation",
             LinkError::Duplicate { .. } => "duplicate",
             LinkError::ComdatMismatch { .. } => "comdat-mismatch",
+            LinkError::Disagreement { .. } => "disagreement",
             LinkError::Undefined { .. } => "undefined",
             LinkError::Discarded { .. } => "discarded",
             LinkError::OutOfRange { .. } => "out-of-range",
@@ -349,7 +364,9 @@ impl LinkError {
             LinkError::ComdatMismatch { .. } => {
                 "compile both objects from the same source with the same options".into()
             }
-            LinkError::Discarded { .. } => "compile both objects with the same compiler and options".into(),
+            LinkError::Discarded { .. } | LinkError::Disagreement { .. } => {
+                "compile both objects with the same compiler and options".into()
+            }
             LinkError::Misaligned { .. } => {
                 "the target must be aligned; check the assembly or the section's alignment".into()
             }

@@ -91,6 +91,8 @@ pub struct VisibleName<'a> {
 pub enum Provided {
     /// The base of the GOT.
     GotBase,
+    /// The base of the image ([`Base::Image`](crate::reloc::Base::Image)).
+    ImageBase,
     /// An address that identifies the module (`__dso_handle`).
     ModuleHandle,
     /// The start of the module's thread-local variables, for code that finds them all by one descriptor.

@@ -149,7 +149,7 @@ impl<'f> Meaning<'f> {
             Some(addend) => addend,
             None => {
                 let start = usize::try_from(raw.offset).ok().filter(|start| *start <= content.len())?;
-                reloc.field().extract(content[start..].get(..reloc.field().bytes())?, self.endian)
+                reloc.implicit_addend(content[start..].get(..reloc.field().bytes())?, self.endian)
             }
         };
         Some((raw.offset, Edge { addend, offset: 0, target, row, subject: reloc.subject() }))

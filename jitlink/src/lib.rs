@@ -116,6 +116,8 @@ mod variable;
 use jitlink_arch_ppc as _;
 #[cfg(feature = "x86")]
 use jitlink_arch_x86 as _;
+#[cfg(feature = "coff")]
+use jitlink_coff as _;
 #[cfg(feature = "elf")]
 use jitlink_elf as _;
 

@@ -19,6 +19,8 @@
 //!
 //! **Refused** are types that only a dynamic linker is meant to see; an assembler does not write them into an object.
 
+pub mod coff;
+
 use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject, reloc};
 

@@ -293,6 +293,7 @@ fn symbol(graph: &LinkGraph<'_>, id: SymbolId, symbol: &graph::Symbol<'_>) -> Sy
         Value::Block { block, offset } => Place::Block { block: n(block.index()), offset },
         Value::Absolute(address) => Place::Absolute { address: Hex(address) },
         Value::Boundary { stop, .. } => Place::Boundary { stop },
+        Value::ImageBase => Place::ImageBase,
         Value::Common { .. } => Place::Common,
     };
     Symbol {

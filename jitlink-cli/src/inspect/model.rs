@@ -281,6 +281,7 @@ pub(crate) enum Place {
     Block { block: u32, offset: u64 },
     Absolute { address: Hex },
     Boundary { stop: bool },
+    ImageBase,
     Common,
 }
 

@@ -177,6 +177,7 @@ fn symbols(model: &Model) -> Table {
             (Place::Undefined, _) => "outside the batch".into(),
             (_, Place::Absolute { .. }) => "absolute".into(),
             (_, Place::Boundary { .. }) => "end of a run of sections".into(),
+            (_, Place::ImageBase) => "base of the image".into(),
             (_, Place::Common) => "common".into(),
             (_, Place::Undefined) => "discarded".into(),
         };

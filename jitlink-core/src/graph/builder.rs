@@ -145,6 +145,27 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         id
     }
 
+    /// Says what a name means if nothing defines it.
+    pub fn add_fallback(&mut self, fallback: Fallback) {
+        self.graph.fallbacks.push(fallback);
+    }
+
+    /// Says something of the object that all objects of the batch that say it must agree on.
+    pub fn agree(&mut self, key: &'a [u8], value: &'a [u8]) {
+        self.graph.agreements.push(Agreement { object: self.object, key, value });
+    }
+
+    /// Tells whoever links the object of something that has no effect.
+    pub fn warn(&mut self, what: impl Into<String>) {
+        let warning = Warning { object: self.name().to_string(), what: what.into() };
+        self.graph.warnings.push(warning);
+    }
+
+    /// Changes a group that this object added, once more is known of it. Its name stays.
+    pub fn group_mut(&mut self, id: GroupId) -> &mut Group<'a> {
+        &mut self.graph.groups[id.index()]
+    }
+
     /// Keeps a symbol of this object, and all that it needs, from being pruned.
     pub fn retain(&mut self, symbol: SymbolId) {
         self.graph.retain(symbol);

@@ -32,6 +32,7 @@ use crate::error::{LinkError, Site};
 use crate::pages;
 use crate::reloc::RowTable;
 use hashbrown::{HashMap, HashSet};
+use std::fmt;
 use std::ops::Range;
 
 /// One input object of a batch.
@@ -47,6 +48,43 @@ pub struct Object {
     pub(crate) symbols: Range<u32>,
 }
 
+/// What a name means if no object defines it: weaker than any definition of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// A reference to the name.
+    pub name: SymbolId,
+    /// What it means then.
+    pub target: SymbolId,
+    /// A reference that must be defined if the name means that, and is looked for in archives only then.
+    pub needs: Option<SymbolId>,
+}
+
+/// Something that an object says of itself, and that must be the same in all objects of a batch that say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreement<'a> {
+    /// The object.
+    pub object: ObjectId,
+    /// What of the object it is.
+    pub key: &'a [u8],
+    /// What the object says.
+    pub value: &'a [u8],
+}
+
+/// Something of an object that has no effect, which whoever links it should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The object's name.
+    pub object: String,
+    /// What it is.
+    pub what: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.object, self.what)
+    }
+}
+
 /// The batch under construction or being linked.
 #[derive(Clone, Debug)]
 pub struct LinkGraph<'a> {
@@ -58,6 +96,12 @@ pub struct LinkGraph<'a> {
     pub(crate) symbols: Vec<Symbol<'a>>,
     pub(crate) edges: Vec<Edge>,
     pub(crate) groups: Vec<Group<'a>>,
+    /// What names mean that nothing defines, in input order.
+    pub(crate) fallbacks: Vec<Fallback>,
+    /// What objects say of themselves that all of a batch must agree on.
+    pub(crate) agreements: Vec<Agreement<'a>>,
+    /// What was understood, has no effect here and should be known.
+    pub(crate) warnings: Vec<Warning>,
     /// If the first is live, the second is.
     pub(crate) dependencies: Vec<(BlockId, BlockId)>,
     /// Set by the prune phase; empty before it.
@@ -102,6 +146,9 @@ impl<'a> LinkGraph<'a> {
             symbols: Vec::new(),
             edges: Vec::new(),
             groups: Vec::new(),
+            fallbacks: Vec::new(),
+            agreements: Vec::new(),
+            warnings: Vec::new(),
             dependencies: Vec::new(),
             live: Vec::new(),
             canonical: Vec::new(),
@@ -251,6 +298,16 @@ impl<'a> LinkGraph<'a> {
         self.groups.iter().enumerate().map(|(index, group)| (GroupId::new(index), group))
     }
 
+    /// What names mean that nothing defines, in input order.
+    pub fn fallbacks(&self) -> &[Fallback] {
+        &self.fallbacks
+    }
+
+    /// What has no effect and should be known, in input order.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// Pairs of blocks of which the second is live whenever the first is, besides what edges say.
     pub fn dependencies(&self) -> &[(BlockId, BlockId)] {
         &self.dependencies
@@ -394,12 +451,22 @@ impl<'a> LinkGraph<'a> {
         part.groups.iter_mut().for_each(|group| {
             group.object.0 += base.objects;
             group.parent.iter_mut().for_each(|parent| parent.0 += base.groups);
+            group.leader.iter_mut().for_each(|leader| leader.0 += base.sections);
         });
         for (keeper, kept) in &mut part.dependencies {
             keeper.0 += base.blocks;
             kept.0 += base.blocks;
         }
         part.roots.iter_mut().for_each(|root| root.0 += base.symbols);
+        for fallback in &mut part.fallbacks {
+            fallback.name.0 += base.symbols;
+            fallback.target.0 += base.symbols;
+            fallback.needs.iter_mut().for_each(|needs| needs.0 += base.symbols);
+        }
+        part.agreements.iter_mut().for_each(|agreement| agreement.object.0 += base.objects);
+        self.fallbacks.append(&mut part.fallbacks);
+        self.agreements.append(&mut part.agreements);
+        self.warnings.append(&mut part.warnings);
         self.objects.append(&mut part.objects);
         append(&mut self.sections, part.sections);
         append(&mut self.blocks, part.blocks);

@@ -1,6 +1,7 @@
 //! Sections: what they hold, where they may go and what rules they follow.
 
 use super::{GroupId, Name, ObjectId, SectionId};
+use std::fmt;
 use std::ops::Range;
 
 /// A named part of an object.
@@ -22,11 +23,14 @@ pub struct Section<'a> {
     pub group: Option<GroupId>,
     /// It goes where this section goes, relative to the others of its name.
     pub ordered_by: Option<SectionId>,
-    /// Sections of this name lie together in input order (ordered by [`Section::sort_key`] first), because the program walks
-    /// over them from a start symbol to a stop symbol.
+    /// Sections of this name lie together in input order (ordered by [`Section::sort_key`] and [`Section::suffix`] first), because
+    /// the program walks over them from a start symbol to a stop symbol, or counts from where they start.
     pub gathered: bool,
     /// Orders gathered sections of one name.
     pub sort_key: u32,
+    /// How many bytes at the end of the name are not the run's that a gathered section lies in, but order it there: those of one
+    /// sort key lie in the order of these bytes.
+    pub suffix: u32,
     /// Never pruned.
     pub retain: bool,
     /// What else the format was told of it, in a form of the format's own: for writing the section back. Zero for sections
@@ -49,10 +53,21 @@ impl<'a> Section<'a> {
             ordered_by: None,
             gathered: false,
             sort_key: 0,
+            suffix: 0,
             retain: false,
             origin: 0,
             blocks: 0..0,
         }
+    }
+
+    /// The name of the run that it lies in if it is gathered.
+    pub fn run_name(&self) -> &'a [u8] {
+        &self.name[..self.name.len().saturating_sub(self.suffix as usize)]
+    }
+
+    /// What orders it among those of its run and its sort key.
+    pub fn run_order(&self) -> &'a [u8] {
+        &self.name[self.run_name().len()..]
     }
 
     /// The name for people.
@@ -190,4 +205,17 @@ pub enum Selection {
     Largest,
     /// All: the group only ties its members' lives together.
     All,
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Selection::Any => "any",
+            Selection::NoDuplicates => "no duplicates",
+            Selection::SameSize => "same size",
+            Selection::ExactMatch => "exact match",
+            Selection::Largest => "largest",
+            Selection::All => "all",
+        })
+    }
 }

@@ -143,6 +143,8 @@ pub enum Value {
         /// One past its last byte rather than its first.
         stop: bool,
     },
+    /// The base of the image, wherever that will be.
+    ImageBase,
     /// In memory that the linker provides, zero-filled, if nothing else defines the name.
     Common {
         /// The alignment as a power of two.

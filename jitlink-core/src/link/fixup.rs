@@ -1,6 +1,7 @@
 //! Fix-up: blocks are copied to working memory and their edges applied, in one pass, in parallel where it pays.
 
 use super::layout::{Addresses, KINDS, Layout, UNLOADED};
+use super::runs::Runs;
 use super::thread_locals::Numbers;
 use crate::addr::Endian;
 use crate::error::{LinkError, SignedHex};
@@ -11,6 +12,7 @@ use crate::pages;
 use crate::reloc::{Base, FieldError, Inputs, Reloc, Subject, apply, evaluate};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Blocks are handed to threads in pieces of at least this many bytes.
 const PIECE: u64 = 256 << 10;
@@ -29,6 +31,8 @@ pub(super) struct Context<'c, 'a> {
     pub(super) got: u64,
     /// The lowest address of the batch.
     pub(super) image: u64,
+    /// The runs of sections, once something counts from where one starts.
+    pub(super) runs: OnceLock<Runs>,
     /// How thread-local variables are found, once that is known.
     pub(super) thread_locals: Option<&'c Numbers>,
     /// Whether a debugger will read the sections without memory.
@@ -363,7 +367,8 @@ fn fix(
         Subject::GotBase => context.got,
         // A variable's offset in its module's block, for debuggers.
         Subject::DtpOffset if unloaded => symbol,
-        _ if unloaded => return Ok(()),
+        _ if unloaded && edge.subject != Subject::SectionIndex => return Ok(()),
+        Subject::SectionIndex => runs(context).of(graph, context.layout, edge.target).map_or(0, |run| run.number),
         asked => {
             match context.thread_locals.and_then(|numbers| thread_local(graph, numbers, asked, edge.target, symbol)) {
                 Some(number) => number,
@@ -387,7 +392,7 @@ fn fix(
         _ => 0,
     };
     let section = match row.base() {
-        Base::Section => section_start(context, edge),
+        Base::Section => runs(context).of(graph, context.layout, edge.target).map_or(0, |run| run.start),
         _ => 0,
     };
     let inputs =
@@ -418,12 +423,9 @@ fn thread_local(
     })
 }
 
-/// Where what is left of the target's section starts.
-fn section_start(context: &Context<'_, '_>, edge: &Edge) -> u64 {
-    let graph = context.graph;
-    let Value::Block { block, .. } = graph.symbol(edge.target).value else { return 0 };
-    let blocks = graph.blocks_of(graph.block(block).section).map(|(id, _)| id).filter(|&id| graph.is_live(id));
-    blocks.map(|id| context.addresses.blocks[id.index()].0).min().unwrap_or(0)
+/// The runs of sections, found when something first asks.
+fn runs<'r>(context: &'r Context<'_, '_>) -> &'r Runs {
+    context.runs.get_or_init(|| Runs::find(context.graph, context.layout, context.addresses))
 }
 
 #[cold]

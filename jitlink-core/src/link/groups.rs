@@ -51,9 +51,13 @@ pub(super) fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
         let size = |group| {
             leader(group).map_or(0, |leader| graph.blocks_of(leader).map(|(_, block)| block.size()).sum::<u64>())
         };
-        let unique = [selection, graph.groups[first.index()].selection].contains(&Selection::NoDuplicates);
+        let rules = [graph.groups[first.index()].selection, selection];
+        let mixed = rules[0] != rules[1] && !(rules.contains(&Selection::Any) && rules.contains(&Selection::Largest));
+        // One of any copies may as well be the largest.
+        let selection = if rules.contains(&Selection::Largest) { Selection::Largest } else { selection };
         let differs = match selection {
-            _ if unique => Some("may have only one copy".to_string()),
+            _ if mixed => Some(format!("copies must have one selection rule, but have {} and {}", rules[0], rules[1])),
+            Selection::NoDuplicates => Some("may have only one copy".to_string()),
             Selection::SameSize if size(first) != size(id) => {
                 Some(format!("copies must have one size, but have {:#x} and {:#x}", size(first), size(id)))
             }

@@ -126,10 +126,16 @@ pub(super) fn lay_out(graph: &LinkGraph<'_>, islands: &Islands) -> Result<Layout
     }
     for segment in 0..layout.order.len() {
         let is_zero = |block: &BlockId| matches!(graph.block(*block).content, Content::Zero(_));
-        // Stable, so that gathered runs stay together: a run is all bytes or all zeros unless an object mixes both, and then
-        // its zeros are written out.
-        let gathered = |block: &BlockId| graph.section(graph.block(*block).section).gathered;
-        layout.order[segment].sort_by_key(|block| is_zero(block) && !gathered(block));
+        // Stable, so that gathered runs stay together: a run is all bytes or all zeros unless objects mix both, and then its
+        // zeros are written out.
+        let run = |block: &BlockId| {
+            let section = graph.section(graph.block(*block).section);
+            section.gathered.then(|| section.run_name())
+        };
+        let written = layout.order[segment].iter().filter(|block| !is_zero(block));
+        let written: HashSet<&[u8], FxBuildHasher> = written.filter_map(run).collect();
+        layout.order[segment]
+            .sort_by_key(|block| is_zero(block) && run(block).is_none_or(|run| !written.contains(run)));
         if !islands.after.is_empty() {
             let own = std::mem::take(&mut layout.order[segment]);
             let all: HashSet<BlockId> = islands.after.values().copied().collect();
@@ -183,18 +189,18 @@ fn section_order(graph: &LinkGraph<'_>) -> Vec<SectionId> {
         return all.collect();
     }
     let mut first_of_name: HashMap<&[u8], u32, FxBuildHasher> = HashMap::default();
-    let mut keyed: Vec<(u32, u32, u32, SectionId)> = all
+    let mut keyed: Vec<(u32, u32, &[u8], u32, SectionId)> = all
         .map(|id| {
             let section = graph.section(id);
             if !section.gathered && section.ordered_by.is_none() {
-                return (id.0, 0, 0, id);
+                return (id.0, 0, &[][..], 0, id);
             }
-            let first = *first_of_name.entry(section.name).or_insert(id.0);
-            (first, section.sort_key, section.ordered_by.map_or(id.0, |other| other.0), id)
+            let first = *first_of_name.entry(section.run_name()).or_insert(id.0);
+            (first, section.sort_key, section.run_order(), section.ordered_by.map_or(id.0, |other| other.0), id)
         })
         .collect();
     keyed.sort_unstable();
-    keyed.into_iter().map(|key| key.3).collect()
+    keyed.into_iter().map(|key| key.4).collect()
 }
 
 /// The addresses of all blocks and symbols.
@@ -202,6 +208,8 @@ fn section_order(graph: &LinkGraph<'_>) -> Vec<SectionId> {
 pub(super) struct Addresses {
     pub(super) blocks: Vec<Addr>,
     pub(super) symbols: Vec<u64>,
+    /// The base of the image: the lowest address of the batch.
+    pub(super) image: Addr,
 }
 
 /// Computes addresses from the segments' starts.
@@ -217,6 +225,8 @@ pub(super) fn addresses(graph: &LinkGraph<'_>, layout: &Layout, starts: &[Addr; 
         _ => starts[usize::from(segment)] + offset,
     };
     blocks.extend(layout.segment.iter().zip(&layout.offset).map(placed));
+    let loaded = starts.iter().zip(&layout.extent).filter(|(_, extent)| extent.0 > 0);
+    let image = loaded.map(|(&start, _)| start).min().unwrap_or_default();
     let mut symbols = pages::vector(graph.symbols.len());
     let address = |symbol: &Symbol<'_>| match symbol.value {
         // Debug information may name what was pruned; it becomes null.
@@ -224,13 +234,14 @@ pub(super) fn addresses(graph: &LinkGraph<'_>, layout: &Layout, starts: &[Addr; 
         Value::Block { block, offset } => (blocks[block.index()] + offset).0,
         Value::Absolute(address) => address,
         Value::Boundary { run, stop } => boundary(graph, &blocks, run, stop),
+        Value::ImageBase => image.0,
         Value::Undefined | Value::Common { .. } => 0,
     };
     match graph.threads > 1 {
         true => symbols.par_extend(graph.symbols.par_iter().with_min_len(SYMBOLS).map(address)),
         false => symbols.extend(graph.symbols.iter().map(address)),
     }
-    Addresses { blocks, symbols }
+    Addresses { blocks, symbols, image }
 }
 
 /// The lowest or one past the highest address of a run of gathered sections.

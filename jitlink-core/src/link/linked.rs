@@ -5,7 +5,7 @@ use super::update::Baseline;
 use crate::addr::Addr;
 use crate::arch::{StubKind, Target};
 use crate::executor::{Allocation, PointerArray};
-use crate::graph::{Linkage, Name, Protection, Residence, Scope, SymbolKind};
+use crate::graph::{Linkage, Name, Protection, Residence, Scope, SymbolKind, Warning};
 use crate::pages;
 use hashbrown::HashTable;
 use std::borrow::Cow;
@@ -77,6 +77,8 @@ pub struct Statistics {
     pub slots: usize,
     /// How many stubs were made.
     pub stubs: usize,
+    /// What objects asked for that has no effect here, in input order.
+    pub warnings: Vec<Warning>,
 }
 
 /// An exported definition.

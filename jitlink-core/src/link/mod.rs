@@ -27,6 +27,7 @@ mod read;
 mod relocatable;
 mod resolve;
 mod resolver;
+mod runs;
 mod synthetic;
 mod thread_locals;
 mod update;
@@ -52,6 +53,7 @@ use indirect::Indirect;
 use layout::{Addresses, Layout, UNLOADED};
 use lazy::Trampoline;
 use memory::Memory;
+use std::sync::OnceLock;
 use std::time::Instant;
 use synthetic::Synthetic;
 use update::{Placed, Tracker};
@@ -171,6 +173,9 @@ impl Batch<'_> {
             let mut needed = prune(&mut graph, options, &roots)?;
             if let Some(tracker) = &tracker {
                 tracker.check_runs(&graph).map_err(collected)?;
+                if baseline.is_some() {
+                    update::check_image(&graph).map_err(collected)?;
+                }
                 needed = tracker.resolve(&mut graph, needed);
             }
             clock.phase("prune");
@@ -230,7 +235,6 @@ impl Batch<'_> {
         clock.phase("lay out");
 
         // Fix up.
-        let image = memory.segments(&layout).map(|(_, segment)| segment.address).min().unwrap_or_default();
         let got = lowered.got.or(graph.got.filter(|&got| graph.is_live(got)));
         let got = got.map_or(0, |got| (addresses.blocks[got.index()] + graph.target.arch.info().got_base_bias()).0);
         let mut unloaded = vec![0; layout.extent[usize::from(UNLOADED)].0 as usize];
@@ -239,7 +243,7 @@ impl Batch<'_> {
         let mut unwind = None;
         let thread_locals;
         {
-            let (layout, addresses, image) = (&layout, &addresses, image.0);
+            let (layout, addresses, image) = (&layout, &addresses, addresses.image.0);
             let before = fixup::Context {
                 graph: &graph,
                 layout,
@@ -248,6 +252,7 @@ impl Batch<'_> {
                 got,
                 image,
                 thread_locals: None,
+                runs: OnceLock::new(),
                 is_debugged: shows_debug && wants_file,
             };
             let (numbers, own) = thread_locals::bind(self.executor, &before, &lowered.thread_locals)?;
@@ -315,6 +320,7 @@ impl Batch<'_> {
         statistics.blocks = (graph.blocks.len(), graph.live.iter().filter(|&&live| live).count());
         statistics.symbols = graph.symbols.len();
         statistics.relocations = graph.edges.len();
+        statistics.warnings = std::mem::take(&mut graph.warnings);
         let new_entries = entries.iter().filter(|entry| entry.slot.is_some()).count();
         (statistics.slots, statistics.stubs) = (lowered.slots.len() + new_entries, lowered.stubs.len() + new_entries);
         if tracker.is_some() {

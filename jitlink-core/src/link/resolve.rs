@@ -4,6 +4,8 @@
 //! batch pulls in. *Settle* runs when no more objects join: it selects COMDAT groups, then the best definition of each
 //! name, and writes the definition's value into all its references, so that later phases look at a symbol alone.
 
+mod boundaries;
+mod fallbacks;
 mod unwinder;
 
 use super::groups::{is_discarded, select_groups};
@@ -17,12 +19,11 @@ use super::synthetic::Synthetic;
 use super::thread_locals::Outside;
 use crate::error::{LinkError, LinkErrors};
 use crate::executor::Executor;
-use crate::format::{Boundary, BoundaryEnd, Provided, VisibleName};
+use crate::format::{Provided, VisibleName};
 use crate::graph::{
-    Content, LinkGraph, Linkage, Name, Protection, Role, Scope, Section, SectionId, Symbol, SymbolId, SymbolKind, Value,
+    Content, LinkGraph, Linkage, Name, Protection, Role, Scope, Section, Symbol, SymbolId, SymbolKind, Value,
 };
 use crate::pages;
-use hashbrown::HashMap;
 use rayon::prelude::*;
 
 /// What is known of a name.
@@ -62,6 +63,8 @@ pub(super) struct Names<'a> {
     listed: usize,
     /// How many bytes the names have together.
     bytes: usize,
+    /// Which fallbacks were looked for in archives.
+    fallen: Vec<bool>,
     /// Every name was decided once, and perhaps has to be again.
     settled: bool,
 }
@@ -186,6 +189,9 @@ impl<'a> Names<'a> {
             }
             LinkErrors::check(errors)?;
             if sources.is_empty() {
+                if self.want_fallbacks(graph) {
+                    continue;
+                }
                 return Ok(());
             }
             reader.read(graph, batch, &sources, &mut |graph| self.collect(graph))?;
@@ -232,9 +238,11 @@ impl<'a> Names<'a> {
             }
         }
         let mut errors = select_groups(graph);
+        errors.extend(fallbacks::disagreements(graph));
         self.choose(graph, &mut errors);
         self.alias(graph, options, &mut errors);
         self.yield_to_existing(graph, resolver, &mut errors)?;
+        self.fall_back(graph, resolver);
         self.yield_unwinder(graph, executor);
         let rest = self.rest(graph);
         self.boundaries(graph, &rest.undefined, batch, &mut errors);
@@ -468,6 +476,7 @@ impl<'a> Names<'a> {
                     let block = provide_got(graph, synthetic);
                     Value::Block { block, offset: graph.target.arch.info().got_base_bias() }
                 }
+                Some(Provided::ImageBase) => Value::ImageBase,
                 Some(Provided::ModuleHandle) => {
                     let mut section = Section::new(b".handle", synthetic.object(graph));
                     section.protection = Protection::ReadWrite;
@@ -503,38 +512,6 @@ impl<'a> Names<'a> {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
-
-    /// Names that mean an end of a run of sections by convention.
-    fn boundaries(
-        &mut self,
-        graph: &mut LinkGraph<'a>,
-        undefined: &[u32],
-        batch: &BatchTarget,
-        errors: &mut Vec<LinkError>,
-    ) {
-        let mut runs: HashMap<&[u8], u32> = HashMap::new();
-        for &index in undefined {
-            let entry = &mut self.entries[index as usize];
-            let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
-            let Some(Boundary { section, end }) = batch.format.boundary(entry.name.bytes()) else { continue };
-            let run = *runs.entry(section).or_insert_with(|| {
-                let of_name = |(_, candidate): &(SectionId, &Section<'_>)| {
-                    candidate.gathered && candidate.name == section && !is_discarded(graph, candidate.group)
-                };
-                let members: Vec<SectionId> = graph.sections().filter(of_name).map(|(id, _)| id).collect();
-                errors.extend(unite(graph, &members).err());
-                graph.runs.push(members);
-                graph.runs.len() as u32 - 1
-            });
-            if graph.runs[run as usize].is_empty() {
-                continue;
-            }
-            let stop = end == BoundaryEnd::Stop;
-            graph.symbols[reference.index()].value = Value::Boundary { run, stop };
-            entry.definition = Some(reference);
-            entry.scope = Scope::Hidden;
-        }
-    }
 }
 
 /// Gives common symbols that nothing else defines their memory.
@@ -551,25 +528,6 @@ fn provide_commons(graph: &mut LinkGraph<'_>, definitions: &[SymbolId], syntheti
         let block = synthetic.add(graph, section, Content::Zero(size), align_log2);
         graph.symbols[definition.index()].value = Value::Block { block, offset: 0 };
     }
-}
-
-/// Gives sections that must lie together the protection and the place that all of them can live with.
-fn unite(graph: &mut LinkGraph<'_>, members: &[SectionId]) -> Result<(), LinkError> {
-    let has = |protection| members.iter().find(|&&id| graph.section(id).protection == protection).copied();
-    let (code, data) = (has(Protection::ReadExecute), has(Protection::ReadWrite));
-    if let (Some(code), Some(data)) = (code, data) {
-        let object = |id: SectionId| graph.object(graph.section(id).object).name.clone();
-        let what =
-            format!("it is code, and must lie together with the writable section of its name in {}", object(data));
-        return Err(LinkError::malformed(object(code), graph.section(code).name_lossy(), 0, what));
-    }
-    let protection = code.or(data).map_or(Protection::Read, |id| graph.section(id).protection);
-    let residence = members.iter().map(|&id| graph.section(id).residence).min();
-    for &id in members {
-        let section = &mut graph.sections[id.index()];
-        (section.protection, section.residence) = (protection, residence.unwrap_or(section.residence));
-    }
-    Ok(())
 }
 
 const STRONG: u8 = 3;

@@ -1,6 +1,7 @@
 //! The vocabulary of the tables.
 
 use super::{Field, Inputs};
+use crate::addr::Endian;
 
 /// What of the target enters the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -121,6 +122,7 @@ pub struct Reloc {
     relaxable: bool,
     refused: Option<&'static str>,
     elsewhere: Option<u32>,
+    bias: i64,
 }
 
 /// A row: raw number, the name that the ABI gives it, and `subject + addend - base` into `field` under `overflow`.
@@ -132,7 +134,7 @@ pub const fn reloc(
     field: &'static Field,
     overflow: Overflow,
 ) -> Reloc {
-    Reloc { raw, name, subject, base, field, overflow, formula: None, relaxable: false, refused: None, elsewhere: None }
+    Reloc { raw, name, subject, base, field, overflow, formula: None, relaxable: false, refused: None, elsewhere: None, bias: 0 }
 }
 
 static NO_FIELD: Field = Field::none();
@@ -172,6 +174,19 @@ impl Reloc {
     pub const fn outside_code(mut self, raw: u32) -> Reloc {
         self.elsewhere = Some(raw);
         self
+    }
+
+    /// This row with a constant that is part of the addend where that stands in the field: the machine counts from elsewhere
+    /// than the field, and the format leaves the difference to the relocation's type.
+    pub const fn biased(mut self, bias: i64) -> Reloc {
+        self.bias = bias;
+        self
+    }
+
+    /// The addend of a relocation whose format keeps it in the field, which is at the start of `bytes`.
+    #[inline]
+    pub fn implicit_addend(&self, bytes: &[u8], endian: Endian) -> i64 {
+        self.field.extract(bytes, endian).wrapping_add(self.bias)
     }
 
     /// The number whose row is meant in sections that hold no code.

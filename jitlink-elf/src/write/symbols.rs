@@ -230,6 +230,9 @@ impl<'g> Table<'g> {
                 Some((section, start)) => (Home::Section(section), start + offset),
                 None => return Err(refused(MOVED, "make the symbol local, or give the object to the link as it is")),
             },
+            Value::ImageBase => {
+                return Err(refused("the base of an image, which only a link decides", "leave the name undefined"));
+            }
             Value::Boundary { .. } => {
                 return Err(refused(
                     "an end of a run of sections, which only a link decides",

@@ -7,8 +7,8 @@ use super::{residence, unsupported};
 use crate::addr::Addr;
 use crate::arch::{CodeSite, Outlined, StubKind};
 use crate::error::LinkError;
-use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, Section, SymbolId, Value};
-use crate::reloc::Subject;
+use crate::graph::{BlockId, Content, Edge, LinkGraph, Protection, Section, SymbolId, SymbolKind, Value};
+use crate::reloc::{Base, Reloc, Subject};
 use hashbrown::HashMap;
 
 /// What to do when nothing else helps.
@@ -53,6 +53,12 @@ pub(super) fn lower(
             graph.edges[index as usize].target = tables.stub(graph, synthetic, called, (StubKind::Plt, from));
             continue;
         }
+        if is_in_image(&row, &edge, graph) {
+            // In an image a function outside is the code in it that goes there.
+            let (called, from) = (graph.canonical(edge.target), residence(graph, block));
+            graph.edges[index as usize].target = tables.stub(graph, synthetic, called, (StubKind::Plt, from));
+            continue;
+        }
         let applied = match is_code {
             true => arch.outline(&site).and_then(|moved| move_out(graph, synthetic, block, index as usize, moved)),
             false => unwind_tables.make_indirect(graph, synthetic, tables, block, index as usize),
@@ -64,6 +70,11 @@ pub(super) fn lower(
             errors.push(unsupported(graph, block, &edge, what, ADVICE));
         }
     }
+}
+
+/// Whether a reference counts from the image's base to something that may be a function: not to a place in it, nor to data.
+fn is_in_image(row: &Reloc, edge: &Edge, graph: &LinkGraph<'_>) -> bool {
+    row.base() == Base::Image && edge.addend == 0 && graph.symbol(edge.target).kind != SymbolKind::Object
 }
 
 /// Replaces the instruction by a jump to its out-of-line form.

@@ -202,9 +202,6 @@ impl Lowering<'_, '_> {
                     _ if self.is_thread_local(edge.target) => thread_locals::NO_ADDRESS,
                     _ => return Ok(()),
                 },
-                Subject::SectionIndex => {
-                    ("a section's number has no meaning in memory", "link for a format that numbers its sections")
-                }
                 _ => return Ok(()),
             }
         };

@@ -24,6 +24,7 @@ mod spread;
 pub(super) use changes::Placed;
 pub use changes::{Changes, PointerChange};
 pub(super) use diff::Tracker;
+pub(super) use runs::check_image;
 
 use super::{Batch, LinkOptions, Linked, Resolver};
 use crate::addr::Addr;

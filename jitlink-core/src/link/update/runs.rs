@@ -1,12 +1,14 @@
 //! Runs of gathered sections that a program begins to walk over.
 //!
 //! A run that the program walks over stays as it is (`Matching::check_gathered`). One that it did not walk over was pruned, or lies
-//! anywhere: an update can put it together only if all of it is in the batch, and none of it stands already.
+//! anywhere: an update can put it together only if all of it is in the batch, and none of it stands already. What counts from where
+//! a run or the image starts cannot be updated.
 
 use super::diff::{Fate, Origin, RESTART, Tracker};
 use super::{Baseline, ObjectRecord};
 use crate::error::LinkError;
-use crate::graph::{LinkGraph, ObjectId, Value};
+use crate::graph::{Edge, LinkGraph, ObjectId, Value};
+use crate::reloc::{Base, Reloc, Subject};
 use hashbrown::HashSet;
 
 impl Tracker<'_> {
@@ -60,4 +62,30 @@ pub(super) fn of(graph: &LinkGraph<'_>, object: ObjectId) -> Vec<Box<[u8]>> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Refuses code and data that count from the base of their image, or from where a run of it starts: an update would have others.
+pub(in crate::link) fn check_image(graph: &LinkGraph<'_>) -> Result<(), Vec<LinkError>> {
+    let counts = |row: &Reloc| {
+        matches!(row.base(), Base::Image | Base::Section) || row.subject() == Subject::SectionIndex
+    };
+    let rows: Vec<bool> = graph.rows().rows().iter().map(counts).collect();
+    if !rows.contains(&true) && !graph.symbols().any(|(_, symbol)| symbol.value == Value::ImageBase) {
+        return Ok(());
+    }
+    for (id, block) in graph.blocks() {
+        if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
+            continue;
+        }
+        let is_relative = |edge: &&Edge| {
+            rows[usize::from(edge.row)] || graph.symbol(edge.target).value == Value::ImageBase
+        };
+        if let Some(edge) = graph.edges(id).iter().find(is_relative) {
+            let site = graph.site(id, edge);
+            let what = format!("{site} counts from the base of its image, and an update has one of its own");
+            let object = graph.object_of(id).name.clone();
+            return Err(vec![LinkError::NotUpdatable { object, what, advice: "link it without updates".into() }]);
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,119 @@
+//! COMDAT sections ("PE Format", "COMDAT Sections (Object Only)"): copies of which one is kept, by a rule.
+//!
+//! The first symbol of such a section stands for it, and its record says the rule. The second is the group's name. What GNU's
+//! assembler makes of `.linkonce` may have no second; then the section's own name is the group's. A copy whose second symbol is
+//! its object's alone has no copies elsewhere.
+//!
+//! The rules are those of LLD: the same rule for all copies, but that one of any copies may be the largest; "exact match" compares
+//! bytes. The rule "newest" (7), which no linker in use implements, is refused by name.
+
+use crate::header::File;
+use crate::symbols::raw::{EXTERNAL, Home, RawSymbol, SectionRecord, WEAK_EXTERNAL};
+use jitlink_core::LinkError;
+use jitlink_core::graph::{Group, GroupId, ObjectBuilder, Selection};
+
+/// `IMAGE_SCN_LNK_COMDAT`.
+pub(crate) const COMDAT: u32 = 0x1000;
+
+/// `IMAGE_COMDAT_SELECT_ASSOCIATIVE`.
+const ASSOCIATIVE: u8 = 5;
+
+/// What the symbols say of a COMDAT section.
+#[derive(Clone, Copy, Default)]
+struct Found<'a> {
+    record: Option<SectionRecord>,
+    /// The symbol after the section's, and whether others see it.
+    leader: Option<(&'a [u8], bool)>,
+}
+
+/// The groups of an object.
+#[derive(Default)]
+pub(crate) struct Groups {
+    /// By the index of the section; empty if there are none.
+    groups: Vec<Option<GroupId>>,
+    /// Sections that go with others: index, and that of the other.
+    associated: Vec<(usize, usize)>,
+}
+
+impl Groups {
+    /// Reads all groups of an object.
+    pub(crate) fn read<'a>(
+        file: &File<'_, 'a>,
+        symbols: &[RawSymbol<'a>],
+        builder: &mut ObjectBuilder<'_, 'a>,
+    ) -> Result<Groups, LinkError> {
+        let mut groups = Groups::default();
+        if !file.sections().iter().any(|section| section.has(COMDAT)) {
+            return Ok(groups);
+        }
+        let found = find(file, symbols);
+        groups.groups = vec![None; file.sections().len()];
+        for (index, found) in found.iter().enumerate().filter(|(index, _)| file.sections()[*index].has(COMDAT)) {
+            let Some(record) = found.record else {
+                return Err(file.malformed(index, 0, "it is COMDAT, and no symbol says by which rule"));
+            };
+            let selection = match record.selection {
+                1 => Selection::NoDuplicates,
+                2 => Selection::Any,
+                3 => Selection::SameSize,
+                4 => Selection::ExactMatch,
+                ASSOCIATIVE => Selection::All,
+                6 => Selection::Largest,
+                7 => {
+                    let advice = "compile with a rule that linkers have, such as \"largest\" or \"any\"";
+                    return Err(file.unsupported(index, "the COMDAT rule \"newest\" is not supported", advice));
+                }
+                other => return Err(file.malformed(index, 0, format!("its COMDAT rule is {other}, none from 1 to 7"))),
+            };
+            let (name, selection) = match found.leader {
+                _ if record.selection == ASSOCIATIVE => {
+                    let other = (record.number as usize).checked_sub(1);
+                    let Some(other) = other.filter(|other| *other < file.sections().len() && *other != index) else {
+                        let what = format!("it goes with section {}, which is not another of the object", record.number);
+                        return Err(file.malformed(index, 0, what));
+                    };
+                    groups.associated.push((index, other));
+                    (b"".as_slice(), Selection::All)
+                }
+                Some((_, false)) => (b"".as_slice(), Selection::All),
+                Some((name, true)) => (name, selection),
+                None => (file.section_name(index)?, selection),
+            };
+            let mut group = Group::any(name, builder.id());
+            group.selection = selection;
+            groups.groups[index] = Some(builder.add_group(group));
+        }
+        for &(index, other) in &groups.associated {
+            if let (Some(group), Some(parent)) = (groups.groups[index], groups.groups[other]) {
+                builder.group_mut(group).parent = Some(parent);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// The group of a section.
+    pub(crate) fn of(&self, index: usize) -> Option<GroupId> {
+        self.groups.get(index).copied().flatten()
+    }
+
+    /// Sections that go with others: the index of each, and that of the other.
+    pub(crate) fn associated(&self) -> &[(usize, usize)] {
+        &self.associated
+    }
+}
+
+fn find<'a>(file: &File<'_, 'a>, symbols: &[RawSymbol<'a>]) -> Vec<Found<'a>> {
+    let mut found = vec![Found::default(); file.sections().len()];
+    for symbol in symbols {
+        let Home::Section(index) = symbol.home else { continue };
+        let found = &mut found[index];
+        if found.record.is_none() {
+            if symbol.is_section() {
+                found.record = Some(SectionRecord::of(symbol, file.is_big));
+            }
+        } else if found.leader.is_none() && !symbol.is_mark() {
+            found.leader = Some((symbol.name, matches!(symbol.class, EXTERNAL | WEAK_EXTERNAL)));
+        }
+    }
+    found
+}

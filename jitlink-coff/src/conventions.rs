@@ -1,0 +1,115 @@
+//! What names of sections and symbols mean by convention of Windows' and MinGW's tools.
+//!
+//! # Sections
+//!
+//! What stands in front of a `$` names the run that a section lies in, and the rest orders it there ("PE Format", "Grouped Sections
+//! (Object Only)"). Programs walk over such runs from one section of theirs to another, which no relocation says. So a
+//! section of data that is named with a `$` is never pruned, with two exceptions: one that is a copy of a COMDAT group, and one
+//! that a compiler made for a single variable (`.data$NAME` with a symbol NAME), which only its name leads to.
+//!
+//! # Names that a linker provides
+//!
+//! | name | what |
+//! | --- | --- |
+//! | `__ImageBase`, and MinGW's `__image_base__` | the base of the image |
+//! | `__RUNTIME_PSEUDO_RELOC_LIST__`, `…_END__` | both ends of an empty list: every reference is relocated before the program sees it |
+//!
+//! On i386 each has one underscore more.
+
+use jitlink_core::format::Provided;
+
+/// How many bytes at the end of a section's name order it in its run.
+pub(crate) fn suffix(name: &[u8]) -> usize {
+    name.iter().position(|byte| *byte == b'$').map_or(0, |at| name.len() - at)
+}
+
+/// Sections that are left out: directives that were read, what only the loader of a linked file uses (tables for its
+/// control-flow guard, by numbers of symbols), and notes for linkers.
+pub(crate) fn is_for_linkers(name: &[u8]) -> bool {
+    let run = &name[..name.len() - suffix(name)];
+    let tables: [&[u8]; 8] =
+        [b".drectve", b".gfids", b".giats", b".gljmp", b".gehcont", b".sxdata", b".voltbl", b".llvm_addrsig"];
+    tables.contains(&run) || run.starts_with(b".llvm.") || run.starts_with(b".gnu.lto_")
+}
+
+/// Whether a section holds debug information, CodeView's or DWARF.
+pub(crate) fn is_debug(name: &[u8]) -> bool {
+    [b".debug".as_slice(), b".stab", b".zdebug"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Pieces of the tables by which the loader of a linked file finds what is in DLLs.
+pub(crate) fn is_import_table(name: &[u8]) -> bool {
+    name.starts_with(b".idata$")
+}
+
+/// Whether a section of data that is not in a group, with no symbol of its suffix, may be reached without its name.
+pub(crate) fn is_walked_over(name: &[u8]) -> bool {
+    let suffix = suffix(name);
+    let run = &name[..name.len() - suffix];
+    let others: [&[u8]; 5] = [b".text", b".pdata", b".xdata", b".rsrc", b".bss"];
+    is_initialisers(name) || run == b".tls" || suffix > 0 && !others.contains(&run) && !is_import_table(name)
+}
+
+/// Pointers to functions that run before or after a program, if its own start-up code walks over them.
+pub(crate) fn is_initialisers(name: &[u8]) -> bool {
+    let numbered = |prefix: &[u8]| {
+        name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b".") || rest.starts_with(b"$"))
+    };
+    numbered(b".ctors") || numbered(b".dtors") || numbered(b".CRT")
+}
+
+/// What the linker provides under a name.
+pub(crate) fn provided(name: &[u8]) -> Option<Provided> {
+    let names: [&[u8]; 4] =
+        [b"__ImageBase", b"__image_base__", b"__RUNTIME_PSEUDO_RELOC_LIST__", b"__RUNTIME_PSEUDO_RELOC_LIST_END__"];
+    let plain = |name: &[u8]| names.contains(&name);
+    (plain(name) || name.strip_prefix(b"_").is_some_and(plain)).then_some(Provided::ImageBase)
+}
+
+/// The name of what an import slot of this name points to.
+pub(crate) fn imported(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b"__imp_").filter(|rest| !rest.is_empty())
+}
+
+/// Symbols that say something of the object under a name that every object has.
+pub(crate) fn is_object_mark(name: &[u8]) -> bool {
+    matches!(name, b"@feat.00" | b"@comp.id" | b"@vol.md")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_at_the_first_dollar() {
+        for (name, run) in [
+            (".CRT$XCU", ".CRT"),
+            (".rdata$.refptr.f$g", ".rdata"),
+            (".text", ".text"),
+            ("$", ""),
+            ("", ""),
+            (".tls$", ".tls"),
+        ] {
+            assert_eq!(name.len() - suffix(name.as_bytes()), run.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_walked_over_is_told_by_name() {
+        for name in [".CRT$XCA", ".ctors", ".ctors.65435", ".dtors", ".tls", ".tls$AAA", ".rdata$zzz", "mine$b", ".CRT"] {
+            assert!(is_walked_over(name.as_bytes()), "{name}");
+        }
+        for name in [".text", ".text$f", ".rdata", ".data", ".pdata$f", ".xdata$f", ".idata$5", ".rsrc$01", ".ctorsx", ".bss$x"] {
+            assert!(!is_walked_over(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn provided_names_may_have_another_underscore() {
+        assert_eq!(provided(b"__ImageBase"), Some(Provided::ImageBase));
+        assert_eq!(provided(b"___ImageBase"), Some(Provided::ImageBase));
+        for other in ["ImageBase", "____ImageBase", "_ImageBase", ""] {
+            assert_eq!(provided(other.as_bytes()), None, "{other}");
+        }
+    }
+}
