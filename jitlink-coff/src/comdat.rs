@@ -69,7 +69,8 @@ impl Groups {
                 _ if record.selection == ASSOCIATIVE => {
                     let other = (record.number as usize).checked_sub(1);
                     let Some(other) = other.filter(|other| *other < file.sections().len() && *other != index) else {
-                        let what = format!("it goes with section {}, which is not another of the object", record.number);
+                        let what =
+                            format!("it goes with section {}, which is not another of the object", record.number);
                         return Err(file.malformed(index, 0, what));
                     };
                     groups.associated.push((index, other));

@@ -53,7 +53,8 @@ pub(crate) fn is_walked_over(name: &[u8]) -> bool {
 /// Pointers to functions that run before or after a program, if its own start-up code walks over them.
 pub(crate) fn is_initialisers(name: &[u8]) -> bool {
     let numbered = |prefix: &[u8]| {
-        name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b".") || rest.starts_with(b"$"))
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b".") || rest.starts_with(b"$"))
     };
     numbered(b".ctors") || numbered(b".dtors") || numbered(b".CRT")
 }
@@ -96,10 +97,13 @@ mod tests {
 
     #[test]
     fn what_is_walked_over_is_told_by_name() {
-        for name in [".CRT$XCA", ".ctors", ".ctors.65435", ".dtors", ".tls", ".tls$AAA", ".rdata$zzz", "mine$b", ".CRT"] {
+        for name in [".CRT$XCA", ".ctors", ".ctors.65435", ".dtors", ".tls", ".tls$AAA", ".rdata$zzz", "mine$b", ".CRT"]
+        {
             assert!(is_walked_over(name.as_bytes()), "{name}");
         }
-        for name in [".text", ".text$f", ".rdata", ".data", ".pdata$f", ".xdata$f", ".idata$5", ".rsrc$01", ".ctorsx", ".bss$x"] {
+        for name in
+            [".text", ".text$f", ".rdata", ".data", ".pdata$f", ".xdata$f", ".idata$5", ".rsrc$01", ".ctorsx", ".bss$x"]
+        {
             assert!(!is_walked_over(name.as_bytes()), "{name}");
         }
     }

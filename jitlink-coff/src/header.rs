@@ -198,8 +198,7 @@ impl<'n, 'a> File<'n, 'a> {
         let size = u64::from(count) * self.symbol_size() as u64;
         let rest = self.bytes.get(at as usize..).filter(|rest| size <= rest.len() as u64);
         let Some((symbols, rest)) = rest.map(|rest| rest.split_at(size as usize)) else {
-            let what =
-                format!("{count} symbols, {size:#x} bytes, run past the file's end at {:#x}", self.bytes.len());
+            let what = format!("{count} symbols, {size:#x} bytes, run past the file's end at {:#x}", self.bytes.len());
             return Err(LinkError::malformed(self.name, "", at.into(), what));
         };
         self.symbols = symbols;
@@ -267,10 +266,12 @@ impl<'n, 'a> File<'n, 'a> {
     pub(crate) fn section_name(&self, index: usize) -> Result<&'a [u8], LinkError> {
         let short = until_zero(&self.names[index * SECTION..][..8]);
         let offset = match short {
-            [b'/', b'/', digits @ ..] => digits.iter().try_fold(0u64, |value, digit| Some(value << 6 | base64(*digit)?)),
-            [b'/', digits @ ..] if !digits.is_empty() => digits.iter().try_fold(0u64, |value, digit| {
-                digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'))
-            }),
+            [b'/', b'/', digits @ ..] => {
+                digits.iter().try_fold(0u64, |value, digit| Some(value << 6 | base64(*digit)?))
+            }
+            [b'/', digits @ ..] if !digits.is_empty() => digits
+                .iter()
+                .try_fold(0u64, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'))),
             _ => return Ok(short),
         };
         offset.and_then(|offset| self.string(offset)).ok_or_else(|| {

@@ -123,11 +123,7 @@ pub(crate) fn read<'a>(bytes: &'a [u8], builder: &mut ObjectBuilder<'_, 'a>) -> 
 }
 
 /// Calls `found` with the name by which an archive's member in the short form is found.
-pub(crate) fn definitions<'a>(
-    object: &str,
-    bytes: &'a [u8],
-    found: &mut dyn FnMut(&'a [u8]),
-) -> Result<(), LinkError> {
+pub(crate) fn definitions<'a>(object: &str, bytes: &'a [u8], found: &mut dyn FnMut(&'a [u8])) -> Result<(), LinkError> {
     found(Import::parse(object, bytes)?.name);
     Ok(())
 }
@@ -155,9 +151,10 @@ impl<'a> GnuImport<'a> {
         }
         let Some(slots) = slots else { return Ok(None) };
         let is_seen = |symbol: &&RawSymbol<'a>| symbol.class == EXTERNAL;
-        let slot = symbols.iter().filter(is_seen).find(|symbol| {
-            symbol.home == Home::Section(slots) && conventions::imported(symbol.name).is_some()
-        });
+        let slot = symbols
+            .iter()
+            .filter(is_seen)
+            .find(|symbol| symbol.home == Home::Section(slots) && conventions::imported(symbol.name).is_some());
         let Some(slot) = slot else { return Ok(None) };
         let Some(outside) = name.filter(|name| !name.is_empty()) else {
             let what = "an import by ordinal, which nothing here numbers";
@@ -177,11 +174,7 @@ impl<'a> GnuImport<'a> {
     }
 
     /// Says what the slot and the code's name mean.
-    pub(crate) fn complete(
-        &self,
-        symbols: &Symbols,
-        builder: &mut ObjectBuilder<'_, 'a>,
-    ) -> Result<(), LinkError> {
+    pub(crate) fn complete(&self, symbols: &Symbols, builder: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
         let Slot { symbol, target } = import_slot(self.outside, builder)?;
         let mut means = |raw: &RawSymbol<'a>, meaning: SymbolId| {
             if let Some(name) = symbols.get(raw.number as u32) {

@@ -102,7 +102,6 @@ impl Table<'_, '_> {
         let addend = reloc.implicit_addend(field, Endian::Little);
         Some((raw.offset, Edge { addend, offset: 0, target, row, subject: reloc.subject() }))
     }
-
 }
 
 impl Relocated<'_, '_, '_> {

@@ -463,6 +463,9 @@ pub struct Target {
     pub pointer_bytes: u8,
     /// The name of the format of its objects.
     pub format: &'static str,
+    /// The name of the calling convention of its functions, where that is not the usual one of the architecture
+    /// ([`RelocTable::convention`](crate::reloc::RelocTable::convention)); empty otherwise.
+    pub convention: &'static str,
 }
 
 impl Target {

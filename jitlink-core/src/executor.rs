@@ -30,6 +30,12 @@ pub trait Executor: Send + Sync {
         Ok(())
     }
 
+    /// Whether its own functions and those of the target call each other in one way. If not, its names are not looked up for the
+    /// target, and it calls no function of it as a program's: `main`, initialisers.
+    fn calls_as(&self, target: &Target) -> bool {
+        target.convention.is_empty()
+    }
+
     /// Whether what it links is memory of this process, which calls and reads it at its addresses, and which gives it addresses of
     /// its own.
     fn is_this_process(&self) -> bool {

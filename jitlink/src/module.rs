@@ -321,6 +321,9 @@ impl ModuleShared {
             return Ok(());
         }
         let details = &self.details;
+        if !details.initialisers.is_empty() || !details.finalisers.is_empty() {
+            self.check_convention("its initialisers and finalisers")?;
+        }
         // SAFETY: as this function's caller promises; the slots are the module's own.
         unsafe { self.executor.run_resolvers(&details.indirect) }.map_err(LinkError::from)?;
         if !details.finalisers.is_empty() {
@@ -329,6 +332,23 @@ impl ModuleShared {
         }
         // SAFETY: as this function's caller promises; the arrays are the module's own.
         unsafe { self.executor.run_arrays(&details.initialisers) }.map_err(LinkError::from)
+    }
+
+    /// Refuses calls by the executor of functions that are called in another way.
+    fn check_convention(&self, what: &str) -> Result<(), LinkError> {
+        let target = self.target();
+        if self.executor.calls_as(target) {
+            return Ok(());
+        }
+        let (name, convention) = (&self.name, target.convention);
+        let reason = format!("{name} is code for the calling convention {convention}, so {what} cannot be run here");
+        let advice = format!("call its functions by their type, extern \"{convention}\" fn");
+        Err(LinkError::Executor { reason, advice })
+    }
+
+    /// What it is for.
+    pub(crate) fn target(&self) -> &Target {
+        &self.details.target
     }
 
     /// Frees the memory, and lets go what it referred to.
@@ -449,6 +469,7 @@ impl Module {
     /// # Safety
     /// As for [`Module::initialise`]; `entry` is a function of the module of type `int (int, char **, char **)`.
     pub unsafe fn run_main(&self, entry: Addr, arguments: &[CString]) -> Result<i32, LinkError> {
+        self.shared.check_convention("a program's main function")?;
         // SAFETY: as this function's caller promises.
         unsafe { self.initialise() }?;
         // SAFETY: as this function's caller promises; `self` keeps the module linked.

@@ -7,10 +7,12 @@ use crate::module::ModuleShared;
 use crate::session::Session;
 use crate::symbol::SymbolHandle;
 use crate::sync::{Arc, Mutex, PoisonError, lock};
+use jitlink_core::arch::Target;
 use jitlink_core::graph::{Linkage, Name};
 use jitlink_core::link::{self, Existing};
 use jitlink_core::{Addr, Input, LinkError};
 use std::error::Error;
+use std::sync::OnceLock;
 
 /// What a resolver's failure may be.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -125,6 +127,8 @@ pub(crate) struct SessionResolver<'s> {
     own: Option<&'s Arc<ModuleShared>>,
     /// The library's, then the session's, each in the order in which they were added.
     resolvers: Vec<Arc<dyn Resolver>>,
+    /// What the batch is for, once that is known.
+    target: OnceLock<Target>,
     found: Mutex<Found>,
 }
 
@@ -144,7 +148,15 @@ impl<'s> SessionResolver<'s> {
         let mut resolvers = library.resolvers();
         resolvers.extend(session.resolvers());
         let found = Mutex::new(Found::default());
-        SessionResolver { session, library, is_empty: library.is_empty(), own: None, resolvers, found }
+        SessionResolver {
+            session,
+            library,
+            is_empty: library.is_empty(),
+            own: None,
+            resolvers,
+            target: OnceLock::new(),
+            found,
+        }
     }
 
     /// This resolver for an update of a module.
@@ -204,9 +216,15 @@ impl<'s> SessionResolver<'s> {
         Ok(())
     }
 
+    /// Whether code of this target and code of the batch call each other in one way.
+    fn calls_as(&self, target: &Target) -> bool {
+        self.target.get().is_none_or(|batch| batch.convention == target.convention)
+    }
+
     fn ask_executor(&self, names: &[&[u8]], found: &mut [Answer]) -> Result<(), LinkError> {
         let (missing, asked) = missing(names, found);
-        if asked.is_empty() {
+        let is_strange = self.target.get().is_some_and(|target| !self.session.executor().calls_as(target));
+        if asked.is_empty() || is_strange {
             return Ok(());
         }
         let answers = self.session.executor().lookup(&asked).map_err(LinkError::from)?;
@@ -223,9 +241,15 @@ fn missing<'n>(names: &[&'n [u8]], found: &[Answer]) -> (Vec<usize>, Vec<&'n [u8
 }
 
 impl link::Resolver for SessionResolver<'_> {
+    fn begin(&self, target: &Target) {
+        // A link has one target.
+        let _ = self.target.set(*target);
+    }
+
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Answer>, LinkError> {
         let known = |name: &&[u8]| {
-            if let Some(handle) = self.library.find(&Name::new(name)).filter(|found| self.is_other(found)) {
+            let fits = |found: &SymbolHandle| self.is_other(found) && self.calls_as(found.module().target());
+            if let Some(handle) = self.library.find(&Name::new(name)).filter(fits) {
                 let definition = handle.definition();
                 self.depend(handle);
                 return Some(definition);

@@ -111,6 +111,7 @@ const EXCEPTIONS: &[Exception] = &[
         "jitlink-elf/src/machine.rs",
         "numbers that the ELF specification gives to machines",
     ),
+    ("formats-know-no-architecture", "jitlink-coff/src/machine.rs", "numbers that Microsoft gives to machines"),
     (
         "formats-know-no-architecture",
         "jitlink-elf/src/sections.rs",

@@ -65,9 +65,8 @@ mod tests {
 
     #[test]
     fn directives_have_a_name_and_arguments() {
-        let parts = |word: &'static [u8]| {
-            directive(word).map(|(name, rest)| (name, arguments(rest).collect::<Vec<&[u8]>>()))
-        };
+        let parts =
+            |word: &'static [u8]| directive(word).map(|(name, rest)| (name, arguments(rest).collect::<Vec<&[u8]>>()));
         assert_eq!(parts(b"-f:\"g,h\",i"), Some((b"f".as_slice(), vec![b"g,h".as_slice(), b"i"])));
         assert_eq!(parts(b"\"/c d:e\""), Some((b"c d".as_slice(), vec![b"e".as_slice()])));
         assert_eq!(parts(b"/x"), Some((b"x".as_slice(), vec![b"".as_slice()])));

@@ -130,10 +130,8 @@ impl<'a> Reader<'_, '_, 'a> {
                 let Some(placed) = self.placement.get(index) else { return Ok(None) };
                 if u64::from(raw.value) > placed.size {
                     let section = self.file.display_section(index);
-                    let what = format!(
-                        "it is at {:#x} of section {section}, which has {:#x} bytes",
-                        raw.value, placed.size
-                    );
+                    let what =
+                        format!("it is at {:#x} of section {section}, which has {:#x} bytes", raw.value, placed.size);
                     return Err(self.malformed(raw, what));
                 }
                 let (block, offset) = placed.place(raw.value.into());

@@ -107,8 +107,9 @@ fn read<'a>(file: &File<'_, 'a>, number: usize) -> Result<RawSymbol<'a>, LinkErr
     let malformed = |what: String| LinkError::malformed(file.name, "(symbols)", (number * size) as u64, what);
     let name = if word(entry, 0) == 0 && word(entry, 4) != 0 {
         let offset = word(entry, 4);
-        file.string(offset.into())
-            .ok_or_else(|| malformed(format!("the name of symbol {number}, at {offset:#x}, is not in the string table")))?
+        file.string(offset.into()).ok_or_else(|| {
+            malformed(format!("the name of symbol {number}, at {offset:#x}, is not in the string table"))
+        })?
     } else {
         crate::bytes::until_zero(&entry[..8])
     };
@@ -135,7 +136,10 @@ fn read<'a>(file: &File<'_, 'a>, number: usize) -> Result<RawSymbol<'a>, LinkErr
     };
     let aux_count = usize::from(rest[3]);
     let aux = table[(number + 1) * size..].get(..aux_count * size).ok_or_else(|| {
-        malformed(format!("the {aux_count} records behind symbol {number} run past the table of {}", file.symbol_count()))
+        malformed(format!(
+            "the {aux_count} records behind symbol {number} run past the table of {}",
+            file.symbol_count()
+        ))
     })?;
     // The complex type is in the second byte, in its lower half: a function is 2.
     let is_function = half(rest, 0) >> 4 & 3 == 2;

@@ -114,6 +114,12 @@ impl<'l, 'a> LookUp<'l, 'a> {
                     graph.thread_locals.insert(symbol, Outside::Placed(place));
                     0
                 }
+                Some(Definition::Lazy(_)) if !graph.target.convention.is_empty() => {
+                    let (name, convention) = (name.to_string(), graph.target.convention);
+                    let what =
+                        format!("{name} would be linked on its first call, which code for {convention} cannot make");
+                    return Err(LinkError::Request(what).into());
+                }
                 Some(Definition::Lazy(function)) => {
                     graph.external.insert(symbol);
                     lazy.push((symbol, function));

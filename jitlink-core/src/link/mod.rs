@@ -136,6 +136,7 @@ impl Batch<'_> {
         };
         let batch = objects.target(&first)?;
         self.executor.accept(&batch.target).map_err(LinkError::from)?;
+        self.resolver.begin(&batch.target);
         let mut graph = objects.empty(&batch);
         let roots = command_line(&mut graph, options);
         let read = reader.read(&mut graph, &batch, &sources, &mut |_| ());

@@ -2,6 +2,7 @@
 
 use super::thread_locals::ThreadLocalPlace;
 use crate::addr::Addr;
+use crate::arch::Target;
 use crate::error::LinkError;
 use crate::executor::LazyFunction;
 use crate::graph::{Linkage, Name};
@@ -11,6 +12,9 @@ use std::sync::Arc;
 
 /// Finds definitions outside the batch.
 pub trait Resolver: Sync {
+    /// Is told what the batch is for, before anything is asked.
+    fn begin(&self, _target: &Target) {}
+
     /// What defines each of these names; `None` where nothing does. Called with every name that live code needs and the batch
     /// does not define; again, with the names that are new, when objects that it gave have joined. No name is asked for twice.
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError>;

@@ -134,7 +134,19 @@ pub const fn reloc(
     field: &'static Field,
     overflow: Overflow,
 ) -> Reloc {
-    Reloc { raw, name, subject, base, field, overflow, formula: None, relaxable: false, refused: None, elsewhere: None, bias: 0 }
+    Reloc {
+        raw,
+        name,
+        subject,
+        base,
+        field,
+        overflow,
+        formula: None,
+        relaxable: false,
+        refused: None,
+        elsewhere: None,
+        bias: 0,
+    }
 }
 
 static NO_FIELD: Field = Field::none();

@@ -12,6 +12,7 @@ pub struct RelocTable {
     machine: u32,
     pointer_bytes: u8,
     endian: Option<Endian>,
+    convention: &'static str,
     arch: &'static str,
     rows: &'static [Reloc],
 }
@@ -26,13 +27,25 @@ impl RelocTable {
         arch: &'static str,
         rows: &'static [Reloc],
     ) -> RelocTable {
-        RelocTable { format, machine, pointer_bytes, endian: None, arch, rows }
+        RelocTable { format, machine, pointer_bytes, endian: None, convention: "", arch, rows }
     }
 
     /// This table for objects of one byte order only.
     pub const fn endian(mut self, endian: Endian) -> RelocTable {
         self.endian = Some(endian);
         self
+    }
+
+    /// This table for objects whose functions are called in another way than is usual for the architecture: what the two sides of
+    /// a call must agree on is then not what others expect that have no objects of this format. Rust's name of it: `win64`.
+    pub const fn called_as(mut self, convention: &'static str) -> RelocTable {
+        self.convention = convention;
+        self
+    }
+
+    /// The name of the calling convention, where that is not the usual one of the architecture; empty otherwise.
+    pub const fn convention(&self) -> &'static str {
+        self.convention
     }
 
     /// The format's name.

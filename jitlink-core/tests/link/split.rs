@@ -11,7 +11,7 @@ use jitlink_core::{Endian, LinkError, TargetArch};
 use proptest::prelude::*;
 
 fn graph() -> LinkGraph<'static> {
-    let target = Target { arch: &LITTLE, endian: Endian::Little, pointer_bytes: 8, format: "toy" };
+    let target = Target { arch: &LITTLE, endian: Endian::Little, pointer_bytes: 8, format: "toy", convention: "" };
     LinkGraph::new(target, RowTable::new(LITTLE.info().rows(), &ROWS).unwrap())
 }
 

@@ -17,7 +17,8 @@ use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Bits, Field, Overflow, Reloc, RelocTable, Subject, bits, reloc};
 
 /// x86-64 in COFF (`IMAGE_FILE_MACHINE_AMD64`).
-pub const COFF_X86_64: RelocTable = RelocTable::new("coff", 0x8664, 8, "x86-64", &ROWS).endian(Endian::Little);
+pub const COFF_X86_64: RelocTable =
+    RelocTable::new("coff", 0x8664, 8, "x86-64", &ROWS).endian(Endian::Little).called_as("win64");
 
 use Base::{Image, Place, Section, Zero};
 use Overflow::{Bitfield, Ignore, Signed, Unsigned};

@@ -59,7 +59,9 @@ fn known(model: &Model, symbol: u32, name: &str) -> Found {
         Place::Boundary { .. } => {
             ("boundary", format!("{called} is an end of a run of sections, which the linker provides"), steps)
         }
-        Place::ImageBase => ("image-base", format!("{called} is the base of the image, which the linker provides"), steps),
+        Place::ImageBase => {
+            ("image-base", format!("{called} is the base of the image, which the linker provides"), steps)
+        }
         Place::Common => {
             ("undecided", format!("{called} would get memory of the linker's, but the link failed before"), steps)
         }

@@ -2,6 +2,7 @@
 
 use super::Baseline;
 use crate::addr::Addr;
+use crate::arch::Target;
 use crate::error::LinkError;
 use crate::graph::{Linkage, Name};
 use crate::link::resolver::{Definition, Existing, Resolver};
@@ -13,6 +14,10 @@ pub(super) struct ModuleResolver<'r> {
 }
 
 impl Resolver for ModuleResolver<'_> {
+    fn begin(&self, target: &Target) {
+        self.outside.begin(target);
+    }
+
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError> {
         self.outside.resolve(names)
     }

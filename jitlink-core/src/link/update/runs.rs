@@ -66,9 +66,8 @@ pub(super) fn of(graph: &LinkGraph<'_>, object: ObjectId) -> Vec<Box<[u8]>> {
 
 /// Refuses code and data that count from the base of their image, or from where a run of it starts: an update would have others.
 pub(in crate::link) fn check_image(graph: &LinkGraph<'_>) -> Result<(), Vec<LinkError>> {
-    let counts = |row: &Reloc| {
-        matches!(row.base(), Base::Image | Base::Section) || row.subject() == Subject::SectionIndex
-    };
+    let counts =
+        |row: &Reloc| matches!(row.base(), Base::Image | Base::Section) || row.subject() == Subject::SectionIndex;
     let rows: Vec<bool> = graph.rows().rows().iter().map(counts).collect();
     if !rows.contains(&true) && !graph.symbols().any(|(_, symbol)| symbol.value == Value::ImageBase) {
         return Ok(());
@@ -77,9 +76,8 @@ pub(in crate::link) fn check_image(graph: &LinkGraph<'_>) -> Result<(), Vec<Link
         if !graph.is_live(id) || !graph.section(block.section).is_loaded() {
             continue;
         }
-        let is_relative = |edge: &&Edge| {
-            rows[usize::from(edge.row)] || graph.symbol(edge.target).value == Value::ImageBase
-        };
+        let is_relative =
+            |edge: &&Edge| rows[usize::from(edge.row)] || graph.symbol(edge.target).value == Value::ImageBase;
         if let Some(edge) = graph.edges(id).iter().find(is_relative) {
             let site = graph.site(id, edge);
             let what = format!("{site} counts from the base of its image, and an update has one of its own");
