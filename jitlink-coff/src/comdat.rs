@@ -1,12 +1,14 @@
 //! COMDAT sections ("PE Format", "COMDAT Sections (Object Only)"): copies of which one is kept, by a rule.
 //!
 //! The first symbol of such a section stands for it, and its record says the rule. The second is the group's name. What GNU's
-//! assembler makes of `.linkonce` may have no second; then the section's own name is the group's. A copy whose second symbol is
-//! its object's alone has no copies elsewhere.
+//! assembler makes of `.linkonce` may have no second; then the section's own name is the group's. Unwind data of one function in
+//! that form (`.pdata$NAME`, `.xdata$NAME`) goes with its function instead, be that a copy or not. A copy whose second symbol is its
+//! object's alone has no copies elsewhere.
 //!
 //! The rules are those of LLD: the same rule for all copies, but that one of any copies may be the largest; "exact match" compares
 //! bytes. The rule "newest" (7), which no linker in use implements, is refused by name.
 
+use crate::conventions;
 use crate::header::File;
 use crate::symbols::raw::{EXTERNAL, Home, RawSymbol, SectionRecord, WEAK_EXTERNAL};
 use jitlink_core::LinkError;
@@ -78,6 +80,7 @@ impl Groups {
                 }
                 Some((_, false)) => (b"".as_slice(), Selection::All),
                 Some((name, true)) => (name, selection),
+                None if conventions::is_unwind_data(file.section_name(index)?) => (b"".as_slice(), Selection::All),
                 None => (file.section_name(index)?, selection),
             };
             let mut group = Group::any(name, builder.id());

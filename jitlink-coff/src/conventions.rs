@@ -37,6 +37,16 @@ pub(crate) fn is_debug(name: &[u8]) -> bool {
     [b".debug".as_slice(), b".stab", b".zdebug"].iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// Whether a section of this run is a function's own.
+pub(crate) fn is_of_one_function(name: &[u8], run: &[u8]) -> bool {
+    name.strip_prefix(run).is_some_and(|rest| rest.starts_with(b"$"))
+}
+
+/// Whether a section holds unwind data of one function.
+pub(crate) fn is_unwind_data(name: &[u8]) -> bool {
+    is_of_one_function(name, b".pdata") || is_of_one_function(name, b".xdata")
+}
+
 /// Pieces of the tables by which the loader of a linked file finds what is in DLLs.
 pub(crate) fn is_import_table(name: &[u8]) -> bool {
     name.starts_with(b".idata$")

@@ -192,7 +192,8 @@ impl<'n, 'a> File<'n, 'a> {
 
     /// The symbol table, and the string table that follows it.
     fn find_symbols(&mut self, at: u32, count: u32) -> Result<(), LinkError> {
-        if at == 0 || count == 0 {
+        // Strings follow even where there are no symbols.
+        if at == 0 {
             return Ok(());
         }
         let size = u64::from(count) * self.symbol_size() as u64;

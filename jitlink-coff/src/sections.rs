@@ -196,8 +196,8 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// The size of the records that the section is cut into, so that those of pruned functions go with them.
     fn record(&self, content: &Content<'_>) -> Result<Option<usize>, LinkError> {
-        let is_table = self.name == b".pdata" || self.name.starts_with(b".pdata$");
-        let record = machine::unwind_record(self.file.machine).filter(|_| is_table && !self.header.has(COMDAT));
+        let is_table = self.name == b".pdata" || conventions::is_of_one_function(self.name, b".pdata");
+        let record = machine::unwind_record(self.file.machine).filter(|_| is_table);
         let (Some(record), Content::Input(bytes)) = (record, content) else { return Ok(None) };
         if !bytes.len().is_multiple_of(record) {
             let what = format!("{:#x} bytes are no table of records of {record} bytes", bytes.len());
