@@ -142,7 +142,7 @@ fn sections(file: &[u8]) -> Vec<(String, u64, usize)> {
 fn lld_still_gives_the_known_bytes() {
     // One section of fields, one with the target at 0x20 of it. A field's addend stands in it.
     let text = r#"
-.section f.data,"dw"
+.section fdata,"dw"
 .globl fields
 fields:
 .quad target + 3
@@ -150,12 +150,12 @@ fields:
 .byte 0xcc
 .secrel32 target + 3
 .secidx target
-.section c.code,"xr"
+.section ccode,"xr"
 movl target + 3(%rip), %eax
 cmpb $1, target + 3(%rip)
-cmpw $1, target + 3(%rip)
+cmpw $0x1234, target + 3(%rip)
 cmpl $0x12345678, target + 3(%rip)
-.section t.data,"dw"
+.section tdata,"dw"
 .zero 0x20
 .globl target
 target: .byte 1
@@ -164,10 +164,10 @@ target: .byte 1
     let Some(file) = linked_by_lld(folder.path(), text) else { return };
     let sections = sections(&file);
     let of = |name: &str| sections.iter().position(|section| section.0 == name).unwrap_or_else(|| panic!("no {name}"));
-    let (number, image) = (of("t.data") as u64 + 1, 0x1_4000_0000);
-    let (_, fields, fields_at) = sections[of("f.data")];
-    let (_, code, code_at) = sections[of("c.code")];
-    let section = image + sections[of("t.data")].1;
+    let (number, image) = (of("tdata") as u64 + 1, 0x1_4000_0000);
+    let (_, fields, fields_at) = sections[of("fdata")];
+    let (_, code, code_at) = sections[of("ccode")];
+    let section = image + sections[of("tdata")].1;
     let check = |name: &str, subject: u64, place: u64, at: usize, stored: i64| {
         let inputs = Inputs { subject, place, image, section, ..Inputs::default() };
         let ours = written(name, inputs, stored).unwrap_or_else(|error| panic!("{name}: {error:?}"));

@@ -164,7 +164,9 @@ impl<'a> Reader<'_, '_, 'a> {
             // Looked for in archives, as a reference is that must be defined.
             2 => builder.symbol_mut(name).linkage = Linkage::Strong,
             4 => {
-                let what = "a weak external against a dependency of its own (rule 4), which mixed code of two machines has".into();
+                let what =
+                    "a weak external against a dependency of its own (rule 4), which mixed code of two machines has"
+                        .into();
                 return Err(self.unsupported(raw, what, "compile for one machine"));
             }
             _ => return Err(self.malformed(raw, format!("its search rule is {rule}, none from 1 to 4"))),
