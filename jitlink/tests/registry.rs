@@ -37,9 +37,12 @@ fn the_features_and_the_program_decide_what_is_registered() {
     if cfg!(feature = "elf") {
         expected_formats.push("elf");
     }
+    if cfg!(feature = "coff") {
+        expected_formats.push("coff");
+    }
     if cfg!(feature = "x86") {
         expected_archs.push("x86-64");
-        expected_tables.push(("elf", 62, 8, "x86-64"));
+        expected_tables.extend([("coff", 0x8664, 8, "x86-64"), ("elf", 62, 8, "x86-64")]);
     }
     if cfg!(feature = "ppc") {
         expected_archs.extend(["ppc64", "ppc64le"]);
