@@ -126,16 +126,22 @@ pub(super) fn lay_out(graph: &LinkGraph<'_>, islands: &Islands) -> Result<Layout
     }
     for segment in 0..layout.order.len() {
         let is_zero = |block: &BlockId| matches!(graph.block(*block).content, Content::Zero(_));
-        // Stable, so that gathered runs stay together: a run is all bytes or all zeros unless objects mix both, and then its
-        // zeros are written out.
         let run = |block: &BlockId| {
             let section = graph.section(graph.block(*block).section);
             section.gathered.then(|| section.run_name())
         };
-        let written = layout.order[segment].iter().filter(|block| !is_zero(block));
-        let written: HashSet<&[u8], FxBuildHasher> = written.filter_map(run).collect();
-        layout.order[segment]
-            .sort_by_key(|block| is_zero(block) && run(block).is_none_or(|run| !written.contains(run)));
+        // Stable, so that gathered runs stay together: a run is all bytes or all zeros unless objects mix both, and then its
+        // zeros are written out.
+        let order = &layout.order[segment];
+        let zeros: HashSet<&[u8], FxBuildHasher> =
+            order.iter().filter(|block| is_zero(block)).filter_map(run).collect();
+        let mixed: HashSet<&[u8], FxBuildHasher> = match zeros.is_empty() {
+            true => zeros,
+            false => {
+                order.iter().filter(|block| !is_zero(block)).filter_map(run).filter(|run| zeros.contains(run)).collect()
+            }
+        };
+        layout.order[segment].sort_by_key(|block| is_zero(block) && run(block).is_none_or(|run| !mixed.contains(run)));
         if !islands.after.is_empty() {
             let own = std::mem::take(&mut layout.order[segment]);
             let all: HashSet<BlockId> = islands.after.values().copied().collect();
@@ -189,18 +195,23 @@ fn section_order(graph: &LinkGraph<'_>) -> Vec<SectionId> {
         return all.collect();
     }
     let mut first_of_name: HashMap<&[u8], u32, FxBuildHasher> = HashMap::default();
-    let mut keyed: Vec<(u32, u32, &[u8], u32, SectionId)> = all
+    let mut keyed: Vec<(u32, u32, u32, SectionId)> = all
         .map(|id| {
             let section = graph.section(id);
             if !section.gathered && section.ordered_by.is_none() {
-                return (id.0, 0, &[][..], 0, id);
+                return (id.0, 0, 0, id);
             }
             let first = *first_of_name.entry(section.run_name()).or_insert(id.0);
-            (first, section.sort_key, section.run_order(), section.ordered_by.map_or(id.0, |other| other.0), id)
+            (first, section.sort_key, section.ordered_by.map_or(id.0, |other| other.0), id)
         })
         .collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|key| key.4).collect()
+    // The names of most sections are never looked at: only those of one run and one sort key.
+    keyed.sort_unstable_by(|one, other| {
+        let order = |key: &(u32, u32, u32, SectionId)| graph.section(key.3).run_order();
+        let in_run = (one.0, one.1).cmp(&(other.0, other.1)).then_with(|| order(one).cmp(order(other)));
+        in_run.then_with(|| (one.2, one.3).cmp(&(other.2, other.3)))
+    });
+    keyed.into_iter().map(|key| key.3).collect()
 }
 
 /// The addresses of all blocks and symbols.
