@@ -110,6 +110,8 @@ proptest! {
         code in any::<bool>(),
     ) {
         let protection = if code { "rx" } else { "rw" };
+        // Without one, the image gets code that goes there.
+        let addend = if row == "IMAGE" && addend == 0 { 4 } else { addend };
         let text = format!("toy le64\nsection .data {protection}\nlabel d global\nfill 5\nlabel field global\nrel {row} outside {addend}\n");
         let size = if row == "ABS16" { 2 } else { 4 };
         let target = i128::from(outside) + i128::from(addend);
@@ -176,5 +178,29 @@ fn targets_exactly_at_the_limit_of_a_distance_are_reached_directly_or_not() {
         for outside in [base + side, base.wrapping_sub(side)] {
             check_served(&link_at(&text, base, outside).unwrap(), outside);
         }
+    }
+}
+
+#[test]
+fn a_far_function_is_in_the_image_as_the_code_that_goes_there() {
+    let outside = 0x7f12_3456_0000;
+    let text = |addend: &str, kind: &str| {
+        format!(
+            "toy le64\nundef outside {kind}\nsection .unwind r\nlabel field global\nfill 3\nrel IMAGE outside {addend}\n"
+        )
+    };
+    for kind in ["func", ""] {
+        let image = link_at(&text("", kind), 0x4000_0000, outside).unwrap_or_else(|errors| panic!("{errors}"));
+        let base = image.linked.segments[0].address.0;
+        let thunk = base + image.number(image.address("field") + 3, 4);
+        assert!(image.is_code(thunk), "{thunk:#x}");
+        assert_eq!(crate::kit::machine::run(&image, thunk), [Left(outside)]);
+    }
+    // What it is an offset into, or data, is not to be had there.
+    for (addend, kind) in [("+4", "func"), ("", "object")] {
+        let errors = link_at(&text(addend, kind), 0x4000_0000, outside).err().expect("nothing that reaches it");
+        let text = errors.to_string();
+        assert!(matches!(errors.first(), LinkError::Unsupported { .. }), "{text}");
+        assert!(text.contains("a.o: .unwind+0x3: IMAGE against outside") && text.contains("0x7f1234560000"), "{text}");
     }
 }

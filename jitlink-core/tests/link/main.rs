@@ -2,6 +2,7 @@
 
 mod archives;
 mod comdat;
+mod fallbacks;
 mod far;
 mod indirect;
 mod kit;
@@ -18,6 +19,7 @@ mod prune;
 mod relocatable;
 mod resolve;
 mod rows;
+mod runs;
 mod split;
 mod supplied;
 mod thunks;

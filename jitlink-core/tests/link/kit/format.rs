@@ -2,8 +2,10 @@
 
 use super::text::{Place, Text, parse};
 use jitlink_core::format::{Boundary, BoundaryEnd, ObjectHeader, Provided};
-use jitlink_core::graph::{BlockId, Content, Edge, Group, Name, Role, Section, Symbol, SymbolId, SymbolKind, Value};
-use jitlink_core::graph::{ObjectBuilder, SectionId};
+use jitlink_core::graph::{
+    BlockId, Content, Edge, Fallback, Group, Linkage, Name, ObjectBuilder, Role, Section, SectionId, Symbol, SymbolId,
+    SymbolKind, Value,
+};
 use jitlink_core::{Endian, LinkError, ObjectFormat};
 use std::collections::HashMap;
 
@@ -39,7 +41,10 @@ impl ObjectFormat for ToyFormat {
         let text = text(object.name(), bytes)?;
         let blocks = add_sections(object, &text)?;
         add_groups(object, &text, &blocks);
-        let symbols = add_symbols(object, &text, &blocks);
+        let mut symbols = add_symbols(object, &text, &blocks);
+        add_fallbacks(object, &text, &mut symbols);
+        text.agreements.iter().for_each(|(key, value)| object.agree(key.as_bytes(), value.as_bytes()));
+        text.warnings.iter().for_each(|what| object.warn(*what));
         add_relocations(object, &text, &blocks, &symbols)
     }
 
@@ -55,6 +60,7 @@ impl ObjectFormat for ToyFormat {
     fn provided(&self, name: &[u8]) -> Option<Provided> {
         match name {
             b"_GOT_" => Some(Provided::GotBase),
+            b"_image_" => Some(Provided::ImageBase),
             b"_handle_" => Some(Provided::ModuleHandle),
             _ => None,
         }
@@ -75,7 +81,7 @@ fn add_sections<'a>(object: &mut ObjectBuilder<'_, 'a>, text: &Text<'a>) -> Resu
         let mut added = Section::new(section.name.as_bytes(), object.id());
         (added.protection, added.residence, added.role) = (section.protection, section.residence, section.role);
         (added.merge, added.gathered, added.sort_key) = (section.merge, section.gathered, section.key);
-        added.retain = section.retain;
+        (added.suffix, added.retain) = (section.suffix, section.retain);
         let id = object.add_section(added);
         if section.role == Role::EhFrame {
             // Records outlive the text that they were parsed from; a test can spare them.
@@ -162,6 +168,21 @@ fn add_symbols<'a>(
         ids.insert(name, object.add_symbol(symbol));
     }
     ids
+}
+
+/// Names that are not the object's own symbols are looked for only where a fallback asks for it.
+fn add_fallbacks<'a>(object: &mut ObjectBuilder<'_, 'a>, text: &Text<'a>, symbols: &mut HashMap<&'a str, SymbolId>) {
+    let mut id = |name: &'a str, object: &mut ObjectBuilder<'_, 'a>| {
+        *symbols.entry(name).or_insert_with(|| {
+            let symbol = Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name.as_bytes(), object.id()) };
+            object.add_symbol(symbol)
+        })
+    };
+    for (name, target, needs) in &text.fallbacks {
+        let (name, target) = (id(name, object), id(target, object));
+        let needs = needs.map(|needs| id(needs, object));
+        object.add_fallback(Fallback { name, target, needs });
+    }
 }
 
 fn add_relocations<'a>(

@@ -9,6 +9,7 @@
 //! call printf
 //! rel ABS64 other +8
 //! ret
+//! fallback printf puts
 //! ```
 
 use super::arch::{self, CALL, CALL_LOADED, CALL32, JMP32, LEA, LEA64, LOAD, RET, TAG};
@@ -27,6 +28,11 @@ pub struct Text<'a> {
     pub symbols: Vec<TextSymbol<'a>>,
     /// Keeper and kept.
     pub keeps: Vec<(&'a str, &'a str)>,
+    /// What a name means if nothing defines it, and what is looked for in archives then.
+    pub fallbacks: Vec<(&'a str, &'a str, Option<&'a str>)>,
+    /// What all objects must say the same of.
+    pub agreements: Vec<(&'a str, &'a str)>,
+    pub warnings: Vec<&'a str>,
 }
 
 pub struct TextGroup<'a> {
@@ -46,6 +52,8 @@ pub struct TextSection<'a> {
     pub order: Option<&'a str>,
     pub gathered: bool,
     pub key: u32,
+    /// How many bytes at the end of the name order it in its run.
+    pub suffix: u32,
     pub retain: bool,
     pub align: u64,
     pub blocks: Vec<TextBlock<'a>>,
@@ -99,7 +107,8 @@ pub fn parse(text: &str) -> Result<Text<'_>, (usize, String)> {
         _ => return Err((0, format!("unknown header {header:?}"))),
     };
     let (groups, sections, symbols, keeps) = Default::default();
-    let mut parsed = Text { endian, pointer_bytes, groups, sections, symbols, keeps };
+    let (fallbacks, agreements, warnings) = Default::default();
+    let mut parsed = Text { endian, pointer_bytes, groups, sections, symbols, keeps, fallbacks, agreements, warnings };
     for (number, line) in lines {
         parsed.line(line.trim()).map_err(|what| (number, format!("{what} in {line:?}")))?;
     }
@@ -131,6 +140,12 @@ impl<'a> Text<'a> {
             "group" => self.group(&rest)?,
             "section" => self.section(&rest)?,
             "keep" => self.keeps.push((first()?, rest.get(1).ok_or("a word is missing")?)),
+            "fallback" => {
+                let needs = rest.get(2).copied();
+                self.fallbacks.push((first()?, rest.get(1).ok_or("a word is missing")?, needs));
+            }
+            "agree" => self.agreements.push((first()?, rest.get(1).ok_or("a word is missing")?)),
+            "warn" => self.warnings.push(line.split_once(' ').map_or("", |(_, what)| what)),
             "label" => {
                 let section = self.sections.len() - 1;
                 let block = self.sections[section].blocks.len() - 1;
@@ -177,6 +192,7 @@ impl<'a> Text<'a> {
             order: None,
             gathered: false,
             key: 0,
+            suffix: 0,
             retain: false,
             align: 1,
             blocks: Vec::new(),
@@ -195,6 +211,7 @@ impl<'a> Text<'a> {
                 "tls" => section.role = Role::ThreadLocal,
                 "align" => section.align = number(value)?,
                 "key" => section.key = number(value)? as u32,
+                "suffix" => section.suffix = number(value)? as u32,
                 "group" => section.group = Some(value),
                 "order" => section.order = Some(value),
                 "strings" => section.merge = Some(Merge::Strings(number(value)? as u32)),
