@@ -2,6 +2,7 @@
 
 #![cfg(all(feature = "coff", feature = "x86", feature = "in-process", target_os = "linux", target_arch = "x86_64"))]
 
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../support/compilers.rs"]
 mod compilers;
 mod refused;
