@@ -104,29 +104,29 @@ fn files_that_are_no_objects() {
         &folder,
         "run notes.txt",
         "\
-error[unrecognized]: notes.txt: no backend recognises this file (it starts with 68 65 6c 6c 6f); registered formats: elf
+error[unrecognized]: notes.txt: no backend recognises this file (it starts with 68 65 6c 6c 6f); registered formats: coff, elf
   help: pass a relocatable object file (cc -c) or an archive of them, or enable the backend's Cargo feature",
     );
     check(
         &folder,
         "run hello.c",
         "\
-error[unrecognized]: hello.c: no backend recognises this file (it starts with 69 6e 74 20 6d 61 69 6e); registered formats: elf
+error[unrecognized]: hello.c: no backend recognises this file (it starts with 69 6e 74 20 6d 61 69 6e); registered formats: coff, elf
   help: this is source text: compile it first (cc -c hello.c)",
     );
     check(
         &folder,
         "run empty.o",
         "\
-error[unrecognized]: empty.o: no backend recognises this file (it is empty); registered formats: elf
+error[unrecognized]: empty.o: no backend recognises this file (it is empty); registered formats: coff, elf
   help: the compiler or a copy was interrupted: make the file again",
     );
     check(
         &folder,
         "run tool.exe",
         "\
-error[unrecognized]: tool.exe: no backend recognises this file (it starts with 4d 5a 90 00); registered formats: elf
-  help: this looks like a Windows program or library, which this build has no backend for (see jitlink targets)",
+error[unsupported]: tool.exe: this is a linked program or DLL, not a relocatable object
+  help: pass the object files that it was made of, or the import library of a DLL",
     );
     check(
         &folder,
@@ -198,8 +198,8 @@ fn objects_for_other_machines_and_damaged_ones() {
         &folder,
         "run arm.o",
         "\
-error[no-backend]: arm.o: no backend for elf machine 183 with 64-bit pointers; registered: elf bpf, elf ppc64, elf ppc64le, elf x86-64
-  help: compile for what this build links (elf bpf, elf ppc64, elf ppc64le, elf x86-64; see jitlink targets)",
+error[no-backend]: arm.o: no backend for elf machine 183 with 64-bit pointers; registered: coff x86-64, elf bpf, elf ppc64, elf ppc64le, elf x86-64
+  help: compile for what this build links (coff x86-64, elf bpf, elf ppc64, elf ppc64le, elf x86-64; see jitlink targets)",
     );
     let damaged = folder.jitlink("run short.o");
     assert!(damaged.errors().starts_with("error[malformed]: short.o: malformed: "), "{}", damaged.stderr);
