@@ -41,6 +41,15 @@ impl fmt::Display for Site {
     }
 }
 
+/// What an object says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The object's name.
+    pub object: String,
+    /// What it says.
+    pub value: String,
+}
+
 /// One thing that is wrong.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,18 +151,14 @@ pub enum LinkError {
         second: String,
     },
     /// Objects say of themselves what must be the same for all of a link, and it is not.
-    #[error("{first} has {key}={first_value}, and {second} has {key}={second_value}")]
+    #[error("{} has {key}={}, and {} has {key}={}", .first.object, .first.value, .second.object, .second.value)]
     Disagreement {
         /// What they say it of.
         key: String,
-        /// The first object that says it.
-        first: String,
-        /// What that says.
-        first_value: String,
-        /// The object that says something else.
-        second: String,
-        /// What that says.
-        second_value: String,
+        /// What the first object says.
+        first: Box<Said>,
+        /// What another says.
+        second: Box<Said>,
     },
     /// A name is referred to and defined nowhere.
     #[error("{symbol} is not defined{}", sites(.references, *.total))]

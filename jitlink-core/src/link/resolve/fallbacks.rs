@@ -2,7 +2,7 @@
 
 use super::super::resolver::Resolver;
 use super::{NO_ENTRY, Names};
-use crate::error::LinkError;
+use crate::error::{LinkError, Said};
 use crate::graph::{Agreement, Fallback, LinkGraph, Linkage, Scope, SymbolId, Value};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
@@ -91,14 +91,11 @@ pub(super) fn disagreements(graph: &LinkGraph<'_>) -> Vec<LinkError> {
         let first = *known.entry(said.key).or_insert(said);
         if first.value != said.value {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let object = |agreement: &Agreement<'_>| graph.object(agreement.object).name.clone();
-            errors.push(LinkError::Disagreement {
-                key: text(said.key),
-                first: object(first),
-                first_value: text(first.value),
-                second: object(said),
-                second_value: text(said.value),
-            });
+            let says = |agreement: &Agreement<'_>| {
+                let object = graph.object(agreement.object).name.clone();
+                Box::new(Said { object, value: text(agreement.value) })
+            };
+            errors.push(LinkError::Disagreement { key: text(said.key), first: says(first), second: says(said) });
         }
     }
     errors
