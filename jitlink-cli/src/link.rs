@@ -53,9 +53,8 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     };
     drop(progress);
     write_map(args, &module, layout.as_ref())?;
-    if args.link.time {
-        report::times(module.statistics(), args.link.format);
-    } else if args.map.is_none() && args.image.is_none() {
+    report::linked(module.statistics(), &args.link);
+    if !args.link.time && args.map.is_none() && args.image.is_none() {
         let mut out = std::io::stdout().lock();
         // A closed pipe is the reader's wish.
         let _ = match wants_json {

@@ -1,7 +1,8 @@
 //! Errors and tables, for people and for tools.
 
 use crate::advice::advice;
-use crate::args::Format;
+use crate::args::{Format, LinkArgs};
+use jitlink::core::graph::Warning;
 use jitlink::{LinkError, LinkErrors, Statistics, Updated};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -122,6 +123,43 @@ pub(crate) fn not_updated(errors: &LinkErrors, format: Format) {
     failure(errors, format, &[]);
     if format == Format::Text {
         let _ = writeln!(std::io::stderr().lock(), "not updated: the program goes on as it was");
+    }
+}
+
+/// Says what objects ask for that has no effect here, to standard error.
+pub(crate) fn warnings(statistics: &Statistics, format: Format) {
+    let warnings = &statistics.warnings;
+    if warnings.is_empty() {
+        return;
+    }
+    let mut out = std::io::stderr().lock();
+    let written = match format {
+        Format::Json => {
+            let warnings: Vec<Value> =
+                warnings.iter().map(|warning| json!({ "object": warning.object, "message": warning.what })).collect();
+            writeln!(out, "{}", json!({ "warnings": warnings }))
+        }
+        Format::Text => write_warnings(&mut out, warnings),
+    };
+    drop(written);
+}
+
+fn write_warnings(out: &mut std::io::StderrLock<'_>, warnings: &[Warning]) -> std::io::Result<()> {
+    let (yellow, reset) = if coloured(out) { ("\x1b[1;33m", "\x1b[0m") } else { ("", "") };
+    for warning in warnings.iter().take(SHOWN) {
+        writeln!(out, "{yellow}warning{reset}: {warning}")?;
+    }
+    if warnings.len() > SHOWN {
+        writeln!(out, "… and {} more warnings (--format json shows all)", warnings.len() - SHOWN)?;
+    }
+    Ok(())
+}
+
+/// Writes what is to be said of a link that succeeded, to standard error: warnings, and how long each phase took if that was asked.
+pub(crate) fn linked(statistics: &Statistics, args: &LinkArgs) {
+    warnings(statistics, args.format);
+    if args.time {
+        times(statistics, args.format);
     }
 }
 

@@ -125,9 +125,7 @@ pub(crate) fn executor(
 
 /// Runs the program; the status that it ends with.
 fn start(args: &Run, linked: &Linked, watch: Option<Watch>) -> Result<i32, LinkErrors> {
-    if args.link.time {
-        report::times(linked.module.statistics(), args.link.format);
-    }
+    report::linked(linked.module.statistics(), &args.link);
     // Without crash reports a crash is still a crash.
     let _ = jitlink::core::process::crash::install();
     program::prepare(&linked.arguments[0]);

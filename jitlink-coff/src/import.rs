@@ -12,17 +12,20 @@
 //! | export as (4) | the third string |
 //!
 //! Members in GNU's long form are objects with pieces of the tables that a loader reads (`.idata$5` is the slot, `.idata$6` the name)
-//! and the code that jumps. They are taken for the same.
+//! and the code that jumps. They are taken for the same. Where the slot holds an ordinal there is no name; then it is the symbol's too.
 
 use crate::bytes::{half, until_zero, word};
 use crate::conventions;
-use crate::header::{File, unsupported};
+use crate::header::File;
 use crate::symbols::raw::{EXTERNAL, Home, RawSymbol};
 use crate::symbols::{Slot, Symbols, import_slot};
 use jitlink_core::LinkError;
 use jitlink_core::graph::{Fallback, Linkage, ObjectBuilder, Symbol, SymbolId};
 
 const HEADER: usize = 20;
+
+/// What the highest byte of a slot has set that holds an ordinal ("PE Format", "Import Lookup Table").
+const BY_ORDINAL: u8 = 0x80;
 
 /// What an import is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,10 +159,10 @@ impl<'a> GnuImport<'a> {
             .filter(is_seen)
             .find(|symbol| symbol.home == Home::Section(slots) && conventions::imported(symbol.name).is_some());
         let Some(slot) = slot else { return Ok(None) };
-        let Some(outside) = name.filter(|name| !name.is_empty()) else {
-            let what = "an import by ordinal, which nothing here numbers";
-            let advice = "make an import library that names what it imports";
-            return Err(unsupported(file.name, ".idata$5", 0, what, advice));
+        let name = name.filter(|name| !name.is_empty());
+        let ordinal = file.sections()[slots].content.and_then(<[u8]>::last).filter(|high| **high & BY_ORDINAL != 0);
+        let Some(outside) = name.or(ordinal.and_then(|_| conventions::imported(slot.name))) else {
+            return Err(file.malformed(slots, 0, "it is the slot of an import with neither a name nor an ordinal"));
         };
         let imported = conventions::imported(slot.name);
         let code = symbols.iter().filter(is_seen).find(|symbol| {

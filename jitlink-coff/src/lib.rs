@@ -88,7 +88,7 @@ fn read_object<'a>(name: &str, bytes: &'a [u8], builder: &mut ObjectBuilder<'_, 
         }
     }
     let groups = Groups::read(&file, &symbols, builder)?;
-    let placement = Placement::read(&file, &groups, &symbols, builder)?;
+    let placement = Placement::read(&file, &groups, &symbols, &directives, builder)?;
     let import = GnuImport::find(&file, &symbols)?;
     let reader = symbols::Reader { file: &file, placement: &placement, directives: &directives, import };
     let ids = reader.read(&symbols, builder)?;

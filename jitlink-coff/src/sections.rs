@@ -7,6 +7,7 @@
 
 use crate::comdat::{COMDAT, Groups};
 use crate::conventions;
+use crate::directives::Directives;
 use crate::header::{File, SectionHeader};
 use crate::machine;
 use crate::symbols::raw::{Home, RawSymbol};
@@ -78,15 +79,16 @@ impl Placement {
         file: &File<'_, 'a>,
         groups: &Groups,
         symbols: &[RawSymbol<'a>],
+        directives: &Directives<'a>,
         builder: &mut ObjectBuilder<'_, 'a>,
     ) -> Result<Placement, LinkError> {
         let mut placement = Placement { placed: vec![None; file.sections().len()] };
         let named = variables(symbols);
         for (index, header) in file.sections().iter().enumerate() {
             let name = file.section_name(index)?;
-            let reader = Reader { file, index, name, header };
+            let (run, suffix) = name.split_at(name.len() - conventions::suffix(name));
+            let reader = Reader { file, index, name, header, protection: directives.protection(run) };
             let Some(residence) = reader.residence(builder)? else { continue };
-            let suffix = &name[name.len() - conventions::suffix(name)..];
             let is_variable = suffix.get(1..).is_some_and(|suffix| named.contains(&(index, suffix)));
             let placed = reader.read(builder, residence, groups, is_variable)?;
             if let Some(group) = groups.of(index) {
@@ -124,6 +126,8 @@ struct Reader<'f, 'n, 'a> {
     index: usize,
     name: &'a [u8],
     header: &'f SectionHeader<'a>,
+    /// What a directive says that the program may do with it.
+    protection: Option<Protection>,
 }
 
 impl<'a> Reader<'_, '_, 'a> {
@@ -138,7 +142,7 @@ impl<'a> Reader<'_, '_, 'a> {
             let is_kept = builder.keeps_debug() || builder.keeps_beside(name);
             return Ok(is_kept.then_some(Residence::Unloaded));
         }
-        if self.header.has(WRITE) && self.header.has(CODE) && self.header.size > 0 {
+        if self.protection.is_none() && self.header.has(WRITE) && self.header.has(CODE) && self.header.size > 0 {
             let what = "a section that is writable and executable, which no memory here is";
             return Err(self.file.unsupported(self.index, what, "split it into a section of code and one of data"));
         }
@@ -155,10 +159,11 @@ impl<'a> Reader<'_, '_, 'a> {
         let is_loaded = residence != Residence::Unloaded;
         let mut section = Section::new(self.name, builder.id());
         section.residence = residence;
-        section.protection = match () {
-            () if self.header.has(CODE) => Protection::ReadExecute,
-            () if self.header.has(WRITE) => Protection::ReadWrite,
-            () => Protection::Read,
+        section.protection = match self.protection {
+            Some(said) => said,
+            None if self.header.has(CODE) => Protection::ReadExecute,
+            None if self.header.has(WRITE) => Protection::ReadWrite,
+            None => Protection::Read,
         };
         section.role = if is_loaded { Role::Ordinary } else { Role::Debug };
         section.group = groups.of(self.index);

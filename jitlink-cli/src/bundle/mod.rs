@@ -57,8 +57,8 @@ fn record(args: &Bundle) -> Result<Outcome, LinkErrors> {
     let bytes = container(&case, &outcome)?;
     drop(progress);
     link::write_bytes(&args.output, &bytes)?;
-    if let (true, Outcome::Linked { module, .. }) = (args.link.time, &outcome) {
-        report::times(module.statistics(), args.link.format);
+    if let Outcome::Linked { module, .. } = &outcome {
+        report::linked(module.statistics(), &args.link);
     }
     Ok(outcome)
 }

@@ -122,6 +122,7 @@ fn link(args: &Inspect, options: &LinkOptions) -> Result<(), LinkErrors> {
         Session::new(Registry::global()?, Arc::new(executor))
     };
     let module = session.link(&given.inputs, options)?;
+    report::warnings(module.statistics(), format(args));
     if args.link.time {
         report::times(module.statistics(), format(args));
     }

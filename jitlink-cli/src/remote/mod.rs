@@ -94,9 +94,7 @@ fn link_and_run(args: &Run, place: &Place) -> Result<End, LinkErrors> {
     let Some(entry) = module.roots().first().copied().flatten() else {
         return Err(LinkError::Request(format!("{} is null, so there is nothing to call", args.entry)).into());
     };
-    if args.link.time {
-        report::times(module.statistics(), args.link.format);
-    }
+    report::linked(module.statistics(), &args.link);
     executor.forward_input().map_err(LinkError::from)?;
     leave_the_terminal_to_the_program();
     let status = run_main(&module, entry, &arguments);

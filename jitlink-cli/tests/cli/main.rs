@@ -8,6 +8,7 @@ mod archives;
 mod bpf;
 mod bundle;
 mod check;
+mod coff;
 mod errors;
 mod inspect;
 mod inspect_page;

@@ -8,6 +8,7 @@
 //! | `/failifmismatch:KEY=VALUE` | all objects that name KEY must say the same |
 //! | `-aligncomm:NAME,LOG2` | the common symbol NAME is aligned to 1 << LOG2 |
 //! | `-exclude-symbols:NAME,…` | others do not see NAME |
+//! | `/section:NAME,RIGHTS` | sections of the object that lie in the run NAME are executable (E), writable (W), or only read |
 //! | `/defaultlib`, `/merge`, `/guardsym` and the like | nothing: they are about files that linkers write, or search for |
 //! | others | a warning |
 
@@ -15,7 +16,7 @@ mod words;
 
 use hashbrown::{HashMap, HashSet};
 use jitlink_core::LinkError;
-use jitlink_core::graph::{Fallback, Linkage, ObjectBuilder, Symbol, SymbolId};
+use jitlink_core::graph::{Fallback, Linkage, ObjectBuilder, Protection, Symbol, SymbolId};
 
 /// What is known to have no effect on linked memory: where files and libraries are, and how a file is laid out and loaded.
 const WITHOUT_EFFECT: [&[u8]; 30] = [
@@ -60,6 +61,8 @@ pub(crate) struct Directives<'a> {
     alternatives: Vec<(&'a [u8], &'a [u8])>,
     aligned: HashMap<&'a [u8], u8>,
     hidden: HashSet<&'a [u8]>,
+    /// What the program may do with sections, by the name of their run.
+    rights: HashMap<&'a [u8], Protection>,
 }
 
 impl<'a> Directives<'a> {
@@ -114,6 +117,15 @@ impl<'a> Directives<'a> {
                         _ => return Err(malformed("a name and the alignment as a power of two up to 32 are missing")),
                     }
                 }
+                b"section" => {
+                    let name = arguments.next().filter(|name| !name.is_empty());
+                    let (Some(name), Some(rights)) = (name, arguments.next().and_then(protection)) else {
+                        return Err(malformed(
+                            "a name and its rights are missing: some of DEKPRSW, but not both E and W",
+                        ));
+                    };
+                    self.rights.insert(name, rights);
+                }
                 b"exclude-symbols" => self.hidden.extend(arguments),
                 known if WITHOUT_EFFECT.contains(&known) => {}
                 other => {
@@ -135,6 +147,11 @@ impl<'a> Directives<'a> {
         self.aligned.get(name).copied()
     }
 
+    /// What the program may do with sections of a run, if that is said.
+    pub(crate) fn protection(&self, run: &[u8]) -> Option<Protection> {
+        self.rights.get(run).copied()
+    }
+
     /// Adds the symbols that directives name.
     pub(crate) fn complete(&self, builder: &mut ObjectBuilder<'_, 'a>) {
         for &name in &self.included {
@@ -152,6 +169,27 @@ impl<'a> Directives<'a> {
             let reference = refer(name, Linkage::Weak, builder);
             fall_back(reference, other, builder);
         }
+    }
+}
+
+/// What letters mean: execute, read, shared, write; the others are about how a file is loaded. A `!` takes those that follow away.
+fn protection(letters: &[u8]) -> Option<Protection> {
+    let (mut is_code, mut is_written, mut is_given) = (false, false, true);
+    for letter in letters {
+        match letter.to_ascii_uppercase() {
+            b'!' => is_given = false,
+            b'E' => is_code = is_given,
+            b'W' => is_written = is_given,
+            b'D' | b'K' | b'P' | b'R' | b'S' => {}
+            _ => return None,
+        }
+    }
+    match (is_code, is_written) {
+        _ if letters.is_empty() => None,
+        (true, true) => None,
+        (true, false) => Some(Protection::ReadExecute),
+        (false, true) => Some(Protection::ReadWrite),
+        (false, false) => Some(Protection::Read),
     }
 }
 

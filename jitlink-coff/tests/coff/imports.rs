@@ -1,6 +1,6 @@
 //! Import slots, with and without import libraries of either form.
 
-use super::builder::{DATA, Object};
+use super::builder::{CODE, DATA, Object};
 use super::kit::{Image, image, read};
 use jitlink_core::link::LinkOptions;
 use jitlink_core::{Addr, Input, LinkErrors};
@@ -113,10 +113,32 @@ fn broken_members_are_refused() {
     assert!(error.to_string().contains("is empty"), "{error}");
 }
 
+#[test]
+fn a_long_member_has_a_name_or_an_ordinal() {
+    // The highest bit of a slot says that the rest is an ordinal: "PE Format", "Import Lookup Table".
+    let long = |slot: [u8; 8]| {
+        let mut object = Object::new();
+        object.section(".text", CODE, &[0xff, 0x25, 0, 0, 0, 0]);
+        object.section(".idata$5", DATA, &slot);
+        object.symbol("plain", 0, 1, EXTERNAL);
+        let number = object.symbol("__imp_plain", 0, 2, EXTERNAL);
+        object.sections[0].relocations = vec![(2, number, 4)];
+        object.bytes()
+    };
+    let member = long([3, 0, 0, 0, 0, 0, 0, 0x80]);
+    let image = link(&[("a.obj", refers(&["__imp_plain", "plain"])), ("i.obj", member)], &[("plain", 0x4321)]);
+    let image = image.unwrap_or_else(|errors| panic!("{errors}"));
+    let uses = image.address("use");
+    assert_eq!((image.long(image.long(uses)), image.long(uses + 8)), (0x4321, 0x4321));
+    let error = read(&long([3, 0, 0, 0, 0, 0, 0, 0x7f]), false).expect_err("neither");
+    assert!(error.to_string().contains("neither a name nor an ordinal"), "{error}");
+    assert_eq!(error.site().expect("a place").section, ".idata$5");
+}
+
 /// The import library that a tool makes of a list of names.
 fn library(tool: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a folder");
-    let names = "LIBRARY a.dll\nEXPORTS\nplain\nvalue DATA\n";
+    let names = "LIBRARY a.dll\nEXPORTS\nplain\nvalue DATA\nnumbered @7 NONAME\n";
     std::fs::write(folder.path().join("a.def"), names).expect("a file");
     let arguments = arguments.iter().copied().chain(["-d", "a.def", "-l", "a.lib"]);
     let output = Command::new(tool).current_dir(folder.path()).args(arguments).output().ok()?;
@@ -131,12 +153,13 @@ fn import_libraries_of_both_forms_are_archives_like_others() {
     for (names, arguments) in tools {
         let Some(tool) = super::kit::installed(names) else { continue };
         let Some(library) = library(tool, arguments) else { continue };
-        let user = refers(&["__imp_plain", "plain", "__imp_value"]);
-        let outside = [("plain", 0x7000_0000_1111), ("value", 0x7000_0000_2222)];
+        let user = refers(&["__imp_plain", "plain", "__imp_value", "__imp_numbered"]);
+        let outside = [("plain", 0x7000_0000_1111), ("value", 0x7000_0000_2222), ("numbered", 0x7000_0000_3333)];
         let image = link(&[("a.obj", user), ("a.lib", library)], &outside);
         let image = image.unwrap_or_else(|errors| panic!("{tool}: {errors}"));
         let uses = image.address("use");
-        let found = [image.long(image.long(uses)), image.long(uses + 8), image.long(image.long(uses + 16))];
-        assert_eq!(found, [0x7000_0000_1111, 0x7000_0000_1111, 0x7000_0000_2222], "{tool}");
+        let found = [uses, uses + 16, uses + 24].map(|slot| image.long(image.long(slot)));
+        assert_eq!(found, [0x7000_0000_1111, 0x7000_0000_2222, 0x7000_0000_3333], "{tool}");
+        assert_eq!(image.long(uses + 8), 0x7000_0000_1111, "{tool}");
     }
 }

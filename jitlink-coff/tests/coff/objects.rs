@@ -163,3 +163,25 @@ fn debug_sections_are_kept_by_choice_and_others_never() {
     let kept = [(".text", Residence::Near), (".debug$S", Residence::Unloaded), (".debug_info", Residence::Unloaded)];
     assert_eq!(names(true), kept.map(|(name, residence)| (name.to_string(), residence)));
 }
+
+#[test]
+fn resources_go_unless_something_refers_to_them() {
+    let mut object = Object::new();
+    let code = object.section(".text", CODE, &[0xc3]);
+    object.section(".rsrc$01", CONSTANTS, &[0x11; 24]);
+    let data = object.section(".rsrc$02", CONSTANTS, &[0x22; 8]);
+    object.symbol("start", 0, code, EXTERNAL);
+    let number = object.symbol("$R000000", 0, data, STATIC);
+    object.sections[1].content[16..20].copy_from_slice(&[0; 4]);
+    object.sections[1].relocations = vec![(16, number, 3)];
+    let bytes = object.bytes();
+    let image = linked(&[("a.obj", &bytes)]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(image.linked.segments.len(), 1, "code alone is left");
+    // A name at the start of the tree keeps it, and the data that it leads to.
+    object.symbol("tree", 0, 2, EXTERNAL);
+    let bytes = object.bytes();
+    let image = linked(&[("a.obj", &bytes)]).unwrap_or_else(|errors| panic!("{errors}"));
+    let tree = image.address("tree");
+    assert_eq!(image.bytes(tree, 16), [0x11; 16]);
+    assert_eq!(image.bytes(BASE + u64::from(image.word(tree + 16)), 8), [0x22; 8]);
+}

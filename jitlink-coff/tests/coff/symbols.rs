@@ -3,7 +3,7 @@
 use super::builder::{CODE, DATA, Object, weak_record};
 use super::kit::{image, linked, read};
 use jitlink_core::Input;
-use jitlink_core::graph::{Scope, Value};
+use jitlink_core::graph::{Protection, Scope, Value};
 use jitlink_core::link::{LinkOptions, Roots};
 
 const EXTERNAL: u8 = 2;
@@ -173,11 +173,44 @@ fn what_is_unknown_is_a_warning_and_what_is_broken_an_error() {
             "a.obj: .drectve+0x12: word is no directive, and has no effect"
         ]
     );
-    for broken in ["/include:", "/export", "/alternatename:a", "/failifmismatch:=b", "-aligncomm:a", "-aligncomm:a,33"]
-    {
+    for broken in [
+        "/include:",
+        "/export",
+        "/alternatename:a",
+        "/failifmismatch:=b",
+        "-aligncomm:a",
+        "-aligncomm:a,33",
+        "/section:.a",
+        "/section:.a,",
+        "/section:.a,X",
+        "/section:.a,EW",
+        "/section:,R",
+    ] {
         let error = read(&directed(&format!(" {broken}")).bytes(), false).expect_err(broken);
         let site = error.site().expect("a place");
         assert_eq!((site.section.as_str(), site.offset, error.code()), (".drectve", 1, "malformed"), "{error}");
+    }
+}
+
+#[test]
+fn sections_have_the_rights_that_are_asked_for() {
+    // The linker's option `/SECTION`: letters, and those behind a `!` are taken away.
+    for (rights, expected) in [
+        ("RW", Protection::ReadWrite),
+        ("r", Protection::Read),
+        ("RWS", Protection::ReadWrite),
+        ("ER,ALIGN=16", Protection::ReadExecute),
+        ("RW!W", Protection::Read),
+        ("!D", Protection::Read),
+    ] {
+        let mut object = directed(&format!("/section:.a,{rights}"));
+        object.section(".a", CODE, &[1]);
+        object.section(".a$b", DATA, &[2]);
+        object.section(".aa", DATA, &[3]);
+        let bytes = object.bytes();
+        let graph = read(&bytes, false).unwrap_or_else(|error| panic!("{rights}: {error}"));
+        let found: Vec<Protection> = graph.sections().map(|(_, section)| section.protection).collect();
+        assert_eq!(found, [Protection::ReadWrite, expected, expected, Protection::ReadWrite], "{rights}");
     }
 }
 
