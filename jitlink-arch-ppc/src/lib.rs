@@ -3,6 +3,11 @@
 //! | module | machine |
 //! | --- | --- |
 //! | [`ppc64`] | PowerPC with 64-bit pointers, little-endian and big-endian |
+//! | [`ppc32`] | PowerPC with 32-bit pointers, big-endian and little-endian |
+//! | `fields` | where in data and instructions values stand |
+//! | `branches` | conditional branches, which reach less |
+//! | `save` | routines that save and restore registers |
+//! | `code` | code of stubs, written as instructions |
 //!
 //! A program that names this crate (`use jitlink_arch_ppc as _;`) finds its plugins in
 //! [`Registry::global`](jitlink_core::Registry::global). A registry made by hand takes them from here:
@@ -18,12 +23,23 @@
 
 #![forbid(unsafe_code)]
 
+mod branches;
+mod code;
+mod fields;
+pub mod ppc32;
 pub mod ppc64;
+mod save;
 
+pub use ppc32::relocs::{ELF_PPC32, ELF_PPC32LE};
+pub use ppc32::{PPC32, PPC32LE, Ppc32};
 pub use ppc64::relocs::{ELF_PPC64, ELF_PPC64LE};
 pub use ppc64::{PPC64, PPC64LE, Ppc64};
 
 jitlink_core::register!(
+    jitlink_core::registry::Plugin::Arch(&PPC32),
+    jitlink_core::registry::Plugin::Relocs(ELF_PPC32),
+    jitlink_core::registry::Plugin::Arch(&PPC32LE),
+    jitlink_core::registry::Plugin::Relocs(ELF_PPC32LE),
     jitlink_core::registry::Plugin::Arch(&PPC64),
     jitlink_core::registry::Plugin::Relocs(ELF_PPC64),
     jitlink_core::registry::Plugin::Arch(&PPC64LE),

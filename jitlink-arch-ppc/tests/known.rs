@@ -1,7 +1,7 @@
 //! What other linkers make of each relocation: bytes that GNU ld wrote for values on both sides of every limit, in both byte
 //! orders, over fields that were filled with ones; and the same asked again where it is installed.
 //!
-//! `known/answers.txt` holds the answers, a line a value: the relocation, the value, the bytes in little-endian and in big-endian
+//! `known/answers.txt` (64 bits) and `known/answers32.txt` hold the answers, a line a value: the relocation, the value, the bytes in little-endian and in big-endian
 //! order, or what the value is instead. `JITLINK_BLESS=1` writes what GNU ld says now.
 
 #[path = "known/cases.rs"]
@@ -11,15 +11,19 @@ mod linker;
 #[path = "support/mod.rs"]
 mod support;
 
-use cases::{Case, all};
-use jitlink_arch_ppc::ELF_PPC64LE;
+use cases::{Case, MACHINE32, MACHINE64, Machine, all};
+use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC32LE, ELF_PPC64LE};
 use jitlink_core::Endian;
 use jitlink_core::reloc::{FieldError, Reloc, apply};
 use jitlink_core::testing::check_row;
 use std::fmt::Write;
 use support::tool;
 
-const ANSWERS: &str = include_str!("known/answers.txt");
+/// Each machine with its answers.
+static MACHINES: [(Machine, &str, &str); 2] = [
+    (MACHINE64, "answers.txt", include_str!("known/answers.txt")),
+    (MACHINE32, "answers32.txt", include_str!("known/answers32.txt")),
+];
 const ORDERS: [Endian; 2] = [Endian::Little, Endian::Big];
 
 /// An answer as the file has it.
@@ -55,35 +59,41 @@ fn rows_are_sound() {
     // pieces do not fill theirs: the known answers are the test of these.
     let ends = ["TAKEN", "HI30", "HA30", "HIGHEST34", "HIGHESTA34"];
     let special = |row: &&Reloc| ends.iter().any(|end| row.name().ends_with(end));
-    assert_eq!(ELF_PPC64LE.rows().iter().filter(special).count(), 10);
-    ELF_PPC64LE.rows().iter().filter(|row| !special(row)).for_each(check_row);
-    assert!(ELF_PPC64LE.rows().windows(2).all(|pair| pair[0].raw() < pair[1].raw()));
+    for (table, count) in [(ELF_PPC64LE, 10), (ELF_PPC32, 4), (ELF_PPC32LE, 4)] {
+        assert_eq!(table.rows().iter().filter(special).count(), count);
+        table.rows().iter().filter(|row| !special(row)).for_each(check_row);
+        assert!(table.rows().windows(2).all(|pair| pair[0].raw() < pair[1].raw()));
+    }
 }
 
 #[test]
 fn fields_get_the_known_bytes() {
-    let found = document(all().map(|case| (case, ORDERS.map(|endian| ours(&case, endian)))));
-    for (found, known) in found.lines().zip(ANSWERS.lines()) {
-        assert_eq!(found, known, "left: ours, right: GNU ld");
+    for (machine, _, answers) in &MACHINES {
+        let found = document(all(machine).map(|case| (case, ORDERS.map(|endian| ours(&case, endian)))));
+        for (found, known) in found.lines().zip(answers.lines()) {
+            assert_eq!(found, known, "left: ours, right: GNU ld");
+        }
+        assert_eq!(found.lines().count(), answers.lines().count());
     }
-    assert_eq!(found.lines().count(), ANSWERS.lines().count());
 }
 
 #[test]
 fn gnu_ld_still_gives_the_known_bytes() {
-    if tool("powerpc64le-linux-gnu-ld", "binutils-powerpc64le-linux-gnu").is_none() {
-        return;
-    }
-    let cases: Vec<Case> = all().collect();
-    let [little, big] = ORDERS.map(|endian| linker::answers(&cases, endian));
-    let answers = cases.iter().zip(little.into_iter().zip(big)).map(|(case, (little, big))| (*case, [little, big]));
-    let found = document(answers);
-    if std::env::var("JITLINK_BLESS").is_ok() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/known/answers.txt");
-        std::fs::write(path, &found).unwrap();
-        return;
-    }
-    for (found, known) in found.lines().zip(ANSWERS.lines()) {
-        assert_eq!(found, known, "left: GNU ld now, right: as it was");
+    for (machine, file, known) in &MACHINES {
+        if tool(&format!("{}ld", machine.tools.0), machine.tools.1).is_none() {
+            continue;
+        }
+        let cases: Vec<Case> = all(machine).collect();
+        let [little, big] = ORDERS.map(|endian| linker::answers(machine, &cases, endian));
+        let answers = cases.iter().zip(little.into_iter().zip(big)).map(|(case, (little, big))| (*case, [little, big]));
+        let found = document(answers);
+        if std::env::var("JITLINK_BLESS").is_ok() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/known/");
+            std::fs::write(format!("{path}{file}"), &found).unwrap();
+            continue;
+        }
+        for (found, known) in found.lines().zip(known.lines()) {
+            assert_eq!(found, known, "left: GNU ld now, right: as it was");
+        }
     }
 }

@@ -45,7 +45,8 @@ fn the_features_and_the_program_decide_what_is_registered() {
         expected_tables.extend([("coff", 0x8664, 8, "x86-64"), ("elf", 62, 8, "x86-64")]);
     }
     if cfg!(feature = "ppc") {
-        expected_archs.extend(["ppc64", "ppc64le"]);
+        expected_archs.extend(["ppc32", "ppc32le", "ppc64", "ppc64le"]);
+        expected_tables.extend([("elf", 20, 4, "ppc32"), ("elf", 20, 4, "ppc32le")]);
         expected_tables.extend([("elf", 21, 8, "ppc64"), ("elf", 21, 8, "ppc64le")]);
     }
     if cfg!(feature = "bpf") {

@@ -198,6 +198,7 @@ mod tests {
         for (target, name) in [
             ("powerpc64le-unknown-linux-gnu", "powerpc64le-linux-gnu-gcc"),
             ("powerpc64-unknown-linux-gnu", "powerpc64-linux-gnu-gcc"),
+            ("powerpc-unknown-linux-gnu", "powerpc-linux-gnu-gcc"),
             ("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu-gcc"),
             ("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf-gcc"),
         ] {

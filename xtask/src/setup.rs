@@ -85,6 +85,16 @@ const TOOLS: &[Tool] = &[
         packages: &["g++-powerpc64-linux-gnu"],
         needed_for: "C++ objects for big-endian PowerPC",
     },
+    Tool {
+        names: &["powerpc-linux-gnu-gcc"],
+        packages: &["gcc-powerpc-linux-gnu"],
+        needed_for: "objects for 32-bit PowerPC",
+    },
+    Tool {
+        names: &["powerpc-linux-gnu-g++"],
+        packages: &["g++-powerpc-linux-gnu"],
+        needed_for: "C++ objects for 32-bit PowerPC",
+    },
     Tool { names: &["qemu-ppc64le"], packages: &["qemu-user"], needed_for: "programs for it that run" },
     Tool { names: &["bpf-gcc"], packages: &["gcc-bpf"], needed_for: "BPF objects made by GCC" },
     Tool { names: &["bpftool"], packages: &["bpftool"], needed_for: "what libbpf makes of the same BPF objects" },

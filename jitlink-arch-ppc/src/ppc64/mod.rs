@@ -19,20 +19,16 @@
 //! | --- | --- |
 //! | [`relocs`] | the ABI's relocations, a line each |
 //! | [`rows`] | the rows that slots, stubs and calls use |
-//! | `fields` | where in data and instructions values stand |
 //! | `calls` | how a call is made |
 //! | `descriptors` | functions of the ELFv1 ABI |
-//! | `branches` | conditional branches, which reach less |
 //! | `stubs` | code for stubs and thunks |
 //! | `trampolines` | functions that are found on their first call |
 //! | `toc` | where the TOC lies, and its base |
 //! | `groups` | objects that have a TOC base of their own |
 //! | `save` | routines that save and restore registers |
 
-mod branches;
 mod calls;
 mod descriptors;
-pub(crate) mod fields;
 mod groups;
 pub mod relocs;
 pub mod rows;
@@ -41,6 +37,7 @@ mod stubs;
 pub(crate) mod toc;
 mod trampolines;
 
+use crate::branches;
 use groups::Groups;
 use jitlink_core::arch::{ArchInfo, CallForm, CodeSite, Outlined, Relaxed, StubKind, StubTemplate, SystemNames};
 use jitlink_core::format::ObjectHeader;
@@ -117,7 +114,7 @@ impl TargetArch for Ppc64 {
     }
 
     fn outline(&self, site: &CodeSite<'_>) -> Result<Outlined, String> {
-        branches::outline(site, self.endian)
+        branches::outline(site, self.endian, rows::BRANCH)
     }
 
     fn complete(&self, _header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
@@ -126,7 +123,9 @@ impl TargetArch for Ppc64 {
     }
 
     fn add_passes(&self, pipeline: &mut Pipeline) {
-        pipeline.add(Stage::BeforePrune, "PowerPC save and restore routines", |graph, _| save::provide(graph));
+        pipeline.add(Stage::BeforePrune, "PowerPC save and restore routines", |graph, _| {
+            crate::save::provide(graph, &save::FAMILIES)
+        });
         pipeline.add(Stage::BeforePrune, "PowerPC function descriptors", |graph, _| descriptors::enter(graph));
         // Objects are grouped before anything is lowered, and the bases are known when all is laid out.
         let groups = Arc::new(OnceLock::new());

@@ -8,11 +8,11 @@
 //! Offsets in the thread-local block are what [`Subject::DtpOffset`] says, from where `__tls_get_addr` found that the variables
 //! start; the executor's numbers in the slots see to the bias that the ABI gives them.
 
-use super::fields::{
+use super::toc;
+use crate::fields::{
     BD14, BD14_NOT_TAKEN, BD14_TAKEN, D28, D34, D34_HA30, D34_HI30, DS, DX_HA, HA, HI, HIGHER, HIGHER34, HIGHERA,
     HIGHERA34, HIGHEST, HIGHEST34, HIGHESTA, HIGHESTA34, LI24, WORD16, WORD30, WORD32, WORD64,
 };
-use super::toc;
 use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Inputs, Overflow, Reloc, RelocTable, Subject, reloc};
 

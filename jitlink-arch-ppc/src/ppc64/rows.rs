@@ -1,7 +1,7 @@
 //! The rows of the architecture itself, which slots, stubs and calls use by index. Their raw numbers stand in no object file.
 
-use super::fields::{D34, HA, HA_OF, LI24, LO_DS_OF, LO_OF, WORD16, WORD64};
 use super::toc::TOC;
+use crate::fields::{D34, HA, HA_OF, LI24, LO_DS_OF, LO_OF, WORD16, WORD64};
 use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Field, Inputs, Overflow, Reloc, Subject, reloc};
 

@@ -9,6 +9,7 @@
 //! disturb the prediction of returns (Power ISA, Book I, "Branch Instructions").
 
 use super::rows;
+use crate::code::{code, fixup};
 use jitlink_core::Endian;
 use jitlink_core::arch::{StubFixup, StubKind, StubTemplate};
 
@@ -181,21 +182,4 @@ pub(super) fn template(kind: StubKind, endian: Endian) -> Option<&'static StubTe
         OUTSIDE_NO_PREFIX => Some(&templates.outside_bcl),
         _ => None,
     }
-}
-
-pub(super) const fn fixup(offset: u32, row: u16, addend: i64) -> StubFixup {
-    StubFixup { offset, row, addend }
-}
-
-/// Instructions as bytes.
-pub(super) const fn code<const BYTES: usize>(words: &[u32], big: bool) -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
-    let mut index = 0;
-    while index < BYTES {
-        let word = words[index / 4];
-        let in_order = if big { word.to_be_bytes() } else { word.to_le_bytes() };
-        bytes[index] = in_order[index % 4];
-        index += 1;
-    }
-    bytes
 }

@@ -21,9 +21,8 @@
 //! the first part is 16 bytes longer.
 
 use super::rows;
-use super::stubs::{
-    BCL_NEXT, BCTR, MFLR_R0, MFLR_R12, MTCTR_R12, MTLR_R0, OUTSIDE_BCL, OUTSIDE_BCL_FIXUPS, code, fixup,
-};
+use super::stubs::{BCL_NEXT, BCTR, MFLR_R0, MFLR_R12, MTCTR_R12, MTLR_R0, OUTSIDE_BCL, OUTSIDE_BCL_FIXUPS};
+use crate::code::{code, fixup};
 use jitlink_core::Endian;
 use jitlink_core::arch::{StubFixup, StubKind, StubTemplate};
 

@@ -1,8 +1,45 @@
 //! The values that linkers are asked about.
 
-use jitlink_arch_ppc::ELF_PPC64LE;
+use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC64LE};
 use jitlink_core::Endian;
-use jitlink_core::reloc::{Base, Field, Overflow, Reloc, Subject};
+use jitlink_core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject};
+
+/// A table, and the GNU tools that know it.
+pub(crate) struct Machine {
+    pub(crate) table: RelocTable,
+    /// What the tools' names begin with, and the package that they are in.
+    pub(crate) tools: (&'static str, &'static str),
+    /// Options of the assembler and of the linker.
+    pub(crate) options: (&'static [&'static str], &'static [&'static str]),
+    /// What the linker calls the little-endian and the big-endian machine.
+    pub(crate) emulations: [&'static str; 2],
+    /// The section that has the base of what counts from an anchor.
+    pub(crate) anchored: &'static str,
+    /// Rows that GNU ld makes something else of.
+    odd: &'static [&'static str],
+}
+
+// GNU ld 2.40 does not know the first, whose field is that of `R_PPC64_REL24_NOTOC`, and shifts the other twice: the ABI's
+// "word30" is the upper 30 bits of a word, and the value's.
+pub(crate) const MACHINE64: Machine = Machine {
+    table: ELF_PPC64LE,
+    tools: ("powerpc64le-linux-gnu-", "binutils-powerpc64le-linux-gnu"),
+    options: (&["-a64", "-mpower10"], &["--no-toc-optimize"]),
+    emulations: ["elf64lppc", "elf64ppc"],
+    anchored: ".toc",
+    odd: &["R_PPC64_REL24_P9NOTOC", "R_PPC64_REL30"],
+};
+
+// GNU ld 2.40 shifts the first twice, as above, and takes the second, whose field is that of `R_PPC64_REL16DX_HA`, for one behind the
+// section's end, wherever it is.
+pub(crate) const MACHINE32: Machine = Machine {
+    table: ELF_PPC32,
+    tools: ("powerpc-linux-gnu-", "binutils-powerpc-linux-gnu"),
+    options: (&["-a32", "-mregnames"], &[]),
+    emulations: ["elf32lppc", "elf32ppc"],
+    anchored: ".sdata",
+    odd: &["R_PPC_ADDR30", "R_PPC_REL16DX_HA"],
+};
 
 /// A relocation and the value that its field is to get.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +76,7 @@ impl Case {
     /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and absolute branches are some to it.
     fn is_let_pass(&self) -> bool {
         let is_bit_field = self.row.overflow() == Overflow::Bitfield && self.value < 0;
-        is_bit_field || self.row.name().starts_with("R_PPC64_ADDR24")
+        is_bit_field || self.row.name().ends_with("_ADDR24")
     }
 
     /// Whether other linkers put a stub in the place of an error.
@@ -49,17 +86,18 @@ impl Case {
 }
 
 /// All cases, in the order of the table.
-pub(crate) fn all() -> impl Iterator<Item = Case> {
+pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
     let asked = |row: &&Reloc| {
         let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee);
-        // GNU ld 2.40 does not know the first, whose field is that of `R_PPC64_REL24_NOTOC`, and shifts the other twice: the ABI's
-        // "word30" is the upper 30 bits of a word, and the value's.
-        let odd = ["R_PPC64_REL24_P9NOTOC", "R_PPC64_REL30"].contains(&row.name());
+        let odd = machine.odd.contains(&row.name());
         plain && row.refusal().is_none() && row.field().bytes() > 0 && !odd
     };
-    ELF_PPC64LE.rows().iter().filter(asked).flat_map(|row| {
+    machine.table.rows().iter().filter(asked).flat_map(|row| {
         let mut values: Vec<i64> = values(row.field());
         values.extend(row.limits().into_iter().flat_map(|(min, max)| limits(row, min, max)));
+        // What 32 bits cannot say.
+        let is_there = |value: &i64| machine.table.pointer_bytes() == 8 || (-1 << 31..1 << 32).contains(value);
+        values.retain(is_there);
         values.sort_unstable();
         values.dedup();
         let cases = values.into_iter().map(move |value| Case { row, value });

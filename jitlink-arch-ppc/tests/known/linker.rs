@@ -1,6 +1,6 @@
 //! GNU ld, which is asked what it makes of the cases.
 
-use super::cases::{Case, SIZE};
+use super::cases::{Case, Machine, SIZE};
 use jitlink_core::Endian;
 use jitlink_core::reloc::Base;
 use std::fmt::Write;
@@ -10,11 +10,11 @@ use std::process::Command;
 const AT_ONCE: usize = 8;
 
 /// What it says of each case, in order.
-pub(crate) fn answers(cases: &[Case], endian: Endian) -> Vec<Result<Vec<u8>, &'static str>> {
+pub(crate) fn answers(machine: &Machine, cases: &[Case], endian: Endian) -> Vec<Result<Vec<u8>, &'static str>> {
     let all: Vec<usize> = (0..cases.len()).collect();
     let mut refused: Vec<Option<&'static str>> = vec![None; cases.len()];
     for some in all.chunks(AT_ONCE) {
-        let (_, complaints) = link(cases, some, endian);
+        let (_, complaints) = link(machine, cases, some, endian);
         for (position, &case) in some.iter().enumerate() {
             let at = format!("(.place+{:#x})", SIZE * position + cases[case].field_offset(endian));
             refused[case] = complaints.lines().find(|line| line.contains(&at)).map(|line| match line {
@@ -25,7 +25,7 @@ pub(crate) fn answers(cases: &[Case], endian: Endian) -> Vec<Result<Vec<u8>, &'s
         }
     }
     let fitting: Vec<usize> = all.into_iter().filter(|&case| refused[case].is_none()).collect();
-    let (bytes, complaints) = link(cases, &fitting, endian);
+    let (bytes, complaints) = link(machine, cases, &fitting, endian);
     // GNU ld 2.40 doubts something about itself where references into `.toc` are not to its entries.
     let complaints: Vec<&str> = complaints.lines().filter(|line| !line.contains("assertion fail")).collect();
     assert_eq!(complaints, Vec::<&str>::new());
@@ -34,9 +34,10 @@ pub(crate) fn answers(cases: &[Case], endian: Endian) -> Vec<Result<Vec<u8>, &'s
 }
 
 /// The bytes of some of the cases' places, and what is wrong with them.
-fn link(cases: &[Case], some: &[usize], endian: Endian) -> (Vec<u8>, String) {
-    let mut source = String::from(
-        ".globl _start\n.text\n_start: nop\n.section .toc,\"aw\"\nfirst: .quad 0\n.section .place,\"aw\"\n",
+fn link(machine: &Machine, cases: &[Case], some: &[usize], endian: Endian) -> (Vec<u8>, String) {
+    let mut source = format!(
+        ".globl _start\n.text\n_start: nop\n.section {},\"aw\"\nfirst: .quad 0\n.section .place,\"aw\"\n",
+        machine.anchored
     );
     for (position, &index) in some.iter().enumerate() {
         let case = &cases[index];
@@ -49,35 +50,34 @@ fn link(cases: &[Case], some: &[usize], endian: Endian) -> (Vec<u8>, String) {
         let filler: Vec<String> = case.filler(endian).iter().map(u8::to_string).collect();
         let (offset, name, value) = (case.field_offset(endian), case.row.name(), case.value);
         writeln!(source, "p{position}: .byte {}", filler.join(",")).unwrap();
-        writeln!(source, ".reloc p{position} + {offset}, {name}, {target}{value:#x}").unwrap();
+        let mut meant = format!("{target}{value:#x}");
+        if name == "R_PPC_PLTREL24" {
+            // Its addend is no part of the value, so a symbol has all of it.
+            writeln!(source, ".globl t{position}\n.set t{position}, {meant}").unwrap();
+            meant = format!("t{position}");
+        }
+        writeln!(source, ".reloc p{position} + {offset}, {name}, {meant}").unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("a.s"), source).unwrap();
     // One assembler, linker and copier serve both byte orders.
+    let [little, big] = machine.emulations;
     let (order, emulation) = match endian {
-        Endian::Little => ("-mlittle-endian", "elf64lppc"),
-        Endian::Big => ("-mbig-endian", "elf64ppc"),
+        Endian::Little => ("-mlittle-endian", little),
+        Endian::Big => ("-mbig-endian", big),
     };
     let tool = |name: &str| {
-        let mut command = Command::new(format!("powerpc64le-linux-gnu-{name}"));
+        let mut command = Command::new(format!("{}{name}", machine.tools.0));
         command.current_dir(folder.path());
         command
     };
-    super::support::finish(tool("as").args(["-a64", "-mpower10", order, "-o", "a.o", "a.s"]));
+    super::support::finish(tool("as").args(machine.options.0).args([order, "-o", "a.o", "a.s"]));
     let mut ld = tool("ld");
-    ld.args([
-        "-m",
-        emulation,
-        "-noinhibit-exec",
-        "--no-toc-optimize",
-        "--defsym=zero=0",
-        "-Ttext-segment=0x10000000",
-        "-o",
-        "out",
-        "a.o",
-    ]);
+    ld.args(["-m", emulation, "-noinhibit-exec", "--defsym=zero=0", "-Ttext-segment=0x10000000", "-o", "out", "a.o"]);
+    ld.args(machine.options.1);
     let output = ld.output().unwrap();
+    assert!(path("out").exists(), "{}", String::from_utf8_lossy(&output.stderr));
     super::support::finish(tool("objcopy").args(["-O", "binary", "-j", ".place", "out", "bytes"]));
     (std::fs::read(path("bytes")).unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

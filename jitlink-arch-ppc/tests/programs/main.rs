@@ -13,11 +13,10 @@ use std::process::Command;
 use support::{BASE, Program, elf, finish, fixture, fixtures, run, tool};
 
 const SOURCES: [&str; 5] = ["start", "main", "work", "text", "outside"];
-/// What the program says, and its exit status.
+/// What the program says where `long` has 64 bits, and where it has 32; its exit status.
 const OUTPUT: &str = include_str!("output.txt");
+const OUTPUT32: &str = include_str!("output32.txt");
 const STATUS: Option<i32> = Some(7);
-/// Where no instruction of the program reaches.
-const FAR: Addr = Addr(0x8_0000_0000);
 
 /// A machine with an ABI, and the tools for it.
 struct Machine {
@@ -29,8 +28,14 @@ struct Machine {
     clang_target: &'static str,
     flags: &'static [&'static str],
     qemu: &'static str,
+    /// The processor that is emulated.
+    cpu: &'static str,
     endian: Endian,
+    /// Zero for 32 bits.
     abi: u32,
+    /// Where no branch of the program reaches.
+    far: Addr,
+    output: &'static str,
 }
 
 const LITTLE: Machine = Machine {
@@ -41,8 +46,11 @@ const LITTLE: Machine = Machine {
     clang_target: "--target=powerpc64le-linux-gnu",
     flags: &[],
     qemu: "qemu-ppc64le",
+    cpu: "power10",
     endian: Endian::Little,
     abi: 2,
+    far: Addr(0x8_0000_0000),
+    output: OUTPUT,
 };
 
 const BIG: Machine = Machine {
@@ -53,11 +61,29 @@ const BIG: Machine = Machine {
     clang_target: "--target=powerpc64-linux-gnu",
     flags: &["-mabi=elfv2"],
     qemu: "qemu-ppc64",
+    cpu: "power10",
     endian: Endian::Big,
     abi: 2,
+    far: Addr(0x8_0000_0000),
+    output: OUTPUT,
 };
 
 const DESCRIPTORS: Machine = Machine { name: "big-endian, ELFv1", flags: &["-mabi=elfv1"], abi: 1, ..BIG };
+
+const SHORT: Machine = Machine {
+    name: "32-bit",
+    prefix: "powerpc-linux-gnu-",
+    gcc_package: "gcc-powerpc-linux-gnu",
+    binutils_package: "binutils-powerpc-linux-gnu",
+    clang_target: "--target=powerpc-linux-gnu",
+    flags: &[],
+    qemu: "qemu-ppc",
+    cpu: "7400",
+    endian: Endian::Big,
+    abi: 0,
+    far: Addr(0x6000_0000),
+    output: OUTPUT32,
+};
 
 type Objects = Vec<(String, Vec<u8>)>;
 
@@ -104,7 +130,7 @@ impl Machine {
     /// The program with `outside.o` linked by itself, so that calls leave the batch.
     fn parted(&self, objects: &Objects) -> Result<Vec<u8>, String> {
         let (far, near): (Objects, Objects) = objects.iter().cloned().partition(|(name, _)| name == "outside.o");
-        let far = Program::link(FAR, &far, &[], Roots::Exported)?;
+        let far = Program::link(self.far, &far, &[], Roots::Exported)?;
         let names = ["outside", "outside_twice"].map(|name| (name, far.symbol(name)));
         let near = Program::link(BASE, &near, &names, Roots::Named(vec!["_start".into()]))?;
         let segments = [near.segments.as_slice(), far.segments.as_slice()].concat();
@@ -118,14 +144,20 @@ impl Machine {
             std::fs::write(folder.path().join(name), bytes).unwrap();
         }
         let names = objects.iter().map(|(name, _)| Path::new(name));
-        finish(Command::new(ld).current_dir(folder.path()).args(["-static", "-o", "program"]).args(names));
+        let mut command = Command::new(ld);
+        command.current_dir(folder.path()).args(["-static", "-o", "program"]).args(names);
+        // There, GNU ld does not provide the routines that save registers, and the compiler's library does.
+        if let Some(gcc) = self.gcc().filter(|_| self.abi == 0) {
+            command.arg(finish(Command::new(gcc).arg("-print-libgcc-file-name")).trim_end());
+        }
+        finish(&mut command);
         std::fs::read(folder.path().join("program")).unwrap()
     }
 
     fn check(&self, objects: &Objects, what: &str) {
         let Some(qemu) = tool(self.qemu, "qemu-user") else { return };
-        let says = |program: &[u8]| run(&qemu, &["-cpu", "power10"], program);
-        let expected = (STATUS, OUTPUT.to_string());
+        let says = |program: &[u8]| run(&qemu, &["-cpu", self.cpu], program);
+        let expected = (STATUS, self.output.to_string());
         if let Some(ld) = tool(&format!("{}ld", self.prefix), self.binutils_package) {
             assert_eq!(says(&self.natively(&ld, objects)), expected, "{}: {what}, linked by ld", self.name);
         }
@@ -201,6 +233,62 @@ fn programs_with_descriptors_run_as_ld_links_them() {
     }
 }
 
+/// For 32 bits, how code may find data, and what calls may look like.
+const SHORT_PIC: &[&[&str]] = &[
+    &["-O0", "-fno-pic"],
+    &["-O2", "-fno-pic"],
+    &["-Os", "-fno-pic"],
+    &["-O2", "-fPIC", "-ffunction-sections", "-fdata-sections"],
+    &["-O0", "-fpic", "-msecure-plt"],
+    &["-O2", "-fpic", "-msecure-plt"],
+    &["-Os", "-fpic", "-msecure-plt"],
+    &["-O0", "-fPIC", "-msecure-plt"],
+    &["-O2", "-fPIC", "-msecure-plt"],
+    &["-Os", "-fPIC", "-msecure-plt"],
+];
+
+/// What clang does not know.
+const SHORT_GCC: &[&[&str]] = &[
+    &["-O0", "-fpic", "-mbss-plt"],
+    &["-O2", "-fpic", "-mbss-plt"],
+    &["-Os", "-fpic", "-mbss-plt"],
+    &["-O0", "-fPIC", "-mbss-plt"],
+    &["-O2", "-fPIC", "-mbss-plt"],
+    &["-O2", "-fPIC", "-fno-plt"],
+    &["-O2", "-fpic", "-fno-plt"],
+    &["-O2", "-fno-pic", "-fno-plt"],
+    &["-O2", "-fno-pic", "-mlongcall", "-mregnames"],
+    &["-O2", "-fno-pic", "-msdata=none"],
+];
+
+#[test]
+fn programs_of_32_bits_run_as_ld_links_them() {
+    if let Some(gcc) = SHORT.gcc() {
+        [SHORT_PIC, SHORT_GCC].into_iter().for_each(|variants| SHORT.check_all(&gcc, variants));
+    }
+    if let Some(clang) = SHORT.clang() {
+        SHORT.check_all(&clang, SHORT_PIC);
+    }
+}
+
+#[test]
+fn small_data_is_reached_where_the_program_sets_its_base() {
+    let (Some(gcc), Some(qemu)) = (SHORT.gcc(), tool(SHORT.qemu, "qemu-user")) else { return };
+    for level in ["-O0", "-O2", "-Os"] {
+        let flags = [level, "-fno-pic", "-msdata=sysv", "-DSMALL_DATA"];
+        let objects = SHORT.compile(&gcc, &flags);
+        let expected = (STATUS, SHORT.output.to_string());
+        if let Some(ld) = tool("powerpc-linux-gnu-ld", SHORT.binutils_package) {
+            assert_eq!(run(&qemu, &[], &SHORT.natively(&ld, &objects)), expected, "{level}, linked by ld");
+        }
+        assert_eq!(run(&qemu, &[], &SHORT.whole(&objects).unwrap()), expected, "{level}");
+        // Linked by itself, nothing of it sets the register.
+        let errors = SHORT.parted(&objects).expect_err("nothing sets r13");
+        assert!(errors.contains("R_PPC_SDAREL16 against factor") && errors.contains("-msdata=none"), "{errors}");
+        assert!(errors.contains("outside.o: .text+"), "{errors}");
+    }
+}
+
 #[test]
 fn objects_with_and_without_a_toc_call_each_other() {
     let Some(gcc) = LITTLE.gcc() else { return };
@@ -273,18 +361,23 @@ fn one_toc_in_a_link_is_all_that_descriptors_allow() {
 
 #[test]
 fn calls_farther_than_branches_reach_go_through_thunks() {
-    for machine in [&LITTLE, &BIG, &DESCRIPTORS] {
+    for machine in [&LITTLE, &BIG, &DESCRIPTORS, &SHORT] {
         let Some(gcc) = machine.gcc() else { continue };
         let filler = machine.written(&gcc, &[], "filler.s", ".text\n.globl filler\nfiller: .space 0x2400000\n");
-        for flags in [["-O2", "-mcpu=power8"], ["-Os", "-mcpu=power9"]] {
-            let mut objects = machine.compile(&gcc, &flags);
+        let all: [&[&str]; 2] = match machine.abi {
+            0 => [&["-O2", "-fno-pic"], &["-Os", "-fPIC"]],
+            _ => [&["-O2", "-mcpu=power8"], &["-Os", "-mcpu=power9"]],
+        };
+        for flags in all {
+            let mut objects = machine.compile(&gcc, flags);
             objects.insert(2, filler.clone());
             let Some(qemu) = tool(machine.qemu, "qemu-user") else { continue };
             let program = Program::link(BASE, &objects, &[], Roots::Exported).unwrap();
             let thunks = program.map.objects.iter().flat_map(|object| &object.stubs);
             assert!(thunks.filter(|stub| stub.2 == StubKind::Thunk).count() > 3);
             let program = elf::executable(&program.segments, program.symbol("_start"), machine.endian, machine.abi);
-            assert_eq!(run(&qemu, &["-cpu", "power10"], &program), (STATUS, OUTPUT.to_string()), "{}", machine.name);
+            let expected = (STATUS, machine.output.to_string());
+            assert_eq!(run(&qemu, &["-cpu", machine.cpu], &program), expected, "{}", machine.name);
         }
     }
 }

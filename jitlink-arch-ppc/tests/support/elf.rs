@@ -21,11 +21,16 @@ pub(crate) fn bytes(segments: &[Segment], address: Addr, count: usize) -> Vec<u8
     (address.0..address.0 + count as u64).map(byte).collect()
 }
 
-/// A static executable for Linux on PowerPC 64 that consists of these segments; `abi` is the version of its ABI.
+/// A static executable for Linux on PowerPC that consists of these segments; `abi` is the version of its ABI, zero for 32 bits.
 pub(crate) fn executable(segments: &[Segment], entry: Addr, endian: Endian, abi: u32) -> Vec<u8> {
     let half = |value: u16| if endian == Endian::Big { value.to_be_bytes() } else { value.to_le_bytes() };
     let word = |value: u32| if endian == Endian::Big { value.to_be_bytes() } else { value.to_le_bytes() };
-    let long = |value: u64| if endian == Endian::Big { value.to_be_bytes() } else { value.to_le_bytes() };
+    let is_64 = abi > 0;
+    let long = |value: u64| match (is_64, endian) {
+        (true, Endian::Big) => value.to_be_bytes().to_vec(),
+        (true, Endian::Little) => value.to_le_bytes().to_vec(),
+        (false, _) => word(u32::try_from(value).expect("32 bits")).to_vec(),
+    };
     const PAGE: usize = 4096;
     let mut headers = Vec::new();
     let mut contents = Vec::new();
@@ -37,19 +42,23 @@ pub(crate) fn executable(segments: &[Segment], entry: Addr, endian: Endian, abi:
         };
         let size = segment.bytes.len() as u64;
         let offset = (PAGE + contents.len()) as u64;
-        headers.extend([1, flags].map(word).concat());
-        headers.extend([offset, segment.address.0, segment.address.0, size, size, PAGE as u64].map(long).concat());
+        let places = [offset, segment.address.0, segment.address.0, size, size].map(long).concat();
+        // The flags stand where they are aligned.
+        let (kind, flags, page) = (word(1), word(flags), long(PAGE as u64));
+        let header: [&[u8]; 4] = if is_64 { [&kind, &flags, &places, &page] } else { [&kind, &places, &flags, &page] };
+        headers.extend(header.concat());
         contents.extend_from_slice(&segment.bytes);
         contents.resize(contents.len().next_multiple_of(PAGE), 0);
     }
-    let mut file = b"\x7fELF\x02".to_vec();
-    file.extend([if endian == Endian::Big { 2 } else { 1 }, 1]);
+    let mut file = b"\x7fELF".to_vec();
+    file.extend([if is_64 { 2 } else { 1 }, if endian == Endian::Big { 2 } else { 1 }, 1]);
     file.resize(16, 0);
-    file.extend([2, 21].map(half).concat()); // ET_EXEC, EM_PPC64
+    let (machine, sizes) = if is_64 { (21, [64, 56, 64]) } else { (20, [52, 32, 40]) }; // EM_PPC64, EM_PPC
+    file.extend([2, machine].map(half).concat()); // ET_EXEC
     file.extend(word(1));
-    file.extend([entry.0, 64, 0].map(long).concat());
+    file.extend([entry.0, u64::from(sizes[0]), 0].map(long).concat());
     file.extend(word(abi));
-    file.extend([64, 56, segments.len() as u16, 64, 0, 0].map(half).concat());
+    file.extend([sizes[0], sizes[1], segments.len() as u16, sizes[2], 0, 0].map(half).concat());
     file.extend(headers);
     file.resize(PAGE, 0);
     file.extend(contents);

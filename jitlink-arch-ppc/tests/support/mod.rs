@@ -4,7 +4,7 @@
 pub(crate) mod elf;
 
 use elf::Segment;
-use jitlink_arch_ppc::{ELF_PPC64, ELF_PPC64LE, PPC64, PPC64LE};
+use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC32LE, ELF_PPC64, ELF_PPC64LE, PPC32, PPC32LE, PPC64, PPC64LE};
 use jitlink_core::executor::{ExecutorError, MemoryRequest, PointerArray, Reservation};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkMap, LinkOptions, NoSymbols, Roots, link};
@@ -70,7 +70,8 @@ pub(crate) struct Program {
 pub(crate) fn registry() -> Registry {
     let little = [Plugin::Arch(&PPC64LE), Plugin::Relocs(ELF_PPC64LE)];
     let big = [Plugin::Arch(&PPC64), Plugin::Relocs(ELF_PPC64)];
-    let plugins = [Plugin::Format(&ElfFormat)].into_iter().chain(little).chain(big);
+    let short = [Plugin::Arch(&PPC32), Plugin::Relocs(ELF_PPC32), Plugin::Arch(&PPC32LE), Plugin::Relocs(ELF_PPC32LE)];
+    let plugins = [Plugin::Format(&ElfFormat)].into_iter().chain(little).chain(big).chain(short);
     { plugins }.try_fold(Registry::empty(), Registry::with).unwrap()
 }
 

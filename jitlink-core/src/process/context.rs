@@ -56,31 +56,34 @@ pub(super) unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> 
 ///
 /// # Safety
 /// `context` is what the kernel passed to a handler installed with `SA_SIGINFO`, during that handler.
-#[cfg(target_arch = "powerpc64")]
+#[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
 pub(super) unsafe fn interrupted(context: *const c_void) -> Option<Interrupted> {
     // SAFETY: the caller promises that this is the context of a signal.
     let registers = unsafe { saved(context) };
-    Some(Interrupted { instruction: registers[32], return_to: ReturnTo::Address(registers[36]) })
+    Some(Interrupted { instruction: registers[32] as u64, return_to: ReturnTo::Address(registers[36] as u64) })
 }
 
 /// The registers of the interrupted code: the general ones, then what the kernel calls nip, msr, orig_gpr3, ctr, link and xer
-/// (linux/arch/powerpc/include/uapi/asm/ptrace.h). They stand in the context behind flags, a link, the signal's stack, a mask of 1024
-/// signals, and ten words of which the last points to them.
+/// (linux/arch/powerpc/include/uapi/asm/ptrace.h). A pointer to them stands in the context: where words have 64 bits, behind flags, a link,
+/// the signal's stack, a mask of 1024 signals, and nine words; where they have 32, behind the first three of these and seven words.
 ///
 /// # Safety
 /// As for [`interrupted`].
-#[cfg(target_arch = "powerpc64")]
-unsafe fn saved<'c>(context: *const c_void) -> &'c [u64; 38] {
-    const REGISTERS: usize = (8 + 8 + 24 + 128) + 4 * 8 + 3 * 8;
+#[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
+unsafe fn saved<'c>(context: *const c_void) -> &'c [usize; 38] {
+    const REGISTERS: usize = match size_of::<usize>() {
+        8 => (8 + 8 + 24 + 128) + 4 * 8 + 3 * 8,
+        _ => 4 + 4 + 12 + 7 * 4,
+    };
     // SAFETY: as the caller promises; the context lives as long as its handler runs.
-    unsafe { &**context.byte_add(REGISTERS).cast::<*const [u64; 38]>() }
+    unsafe { &**context.byte_add(REGISTERS).cast::<*const [usize; 38]>() }
 }
 
 /// Reads a signal handler's third argument.
 ///
 /// # Safety
 /// `context` is what the kernel passed to a handler installed with `SA_SIGINFO`, during that handler.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc", target_arch = "powerpc64")))]
 pub(super) unsafe fn interrupted(_context: *const c_void) -> Option<Interrupted> {
     None
 }
@@ -140,7 +143,7 @@ pub(super) unsafe fn registers(context: *const c_void, to: &mut [(&'static str, 
 ///
 /// # Safety
 /// As for [`interrupted`].
-#[cfg(target_arch = "powerpc64")]
+#[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
 pub(super) unsafe fn registers(context: *const c_void, to: &mut [(&'static str, u64); MOST_REGISTERS]) -> usize {
     const NAMES: [&str; 38] = [
         "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "r16",
@@ -149,7 +152,7 @@ pub(super) unsafe fn registers(context: *const c_void, to: &mut [(&'static str, 
     ];
     // SAFETY: as the caller promises.
     let saved = unsafe { saved(context) };
-    to.iter_mut().zip(NAMES.iter().zip(saved)).for_each(|(register, (name, value))| *register = (name, *value));
+    to.iter_mut().zip(NAMES.iter().zip(saved)).for_each(|(register, (name, value))| *register = (name, *value as u64));
     NAMES.len()
 }
 
@@ -157,7 +160,7 @@ pub(super) unsafe fn registers(context: *const c_void, to: &mut [(&'static str, 
 ///
 /// # Safety
 /// As for [`interrupted`].
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc", target_arch = "powerpc64")))]
 pub(super) unsafe fn registers(_context: *const c_void, _to: &mut [(&'static str, u64); MOST_REGISTERS]) -> usize {
     0
 }

@@ -8,7 +8,7 @@
 //! is another when it is written where it runs, or when something is mapped there. So on such machines pages of code that is given
 //! back are mapped again ([`IS_TOLD`]).
 
-#[cfg(not(target_arch = "powerpc64"))]
+#[cfg(not(any(target_arch = "powerpc", target_arch = "powerpc64")))]
 use super::symbols;
 use crate::addr::AddrRange;
 use std::sync::OnceLock;
@@ -25,14 +25,14 @@ const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 6;
 /// The run-time library of this machine is an archive, so its function cannot be looked up. What it does stands in the Power ISA
 /// (Book II, section "Instruction Storage"): each block of the data cache is stored, then each of the instruction cache
 /// is made invalid, with a barrier after either.
-#[cfg(target_arch = "powerpc64")]
+#[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
 pub(super) fn code_written(range: AddrRange) {
-    let (first, last) = (range.start.0, range.last.0);
+    let (first, last) = (range.start.0 as usize, range.last.0 as usize);
     if first > last {
         return;
     }
     let step = cache_block();
-    let blocks = || (first & !(step - 1)..=last).step_by(step as usize);
+    let blocks = || (first & !(step - 1)..=last).step_by(step);
     for block in blocks() {
         // SAFETY: stores a block of mapped memory that the data cache may hold, and changes nothing else.
         unsafe { std::arch::asm!("dcbst 0, {}", in(reg_nonzero) block, options(nostack, preserves_flags)) };
@@ -48,24 +48,24 @@ pub(super) fn code_written(range: AddrRange) {
 }
 
 /// The smaller of the sizes of both caches' blocks, as the system says; a power of two.
-#[cfg(target_arch = "powerpc64")]
-fn cache_block() -> u64 {
+#[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
+fn cache_block() -> usize {
     // linux/arch/powerpc/include/uapi/asm/auxvec.h
     const AT_DCACHEBSIZE: libc::c_ulong = 19;
     const AT_ICACHEBSIZE: libc::c_ulong = 20;
     /// No machine has smaller ones.
-    const LEAST: u64 = 16;
-    static SIZE: OnceLock<u64> = OnceLock::new();
+    const LEAST: usize = 16;
+    static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(|| {
         // SAFETY: reads what the system told this process when it started.
-        let told = [AT_DCACHEBSIZE, AT_ICACHEBSIZE].map(|what| unsafe { libc::getauxval(what) });
+        let told = [AT_DCACHEBSIZE, AT_ICACHEBSIZE].map(|what| unsafe { libc::getauxval(what) } as usize);
         let known = told.into_iter().filter(|size| size.is_power_of_two() && *size >= LEAST);
         known.min().unwrap_or(LEAST)
     })
 }
 
 /// Code was written that is now at `range`.
-#[cfg(not(target_arch = "powerpc64"))]
+#[cfg(not(any(target_arch = "powerpc", target_arch = "powerpc64")))]
 pub(super) fn code_written(range: AddrRange) {
     use std::ffi::c_void;
     type ClearCache = unsafe extern "C" fn(*const c_void, *const c_void);

@@ -7,7 +7,7 @@
 //!
 //! A slot of an indirect function, whose resolver is called instead, is in the table of `indirect`.
 
-use super::indirect;
+use super::{indirect, vectors};
 use crate::addr::Addr;
 use crate::error::LinkErrors;
 use crate::executor::{LazyFunction, LazySlot};
@@ -71,6 +71,10 @@ impl Drop for SavedErrno {
 
 /// Finds the function of a slot, and returns its address. A panic ends the process, because this is a function of C.
 extern "C" fn link_at(slot: usize) -> usize {
+    vectors::kept(|| link(slot))
+}
+
+fn link(slot: usize) -> usize {
     let _errno = SavedErrno::new();
     // SAFETY: code of the slot's module runs now, for which its caller has vouched, so that the module stays linked.
     if let Some(address) = unsafe { indirect::on_call(slot) } {

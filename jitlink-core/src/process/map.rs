@@ -147,7 +147,7 @@ impl Span {
     /// Nothing uses these pages of the span.
     unsafe fn map(&self, offset: u64, size: u64, view: View<'_>) -> io::Result<()> {
         let (start, size) = self.at(offset, size);
-        let place = i64::try_from(view.place).map_err(io::Error::other)?;
+        let place = libc::off_t::try_from(view.place).map_err(io::Error::other)?;
         let flags = view.access.sharing() | libc::MAP_FIXED;
         // SAFETY: MAP_FIXED replaces pages of this span only, which nobody uses.
         let got = unsafe { libc::mmap(start, size, view.access.bits(), flags, view.file.0.as_raw_fd(), place) };
@@ -355,7 +355,7 @@ impl MemFile {
 
     /// Makes it at least this large; new bytes are zero.
     fn grow(&self, size: u64) -> io::Result<()> {
-        let size = i64::try_from(size).map_err(io::Error::other)?;
+        let size = libc::off_t::try_from(size).map_err(io::Error::other)?;
         // SAFETY: a larger file changes no byte that is mapped.
         check(unsafe { libc::ftruncate(self.0.as_raw_fd(), size) })
     }
@@ -366,7 +366,7 @@ impl MemFile {
     /// Nothing uses these pages through any mapping.
     unsafe fn discard(&self, offset: u64, size: u64) -> io::Result<()> {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        let (offset, size) = (i64::try_from(offset), i64::try_from(size));
+        let (offset, size) = (libc::off_t::try_from(offset), libc::off_t::try_from(size));
         let (offset, size) = (offset.map_err(io::Error::other)?, size.map_err(io::Error::other)?);
         // SAFETY: nobody uses the pages.
         check(unsafe { libc::fallocate(self.0.as_raw_fd(), mode, offset, size) })

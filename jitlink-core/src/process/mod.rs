@@ -57,6 +57,7 @@ mod thread_exit;
 mod thread_locals;
 mod thread_room;
 mod unwind;
+mod vectors;
 
 pub use place::Placement;
 pub use profile::Profile;
@@ -75,8 +76,8 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// An arena gets this much address space unless told otherwise. Unused, it costs nothing.
-const ARENA_SIZE: u64 = 1 << 30;
+/// An arena gets this much address space unless told otherwise. Unused, it costs nothing where there is enough of it.
+const ARENA_SIZE: u64 = if cfg!(target_pointer_width = "64") { 1 << 30 } else { 64 << 20 };
 
 /// An arena of the usual size shrinks to this, where address space is limited, before it is an error.
 const SMALLEST_ARENA: u64 = 8 << 20;
@@ -113,18 +114,12 @@ struct Home {
 impl ProcessExecutor {
     /// An executor for this process. Reserves nothing before the first link.
     pub fn new() -> Result<ProcessExecutor, ExecutorError> {
-        if size_of::<usize>() != 8 {
-            return Err(ExecutorError::with_advice(
-                "linking into a process needs one with 64-bit addresses",
-                "use an executor for another process",
-            ));
-        }
         let (arena_size, placement, purpose) = (ARENA_SIZE, Placement::Near, Purpose::Running);
         let (room, profiles) = (None, Vec::new());
         Ok(ProcessExecutor { arena_size, placement, room, purpose, profiles, shared: Arc::default() })
     }
 
-    /// With arenas of this size instead of 1 GiB.
+    /// With arenas of this size instead of 1 GiB, or of 64 MiB where addresses have 32 bits.
     #[must_use]
     pub fn arena_size(mut self, bytes: u64) -> ProcessExecutor {
         self.arena_size = bytes.next_multiple_of(map::page_size());
@@ -246,6 +241,9 @@ impl ProcessExecutor {
 
     fn limit(&self, range: &AddrRange) -> AddrRange {
         let low = AddrRange { start: Addr(0), last: Addr((1 << 31) - 1) };
+        // Everything that this process can have is no limit.
+        let whole = AddrRange { start: Addr(0), last: Addr(usize::MAX as u64) };
+        let range = if range.intersect(&whole) == Some(whole) { &AddrRange::ALL } else { range };
         match self.placement {
             Placement::Low => low.intersect(range).unwrap_or(*range),
             Placement::Near | Placement::At(_) => *range,
@@ -283,9 +281,11 @@ impl ProcessExecutor {
     }
 }
 
-/// Whether an architecture's name means the one that this process runs on; the compiler spells some of them differently.
-fn is_host(name: &str) -> bool {
-    name.bytes().map(|byte| if byte == b'-' { b'_' } else { byte }).eq(std::env::consts::ARCH.bytes())
+/// Whether a target is of the architecture that this process runs on; the compiler spells some of the names differently.
+fn is_host(target: &Target) -> bool {
+    let (info, host) = (target.arch.info(), std::env::consts::ARCH);
+    let spelled = || info.name().bytes().map(|byte| if byte == b'-' { b'_' } else { byte }).eq(host.bytes());
+    info.system(target.endian, target.pointer_bytes).map_or_else(spelled, |system| system.rust_arch() == host)
 }
 
 impl Executor for ProcessExecutor {
@@ -295,10 +295,7 @@ impl Executor for ProcessExecutor {
 
     fn accept(&self, target: &Target) -> Result<(), ExecutorError> {
         let pointers = size_of::<usize>();
-        if is_host(target.arch.info().name())
-            && usize::from(target.pointer_bytes) == pointers
-            && target.endian == Endian::NATIVE
-        {
+        if is_host(target) && usize::from(target.pointer_bytes) == pointers && target.endian == Endian::NATIVE {
             return Ok(());
         }
         let host = std::env::consts::ARCH;

@@ -3,19 +3,31 @@
 use std::ffi::{c_int, c_void};
 use std::ops::{ControlFlow, Range};
 
+/// A program header of this process's width.
+#[cfg(target_pointer_width = "64")]
+pub(super) type Header = libc::Elf64_Phdr;
+/// A program header of this process's width.
+#[cfg(target_pointer_width = "32")]
+pub(super) type Header = libc::Elf32_Phdr;
+
+/// A number of the loader's, whatever its width.
+pub(super) fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
+}
+
 /// An object, as its loader describes it.
 pub(super) struct Object<'o> {
     /// What the loader says of it.
     pub(super) info: &'o libc::dl_phdr_info,
     /// Its program headers.
-    pub(super) headers: &'o [libc::Elf64_Phdr],
+    pub(super) headers: &'o [Header],
 }
 
 impl Object<'_> {
     /// The memory that a header means.
-    pub(super) fn range(&self, header: &libc::Elf64_Phdr) -> Range<u64> {
-        let start = self.info.dlpi_addr.wrapping_add(header.p_vaddr);
-        start..start.wrapping_add(header.p_memsz)
+    pub(super) fn range(&self, header: &Header) -> Range<u64> {
+        let start = wide(self.info.dlpi_addr.wrapping_add(header.p_vaddr));
+        start..start.wrapping_add(wide(header.p_memsz))
     }
 }
 

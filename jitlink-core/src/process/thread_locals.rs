@@ -24,7 +24,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the object calls the table of answers.
 const TABLE: &CStr = c"jitlink_thread_locals";
@@ -67,7 +67,11 @@ const MACHINE: Option<Machine> = Some(Machine {
     bias: 0x8000,
     flags: if cfg!(target_endian = "little") { 2 } else { 1 },
 });
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64")))]
+// Power Architecture 32-bit ABI Supplement, "Relocation Types" (68, 73, 78) and "Thread-Local Storage" (the bias).
+#[cfg(target_arch = "powerpc")]
+const MACHINE: Option<Machine> =
+    Some(Machine { number: 20, module: 68, offset: 78, pointer_offset: 73, descriptor: 0, bias: 0x8000, flags: 0 });
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64", target_arch = "powerpc")))]
 const MACHINE: Option<Machine> = None;
 
 /// What `__tls_get_addr` adds to offsets.
@@ -124,7 +128,7 @@ pub(super) fn load(request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLoc
     for (index, query) in request.queries.iter().enumerate() {
         // SAFETY: the table has four aligned words for each query, lies in memory of the object, which stays loaded as long as
         // `block`, and nobody writes to it any more.
-        let [first, second, module, _] = unsafe { *(start.0 as *const [u64; 4]).add(index) };
+        let [first, second, module, _] = unsafe { *(start.0 as *const [usize; 4]).add(index) }.map(|word| word as u64);
         let answer = [first, second];
         if query.variable == ThreadLocalVariable::Own(0) && query.access == ThreadLocalAccess::Dynamic {
             block.module = answer[0];
@@ -142,7 +146,7 @@ impl ThreadLocalBlock for Block {
     }
 
     fn address(&self, offset: u64) -> Result<Addr, ExecutorError> {
-        type TlsGetAddr = unsafe extern "C" fn(*const [u64; 2]) -> *mut c_void;
+        type TlsGetAddr = unsafe extern "C" fn(*const [usize; 2]) -> *mut c_void;
         let function = symbols::find(c"__tls_get_addr").filter(|function| self.module != 0 && *function != Addr(0));
         let function =
             function.ok_or_else(|| ExecutorError::new("the module has no thread-local variables of its own"))?;
@@ -150,7 +154,7 @@ impl ThreadLocalBlock for Block {
         // number is that of an object that stays loaded as long as `self`.
         Ok(Addr(unsafe {
             let function = std::mem::transmute::<*const (), TlsGetAddr>(function.0 as *const ());
-            function(&[self.module, offset.wrapping_sub(LOOK_UP_BIAS)])
+            function(&[self.module as usize, offset.wrapping_sub(LOOK_UP_BIAS) as usize])
         } as u64))
     }
 }
@@ -175,7 +179,7 @@ fn aside(file: File) -> File {
 /// A path to an open file that no other had before: the same place, said in another way each time. It names this process by its
 /// number, so that it is the same file for debuggers, which look too.
 fn unique_path(descriptor: i32) -> CString {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
     let mut number = NEXT.fetch_add(1, Ordering::Relaxed);
     // As this view of the processes has it, which may be that of another namespace.
     let process = std::fs::read_link("/proc/self").unwrap_or_else(|_| "self".into());
@@ -233,7 +237,7 @@ fn object(machine: &Machine, request: &ThreadLocalRequest<'_>) -> Vec<u8> {
             }
         };
         let mut relocate = |word: u64, kind: u64| {
-            relocations.push([32 * index as u64 + 8 * word, symbol << 32 | kind, offset]);
+            relocations.push([WORD * (4 * index as u64 + word), symbol << 32 | kind, offset]);
         };
         if symbol != 0 {
             relocate(2, machine.module);
@@ -286,35 +290,49 @@ const DT_FLAGS: u64 = 30;
 const DF_BIND_NOW: u64 = 0x8;
 const DF_STATIC_TLS: u64 = 0x10;
 const DYNAMIC_ENTRIES: u64 = 10;
+
+/// Sizes, which depend on the width of a word.
+const IS_64: bool = cfg!(target_pointer_width = "64");
+const WORD: u64 = size_of::<usize>() as u64;
+const FILE_HEADER: u64 = if IS_64 { 64 } else { 52 };
+const PROGRAM_HEADER: u64 = if IS_64 { 56 } else { 32 };
+const SECTION_HEADER: u64 = if IS_64 { 64 } else { 40 };
+const SYMBOL: u64 = if IS_64 { 24 } else { 16 };
 const PAGE: u64 = 0x1000;
 
 impl Parts {
     fn assemble(mut self, machine: &Machine, request: &ThreadLocalRequest<'_>) -> Vec<u8> {
         let has_block = request.size > 0 || request.queries.iter().any(|query| is_own(&query.variable));
         let headers = if has_block { 4 } else { 3 };
-        let dynamic = 64 + 56 * headers;
-        let symbols = dynamic + 16 * DYNAMIC_ENTRIES;
-        let relocations = symbols + 24 * self.symbols.len() as u64;
-        let table = (relocations + 24 * self.relocations.len() as u64).next_multiple_of(16);
-        let hash = table + 32 * self.table.len() as u64;
+        let dynamic = FILE_HEADER + PROGRAM_HEADER * headers;
+        let symbols = dynamic + 2 * WORD * DYNAMIC_ENTRIES;
+        let relocations = symbols + SYMBOL * self.symbols.len() as u64;
+        let table = (relocations + 3 * WORD * self.relocations.len() as u64).next_multiple_of(16);
+        let hash = table + 4 * WORD * self.table.len() as u64;
         let strings = hash + 4 * (3 + self.symbols.len() as u64);
         let image = (strings + self.strings.len() as u64).next_multiple_of(request.align.max(1));
         let end = image + request.image.len() as u64;
 
         self.symbols[1][1] = table;
-        self.symbols[1][2] = 32 * self.table.len() as u64;
+        self.symbols[1][2] = 4 * WORD * self.table.len() as u64;
         let mut file = Bytes(Vec::with_capacity(end as usize));
         let order = if cfg!(target_endian = "little") { 1 } else { 2 };
-        file.0.extend_from_slice(&[0x7f, b'E', b'L', b'F', 2, order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let class = if IS_64 { 2 } else { 1 };
+        file.0.extend_from_slice(&[0x7f, b'E', b'L', b'F', class, order, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         // A shared object of version 1 without entry point and sections.
-        file.fields(&[(3, 2), (machine.number.into(), 2), (1, 4), (0, 8), (64, 8), (0, 8)]);
-        file.fields(&[(machine.flags, 4), (64, 2), (56, 2), (headers, 2), (64, 2), (0, 2), (0, 2)]);
+        file.fields(&[(3, 2), (machine.number.into(), 2), (1, 4)]);
+        file.words(&[0, FILE_HEADER, 0]);
+        file.fields(&[(machine.flags, 4), (FILE_HEADER, 2), (PROGRAM_HEADER, 2), (headers, 2)]);
+        file.fields(&[(SECTION_HEADER, 2), (0, 2), (0, 2)]);
         let mut header = |kind: u64, start: u64, size: u64, memory: u64, align: u64| {
-            file.fields(&[(kind, 4), (READ_WRITE, 4)]);
-            file.words(&[start, start, start, size, memory, align]);
+            // The flags stand where they are aligned.
+            file.fields(&[(kind, 4), (READ_WRITE, 4)][..if IS_64 { 2 } else { 1 }]);
+            file.words(&[start, start, start, size, memory]);
+            file.fields(&[(READ_WRITE, 4)][..if IS_64 { 0 } else { 1 }]);
+            file.words(&[align]);
         };
         header(PT_LOAD, 0, end, end, PAGE);
-        header(PT_DYNAMIC, dynamic, 16 * DYNAMIC_ENTRIES, 16 * DYNAMIC_ENTRIES, 8);
+        header(PT_DYNAMIC, dynamic, 2 * WORD * DYNAMIC_ENTRIES, 2 * WORD * DYNAMIC_ENTRIES, WORD);
         header(PT_GNU_STACK, 0, 0, 0, 16);
         if has_block {
             header(PT_TLS, image, request.image.len() as u64, request.size.max(1), request.align.max(1));
@@ -324,22 +342,34 @@ impl Parts {
         let entries = [
             (DT_HASH, hash),
             (DT_SYMTAB, symbols),
-            (DT_SYMENT, 24),
+            (DT_SYMENT, SYMBOL),
             (DT_STRTAB, strings),
             (DT_STRSZ, self.strings.len() as u64),
             (DT_RELA, relocations),
-            (DT_RELASZ, 24 * self.relocations.len() as u64),
-            (DT_RELAENT, 24),
+            (DT_RELASZ, 3 * WORD * self.relocations.len() as u64),
+            (DT_RELAENT, 3 * WORD),
             (DT_FLAGS, flags),
             (DT_NULL, 0),
         ];
         entries.iter().for_each(|(tag, value)| file.words(&[*tag, *value]));
         for [name, value, size] in &self.symbols {
             // The name, the kind and who sees it, the section.
-            file.fields(&[(*name, 4), (name >> 32, 1), (name >> 40, 1), (name >> 48, 2), (*value, 8), (*size, 8)]);
+            let what = [(name >> 32, 1), (name >> 40, 1), (name >> 48, 2)];
+            file.fields(&[(*name, 4)]);
+            match IS_64 {
+                true => {
+                    file.fields(&what);
+                    file.words(&[*value, *size]);
+                }
+                false => {
+                    file.words(&[*value, *size]);
+                    file.fields(&what);
+                }
+            }
         }
         for [place, info, addend] in &self.relocations {
-            file.words(&[table + place, *info, *addend]);
+            let info = if IS_64 { *info } else { info >> 32 << 8 | info & 0xff };
+            file.words(&[table + place, info, *addend]);
         }
         file.0.resize(table as usize, 0);
         self.table.iter().for_each(|answer| file.words(answer));
@@ -370,6 +400,6 @@ impl Bytes {
     }
 
     fn words(&mut self, words: &[u64]) {
-        words.iter().for_each(|word| self.0.extend_from_slice(&word.to_ne_bytes()));
+        words.iter().for_each(|word| self.0.extend_from_slice(&(*word as usize).to_ne_bytes()));
     }
 }

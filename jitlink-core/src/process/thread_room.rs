@@ -259,8 +259,8 @@ impl Program {
                 block: object.info.dlpi_tls_data as u64,
                 module: object.info.dlpi_tls_modid as u64,
                 image: object.range(variables).start,
-                image_size: variables.p_filesz,
-                align: variables.p_align.max(1),
+                image_size: objects::wide(variables.p_filesz),
+                align: objects::wide(variables.p_align).max(1),
                 read_only: header(libc::PT_GNU_RELRO).map_or(0..0, |header| {
                     // The loader protects whole pages.
                     let (range, page) = (object.range(header), super::map::page_size());
@@ -291,7 +291,17 @@ fn thread_pointer() -> Option<u64> {
     Some(pointer)
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "powerpc64")))]
+/// The address that offsets from the thread pointer count from: what `r2` holds (Power Architecture 32-bit ABI Supplement,
+/// "Thread-Local Storage").
+#[cfg(target_arch = "powerpc")]
+fn thread_pointer() -> Option<u64> {
+    let pointer: usize;
+    // SAFETY: reads a register.
+    unsafe { std::arch::asm!("mr {}, 2", out(reg) pointer, options(nostack, nomem, preserves_flags)) };
+    Some(pointer as u64)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "powerpc64", target_arch = "powerpc")))]
 fn thread_pointer() -> Option<u64> {
     None
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::process::Child;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     output: Mutex<Box<dyn Write + Send>>,
     shut: Box<dyn Fn() + Send + Sync>,
     reader: Mutex<Option<JoinHandle<()>>>,
-    round_trips: AtomicU64,
+    round_trips: AtomicUsize,
     writes_memory: AtomicBool,
 }
 
@@ -94,13 +94,13 @@ impl Connection {
             output: Mutex::new(parts.output),
             shut: parts.shut,
             reader: Mutex::new(Some(reader)),
-            round_trips: AtomicU64::new(0),
+            round_trips: AtomicUsize::new(0),
             writes_memory: AtomicBool::new(writes_memory),
         }))
     }
 
     pub(super) fn round_trips(&self) -> u64 {
-        self.round_trips.load(Ordering::Relaxed)
+        self.round_trips.load(Ordering::Relaxed) as u64
     }
 
     pub(super) fn shares_memory(&self) -> bool {
@@ -145,7 +145,7 @@ impl Connection {
         let mut failed = sent.err();
         let before = self.round_trips();
         let replies = numbers.into_iter().map(|number| self.answer(number, failed.take())).collect();
-        self.round_trips.store(before + 1, Ordering::Relaxed);
+        self.round_trips.store(before as usize + 1, Ordering::Relaxed);
         replies
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Machine {
     pub(super) without: &'static [&'static str],
     /// Options that change objects, with -O2.
     pub(super) options: &'static [&'static [&'static str]],
+    /// The variants of code bases.
+    variants: &'static [&'static str],
 }
 
 const MACHINES: &[Machine] = &[
@@ -49,6 +51,7 @@ const MACHINES: &[Machine] = &[
             &["-ffunction-sections", "-fdata-sections"],
             &["-fPIC", "-ftls-model=initial-exec"],
         ],
+        variants: VARIANTS,
     },
     Machine {
         name: "ppc64",
@@ -64,13 +67,31 @@ const MACHINES: &[Machine] = &[
             &["-ffunction-sections", "-fdata-sections"],
             &["-fPIC", "-ftls-model=initial-exec"],
         ],
+        variants: VARIANTS,
+    },
+    Machine {
+        name: "ppc32",
+        triple: "powerpc-linux-gnu",
+        target: "powerpc-unknown-linux-gnu",
+        qemu: "ppc",
+        cpu: None,
+        compilers: ["ppc32-gcc", "ppc32-clang"],
+        without: &[],
+        options: &[
+            &["-fpic"],
+            &["-fPIC"],
+            &["-ffunction-sections", "-fdata-sections"],
+            &["-fPIC", "-ftls-model=initial-exec"],
+        ],
+        // This machine has one code model.
+        variants: &["O0", "O2", "fPIC", "fno-pic", "ffunction-sections"],
     },
 ];
 
 /// The code bases that are run: in C and in C++.
 const BASES: &[&str] = &["lua", "quickjs", "sqlite", "lcms2", "hunspell"];
 
-/// In these variants.
+/// In these variants, where a machine has code models.
 const VARIANTS: &[&str] = &["O0", "O2", "fPIC", "fno-pic", "ffunction-sections", "mcmodel=large"];
 
 /// What CI runs: of the first machine, these programs in these variants, and a code base.
@@ -218,7 +239,7 @@ fn of_bases(
         true => all.iter().map(|name| (*name).to_owned()).collect(),
         false => names.to_vec(),
     };
-    let mut plan = super::chosen(&or_all(bases, BASES), &or_all(variants, VARIANTS))?;
+    let mut plan = super::chosen(&or_all(bases, BASES), &or_all(variants, machine.variants))?;
     plan.compilers = machine.compilers(Language::C, compilers)?;
     plan.jobs = jobs;
     plan.jitlink = Some(jitlink);

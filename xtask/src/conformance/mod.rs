@@ -39,7 +39,7 @@ pub(crate) const OPTIONS: &str =
   --large               instead: a compiler made of LLVM's static libraries (package llvm-22-dev), over 2,000 objects.
                         Of the options below it takes --jitlink
   --foreign             instead: programs of --native and code bases on other machines, under an emulator, against that machine's
-                        own linker (--machines ppc64le,ppc64; without the option all). Of the options below it takes --only
+                        own linker (--machines ppc64le,ppc64,ppc32; without the option all). Of the options below it takes --only
                         (of either kind), --variants, --compilers, --sample, --jobs and --jitlink
   --only NAMES          some of the code bases, with --bpf of the projects, with --native of the programs, with commas
   --variants NAMES      some of the variants, with commas (O0, O2, O3, fPIC, fno-pic, ffunction-sections,

@@ -26,7 +26,12 @@ const OUTLINE_BYTES: u64 = 128;
 
 /// Looks over the edges that mean more than a plain address for what they will need.
 pub(in crate::link) fn demand(graph: &LinkGraph<'_>, survey: &Survey) -> Demand {
-    let mut demand = Demand { range: AddrRange::ALL, code: 0, far_code: 0, slots: 0, far_slots: 0, limited_by: None };
+    // What the machine has addresses for.
+    let range = match graph.target.pointer_bytes {
+        4 => AddrRange { start: Addr(0), last: Addr(u32::MAX.into()) },
+        _ => AddrRange::ALL,
+    };
+    let mut demand = Demand { range, code: 0, far_code: 0, slots: 0, far_slots: 0, limited_by: None };
     let forms = (0..graph.target.arch.info().stub_form_count()).map(StubKind::Form);
     let kinds = [StubKind::Plt, StubKind::Thunk].into_iter().chain(forms);
     let templates = kinds.filter_map(|kind| graph.target.arch.stub(kind));

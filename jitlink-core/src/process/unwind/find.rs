@@ -44,7 +44,7 @@ pub(super) fn look(registry: &Registry) {
         if has_code && !object.info.dlpi_name.is_null() {
             // SAFETY: the loader's names are C strings.
             let name = unsafe { CStr::from_ptr(object.info.dlpi_name) };
-            present.insert((object.info.dlpi_addr, name.to_owned()));
+            present.insert((objects::wide(object.info.dlpi_addr), name.to_owned()));
         }
         ControlFlow::Continue(())
     });

@@ -16,14 +16,14 @@ use crate::addr::{Addr, AddrRange};
 use crate::process::{map::page_size, place};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// `_U_dyn_register` or `_U_dyn_cancel`.
 pub(super) type Change = unsafe extern "C" fn(*const Node);
 
 /// `unw_flush_cache`: of an address space, for a range of addresses.
-pub(super) type Flush = unsafe extern "C" fn(*mut c_void, u64, u64);
+pub(super) type Flush = unsafe extern "C" fn(*mut c_void, usize, usize);
 
 /// The list of tables.
 pub(super) struct Tables {
@@ -50,18 +50,19 @@ pub(super) struct Node {
     /// The library's.
     next: AtomicPtr<Node>,
     previous: AtomicPtr<Node>,
-    start: AtomicU64,
-    end: AtomicU64,
-    global_pointer: AtomicU64,
+    start: AtomicUsize,
+    end: AtomicUsize,
+    global_pointer: AtomicUsize,
     format: AtomicI32,
     padding: AtomicI32,
-    /// In some versions an offset, then in all a name, what distances are counted from, the length of the table in words of eight bytes, and
+    /// In some versions an offset, then in all a name, what distances are counted from, the length of the table in words, and
     /// the table.
-    words: [AtomicU64; 5],
+    words: [AtomicUsize; 5],
 }
 
 /// `dwarf_search_unwind_table`: of an address space, for an address, in a node; fills a description.
-pub(super) type Search = unsafe extern "C" fn(*mut c_void, u64, *const Node, *mut [u64; 64], i32, *mut c_void) -> i32;
+pub(super) type Search =
+    unsafe extern "C" fn(*mut c_void, usize, *const Node, *mut [usize; 64], i32, *mut c_void) -> i32;
 
 /// `UNW_INFO_FORMAT_REMOTE_TABLE`: a table of distances.
 const FORMAT: i32 = 2;
@@ -134,10 +135,10 @@ impl Node {
         self.previous.store(ptr::null_mut(), Ordering::Relaxed);
         self.format.store(FORMAT, Ordering::Relaxed);
         for (index, word) in words.into_iter().enumerate() {
-            self.words[1 + usize::from(has_offset) + index].store(word, Ordering::Relaxed);
+            self.words[1 + usize::from(has_offset) + index].store(word as usize, Ordering::Relaxed);
         }
-        self.start.store(code.start.0, Ordering::Relaxed);
-        self.end.store(code.last.0.wrapping_add(1), Ordering::Release);
+        self.start.store(code.start.0 as usize, Ordering::Relaxed);
+        self.end.store(code.last.0.wrapping_add(1) as usize, Ordering::Release);
     }
 }
 
@@ -149,6 +150,10 @@ impl Node {
 /// # Safety
 /// The function and the address space are the library's.
 pub(super) unsafe fn has_offset(search: Search, space: *mut c_void) -> Option<bool> {
+    if size_of::<usize>() != 8 {
+        // What follows has pointers of eight bytes.
+        return None;
+    }
     let size = page_size();
     let span = place::reserve_in(size, &AddrRange { start: Addr(0), last: Addr(i32::MAX as u64) }).ok()?;
     span.open(0, size).ok()?;
@@ -168,8 +173,8 @@ pub(super) unsafe fn has_offset(search: Search, space: *mut c_void) -> Option<bo
     let mut description = [0; 64];
     // SAFETY: the function reads the node, the table and the records, all of which live longer, and writes to a description, which is larger
     // than those of any version.
-    match unsafe { search(space, start + 1, &node, &mut description, 0, ptr::null_mut()) } {
-        0 if description[..2] == [start, start + size] => Some(true),
+    match unsafe { search(space, start as usize + 1, &node, &mut description, 0, ptr::null_mut()) } {
+        0 if description[..2] == [start, start + size].map(|address| address as usize) => Some(true),
         NOT_FOUND => Some(false),
         _ => None,
     }
@@ -217,7 +222,7 @@ impl Drop for Cached {
     fn drop(&mut self) {
         for code in &self.code {
             // SAFETY: the variable is the library's, and the function takes what it holds, on any thread.
-            unsafe { (self.flush)(*self.space, code.start.0, code.last.0) };
+            unsafe { (self.flush)(*self.space, code.start.0 as usize, code.last.0 as usize) };
         }
     }
 }
@@ -253,7 +258,7 @@ mod tests {
             node.set(&AddrRange::new(Addr(0x1000), 0x10), [1, 2, 3], has_offset);
             assert_eq!((node.start.load(Ordering::Relaxed), node.end.load(Ordering::Relaxed)), (0x1000, 0x1010));
             assert_eq!(node.format.load(Ordering::Relaxed), 2);
-            node.words.map(AtomicU64::into_inner)
+            node.words.map(AtomicUsize::into_inner)
         };
         assert_eq!(words(false), [0, 1, 2, 3, 0]);
         assert_eq!(words(true), [0, 0, 1, 2, 3]);

@@ -39,6 +39,15 @@ pub(crate) static BD14_TAKEN: Field = Field::coded(4, 16, insert_taken, extract_
 /// As [`BD14`], and the branch is said not to be taken.
 pub(crate) static BD14_NOT_TAKEN: Field = Field::coded(4, 16, insert_not_taken, extract_bd).align(4);
 
+/// As [`BD14_TAKEN`], with the hint of older machines.
+pub(crate) static BD14_TAKEN_Y: Field = Field::coded(4, 16, insert_taken_y, extract_bd).align(4);
+/// As [`BD14_NOT_TAKEN`], with the hint of older machines.
+pub(crate) static BD14_NOT_TAKEN_Y: Field = Field::coded(4, 16, insert_not_taken_y, extract_bd).align(4);
+/// As [`BD14_TAKEN_Y`], for an absolute address, which lies before all code.
+pub(crate) static BA14_TAKEN_Y: Field = Field::coded(4, 16, insert_back_taken_y, extract_bd).align(4);
+/// As [`BD14_NOT_TAKEN_Y`], for an absolute address, which lies before all code.
+pub(crate) static BA14_NOT_TAKEN_Y: Field = Field::coded(4, 16, insert_back_not_taken_y, extract_bd).align(4);
+
 /// `addpcis`, whose immediate is in three parts.
 pub(crate) static DX_HA: Field =
     Field::word(4, &[bits(22, 10, 0, 6), bits(17, 5, 0, 16), bits(16, 1, 0, 0)]).round(ROUND);
@@ -98,4 +107,28 @@ fn insert_hinted(bytes: &mut [u8], value: u64, endian: Endian, taken: bool) {
 
 fn extract_bd(bytes: &[u8], endian: Endian) -> i64 {
     BD14.extract(bytes, endian)
+}
+
+fn insert_taken_y(bytes: &mut [u8], value: u64, endian: Endian) {
+    insert_y(bytes, value, endian, (value as i64) >= 0);
+}
+
+fn insert_not_taken_y(bytes: &mut [u8], value: u64, endian: Endian) {
+    insert_y(bytes, value, endian, (value as i64) < 0);
+}
+
+fn insert_back_taken_y(bytes: &mut [u8], value: u64, endian: Endian) {
+    insert_y(bytes, value, endian, false);
+}
+
+fn insert_back_not_taken_y(bytes: &mut [u8], value: u64, endian: Endian) {
+    insert_y(bytes, value, endian, true);
+}
+
+/// The displacement, and the bit `y` in BO: whether the branch is the other way than what machines take for likely, which is
+/// that branches back are taken and others are not (PowerPC Architecture, Book I, "Branch Instructions", before version 2.00).
+fn insert_y(bytes: &mut [u8], value: u64, endian: Endian, is_other: bool) {
+    BD14.insert(bytes, value, endian);
+    let word = endian.read(bytes) as u32;
+    endian.write(bytes, u64::from(word & !(1 << 21) | u32::from(is_other) << 21));
 }

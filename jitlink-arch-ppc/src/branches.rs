@@ -11,7 +11,6 @@
 //!
 //! A branch that links leaves the address of the second instruction for its target to return to.
 
-use super::rows;
 use jitlink_core::Endian;
 use jitlink_core::arch::{CodeSite, Outlined};
 use jitlink_core::reloc::Base;
@@ -20,8 +19,9 @@ const B: u32 = 0x4800_0000;
 /// What of a conditional branch is neither its displacement nor says that this is an absolute address.
 const KEPT: u32 = 0xffff_0001;
 
-/// A conditional branch in three instructions; the reason why the instruction around the edge is none.
-pub(super) fn outline(site: &CodeSite<'_>, endian: Endian) -> Result<Outlined, String> {
+/// A conditional branch in three instructions, two of which have the given row of the architecture for branches that reach
+/// farther; the reason why the instruction around the edge is none.
+pub(crate) fn outline(site: &CodeSite<'_>, endian: Endian, branch_row: u16) -> Result<Outlined, String> {
     let offset = site.edge.offset;
     let word = site.block.get(offset as usize..).and_then(|code| code.get(..4)).map(|code| endian.read(code) as u32);
     let branch = match word {
@@ -45,10 +45,10 @@ pub(super) fn outline(site: &CodeSite<'_>, endian: Endian) -> Result<Outlined, S
     Ok(Outlined {
         offset,
         patch,
-        jump_row: rows::BRANCH,
+        jump_row: branch_row,
         jump: (0, 0),
         code: bytes,
-        target_fixups: vec![(8, rows::BRANCH, site.edge.addend)],
-        block_fixups: vec![(4, rows::BRANCH, i64::from(offset) + 4)],
+        target_fixups: vec![(8, branch_row, site.edge.addend)],
+        block_fixups: vec![(4, branch_row, i64::from(offset) + 4)],
     })
 }
