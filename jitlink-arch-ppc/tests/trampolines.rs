@@ -1,6 +1,6 @@
 //! The code of functions that are found on their first call: what an assembler makes of the same source, and where its fields lead.
 
-use jitlink_arch_ppc::{PPC64, PPC64LE};
+use jitlink_arch_ppc::{PPC32, PPC32LE, PPC64, PPC64LE};
 use jitlink_core::Endian::{Big, Little};
 use jitlink_core::TargetArch;
 use jitlink_core::arch::StubKind;
@@ -10,15 +10,20 @@ use std::process::Command;
 
 /// A stub at a place, of which all fields mean `subject`.
 fn fill(kind: StubKind, subject: u64, place: u64) -> Vec<u32> {
-    let stub = PPC64LE.stub(kind).unwrap();
+    filled(&PPC64LE, kind, subject, place).chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
+}
+
+fn filled(arch: &dyn TargetArch, kind: StubKind, subject: u64, place: u64) -> Vec<u8> {
+    let stub = arch.stub(kind).unwrap();
+    let endian = if arch.info().name().ends_with("le") { Little } else { Big };
     let mut code = stub.code().to_vec();
     for fixup in stub.fixups() {
-        let row = &PPC64LE.info().rows()[usize::from(fixup.row)];
+        let row = &arch.info().rows()[usize::from(fixup.row)];
         let place = place + u64::from(fixup.offset);
         let value = evaluate(row, &Inputs { subject, addend: fixup.addend, place, ..Inputs::default() });
-        apply(row, &mut code[fixup.offset as usize..], value, Little).unwrap();
+        apply(row, &mut code[fixup.offset as usize..], value, endian).unwrap();
     }
-    code.chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
+    code
 }
 
 #[test]
@@ -37,6 +42,22 @@ fn the_binder_loads_the_linkers_address_from_behind_its_code() {
     let binder = fill(StubKind::Binder, 0x1122_3344_5566_7788, 0x1000_0000);
     assert_eq!(binder[binder.len() - 2..], [0x5566_7788, 0x1122_3344]);
     assert_eq!((binder.len() - 2) * 4 % 8, 0, "a pointer lies at a multiple of its size");
+}
+
+#[test]
+fn code_of_32_bits_has_addresses_in_it() {
+    for (arch, read) in [(&PPC32, u32::from_be_bytes as fn([u8; 4]) -> u32), (&PPC32LE, u32::from_le_bytes)] {
+        let words = |kind| -> Vec<u32> {
+            // The lower half is negative, so the upper one is one more; the place is 0x1004 before it.
+            let code = filled(arch, kind, 0x1001_8004, 0x1001_7000);
+            code.chunks(4).map(|word| read(word.try_into().unwrap())).collect()
+        };
+        assert_eq!(words(StubKind::Plt)[..2], [0x3d80_1002, 0x818c_8004], "lis r12, 0x1002; lwz r12, -0x7ffc(r12)");
+        assert_eq!(words(StubKind::Thunk)[2..4], [0x3d80_1002, 0x398c_8004], "lis r12, 0x1002; addi r12, r12, -0x7ffc");
+        assert_eq!(words(StubKind::Lazy)[..3], [0x3d80_1002, 0x398c_8004, 0x4800_0ffc], "and b, from 8 bytes on");
+        let binder = words(StubKind::Binder);
+        assert_eq!(binder[23..25], [0x3d80_1002, 0x398c_8004]);
+    }
 }
 
 /// Under the ELFv1 ABI, a trampoline at 0x10000000 is a descriptor for the code behind it, and its lazy stub one for the binder.
@@ -80,18 +101,33 @@ fn the_code_is_what_its_source_says() {
             false
         }
     };
-    let little = [("trampoline", StubKind::Trampoline), ("lazy", StubKind::Lazy), ("binder", StubKind::Binder)];
-    let big = [("trampoline_v1", StubKind::Trampoline), ("binder_v1", StubKind::Binder)];
-    let all = little.map(|(name, kind)| (name, kind, &PPC64LE, "-mlittle"));
-    for (name, kind, arch, order) in all.into_iter().chain(big.map(|(name, kind)| (name, kind, &PPC64, "-mbig"))) {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.s"));
-        let (object, bytes) = (folder.path().join("code.o"), folder.path().join("code.bin"));
-        let options = ["-a64", order, "-mpower8", "-mregnames"].map(Path::new);
-        let assembled =
-            tool("powerpc64le-linux-gnu-as", &[&options[..], &[&source, Path::new("-o"), &object]].concat());
-        let arguments = ["-O", "binary", "-j", ".text"].map(Path::new);
-        if assembled && tool("powerpc64le-linux-gnu-objcopy", &[&arguments[..], &[&object, &bytes]].concat()) {
-            assert_eq!(std::fs::read(&bytes).unwrap(), arch.stub(kind).unwrap().code(), "{name}");
+    let wide: (_, &dyn TargetArch) = ("powerpc64le-linux-gnu", &PPC64LE);
+    let descriptors: (_, &dyn TargetArch) = ("powerpc64le-linux-gnu", &PPC64);
+    let narrow: [(_, &dyn TargetArch); 2] = [("powerpc-linux-gnu", &PPC32), ("powerpc-linux-gnu", &PPC32LE)];
+    let cases = [
+        (vec![wide], "trampoline", StubKind::Trampoline),
+        (vec![wide], "lazy", StubKind::Lazy),
+        (vec![wide], "binder", StubKind::Binder),
+        (vec![descriptors], "trampoline_v1", StubKind::Trampoline),
+        (vec![descriptors], "binder_v1", StubKind::Binder),
+        (narrow.to_vec(), "plt32", StubKind::Plt),
+        (narrow.to_vec(), "thunk32", StubKind::Thunk),
+        (narrow.to_vec(), "lazy32", StubKind::Lazy),
+        (narrow.to_vec(), "binder32", StubKind::Binder),
+    ];
+    for (machines, name, kind) in cases {
+        for (tools, arch) in machines {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.s"));
+            let (object, bytes) = (folder.path().join("code.o"), folder.path().join("code.bin"));
+            let order = if arch.info().name().ends_with("le") { "-mlittle" } else { "-mbig" };
+            let width = if name.ends_with("32") { "-a32" } else { "-a64" };
+            let options = [width, order, "-mpower8", "-mregnames"].map(Path::new);
+            let assembled =
+                tool(&format!("{tools}-as"), &[&options[..], &[&source, Path::new("-o"), &object]].concat());
+            let arguments = ["-O", "binary", "-j", ".text"].map(Path::new);
+            if assembled && tool(&format!("{tools}-objcopy"), &[&arguments[..], &[&object, &bytes]].concat()) {
+                assert_eq!(std::fs::read(&bytes).unwrap(), arch.stub(kind).unwrap().code(), "{name} {order}");
+            }
         }
     }
 }
