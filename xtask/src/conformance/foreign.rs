@@ -83,7 +83,6 @@ const MACHINES: &[Machine] = &[
             &["-ffunction-sections", "-fdata-sections"],
             &["-fPIC", "-ftls-model=initial-exec"],
         ],
-        // This machine has one code model.
         variants: &["O0", "O2", "fPIC", "fno-pic", "ffunction-sections"],
     },
 ];
@@ -114,6 +113,11 @@ impl Machine {
         if let Some(cpu) = self.cpu {
             command.env("QEMU_CPU", cpu);
         }
+    }
+
+    /// Whether its compilers know several code models.
+    pub(super) fn has_code_models(&self) -> bool {
+        self.variants.iter().any(|variant| variant.starts_with("mcmodel"))
     }
 
     /// Its linker for a language.

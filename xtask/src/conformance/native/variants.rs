@@ -124,7 +124,10 @@ pub(super) fn of_machine(program: &Program, machine: &Machine) -> Vec<Variant> {
         return variants;
     }
     for level in ["-O0", "-O2", "-Os"] {
-        for (model, is_fixed) in MODELS {
+        let is_known = |(model, _): &&(&[&str], bool)| {
+            machine.has_code_models() || !model.iter().any(|option| option.starts_with("-mcmodel"))
+        };
+        for (model, is_fixed) in MODELS.iter().filter(is_known) {
             variants.push(variant(&[&[level], *model].concat(), *is_fixed, Library::Usual));
         }
     }
