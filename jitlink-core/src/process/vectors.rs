@@ -18,10 +18,10 @@ pub(super) fn kept<T>(act: impl FnOnce() -> T) -> T {
     #[repr(C, align(16))]
     struct Vectors([[u8; 16]; 12]);
 
-    // linux/arch/powerpc/include/uapi/asm/cputable.h
-    const PPC_FEATURE_HAS_ALTIVEC: libc::c_ulong = 0x1000_0000;
+    // PPC_FEATURE_HAS_ALTIVEC of linux/arch/powerpc/include/uapi/asm/cputable.h
+    const HAS_ALTIVEC: libc::c_ulong = 0x1000_0000;
     // SAFETY: reads what the system told this process when it started.
-    if unsafe { libc::getauxval(libc::AT_HWCAP) } & PPC_FEATURE_HAS_ALTIVEC == 0 {
+    if unsafe { libc::getauxval(libc::AT_HWCAP) } & HAS_ALTIVEC == 0 {
         return act();
     }
     // Instructions as numbers, because this crate is compiled for machines without them: `stvx vN, 0, r9` and `lvx vN, 0, r9`, with the
