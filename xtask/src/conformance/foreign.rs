@@ -75,7 +75,7 @@ const MACHINES: &[Machine] = &[
         target: "powerpc-unknown-linux-gnu",
         qemu: "ppc",
         cpu: None,
-        compilers: ["ppc32-gcc", "ppc32-clang"],
+        compilers: ["ppc32-gcc", "ppc32-clang", "ppc32-rustc"],
         without: &[],
         options: &[
             &["-fpic"],
