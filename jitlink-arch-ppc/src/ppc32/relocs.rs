@@ -8,7 +8,7 @@
 //!
 //! The addend of a call by `R_PPC_PLTREL24` is no part of where it goes: it says what `r30` holds in its caller, which stubs of
 //! other linkers find slots from. The same is true of `R_PPC_PLT16_HA` and its kin. Here slots are found by their addresses
-//! ([`super::calls`]), and the addend is not used.
+//! (`calls`), and the addend is not used.
 
 use super::small_data::SMALL_DATA;
 use crate::fields::{
