@@ -10,7 +10,11 @@ use std::ptr;
 /// Pieces from this size on are mappings of their own.
 const LONG: usize = 1 << 20;
 
-const PAGE: usize = 4096;
+/// What mappings are multiples of: a multiple of every system's page.
+const PAGE: usize = 64 << 10;
+
+/// What every system's mappings are aligned to.
+const ALIGN: usize = 4096;
 
 /// The size of a large page.
 const LARGE: usize = 2 << 20;
@@ -26,7 +30,7 @@ fn mapped(size: usize) -> Option<usize> {
 }
 
 fn is_long(layout: &Layout) -> bool {
-    layout.size() >= LONG && layout.align() <= PAGE
+    layout.size() >= LONG && layout.align() <= ALIGN
 }
 
 /// A new mapping for so many bytes, or null.
@@ -77,8 +81,8 @@ unsafe fn resize(start: *mut u8, old: usize, new: usize) -> *mut u8 {
     moved.cast()
 }
 
-// SAFETY: each piece is either the system allocator's or a mapping of its own, at least as long as asked for and aligned to a
-// page; which of the two follows from its layout alone, so that it is freed and resized as what it was made.
+// SAFETY: each piece is either the system allocator's or a mapping of its own, at least as long as asked for and aligned to
+// [`ALIGN`]; which of the two follows from its layout alone, so that it is freed and resized as what it was made.
 unsafe impl GlobalAlloc for LongInLargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match is_long(&layout) {
