@@ -19,3 +19,26 @@ pub(crate) const fn code<const BYTES: usize>(words: &[u32], big: bool) -> [u8; B
     }
     bytes
 }
+
+/// An instruction with a register, a base register and sixteen bits.
+pub(crate) const fn short(opcode: u32, register: u32, base: u32, immediate: u16) -> u32 {
+    opcode << 26 | register << 21 | base << 16 | immediate as u32
+}
+
+/// Instructions one after the other.
+pub(crate) struct Code<const WORDS: usize> {
+    pub(crate) words: [u32; WORDS],
+    pub(crate) used: usize,
+}
+
+impl<const WORDS: usize> Code<WORDS> {
+    /// What is not written stays `filling`.
+    pub(crate) const fn new(filling: u32) -> Code<WORDS> {
+        Code { words: [filling; WORDS], used: 0 }
+    }
+
+    pub(crate) const fn push(&mut self, word: u32) {
+        self.words[self.used] = word;
+        self.used += 1;
+    }
+}

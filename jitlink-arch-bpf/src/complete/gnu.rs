@@ -13,7 +13,7 @@
 //! - `.comment` names GCC, and up to GCC 12 no newer assembler existed;
 //! - objects of GCC without any of these signs are refused.
 
-use super::{Code, sections_of};
+use super::Code;
 use crate::relocs::{CALL_RAW, WIDE_LOAD};
 use hashbrown::HashSet;
 use jitlink_core::LinkError;
@@ -29,7 +29,8 @@ const NEWER_DATA: std::ops::RangeInclusive<u32> = 2..=3;
 /// Gives data the numbers that newer tools and LLVM read, so that objects of both kinds can become one.
 pub(super) fn renumber_data(object: &mut ObjectBuilder<'_, '_>) {
     let graph = object.graph();
-    let blocks: Vec<BlockId> = sections_of(graph, object.id())
+    let blocks: Vec<BlockId> = object
+        .own_sections()
         .flat_map(|(id, _)| graph.blocks_of(id).map(|(block, _)| block))
         .filter(|&block| graph.edges(block).iter().any(|edge| OLDER_DATA.contains(&graph.rows().row(edge.row).raw())))
         .collect();
@@ -45,7 +46,8 @@ pub(super) fn renumber_data(object: &mut ObjectBuilder<'_, '_>) {
 /// Takes offsets out of addends where the object's assembler has put them there.
 pub(super) fn correct_addends(object: &mut ObjectBuilder<'_, '_>, code: &[Code]) -> Result<(), LinkError> {
     let graph = object.graph();
-    let blocks: Vec<BlockId> = sections_of(graph, object.id())
+    let blocks: Vec<BlockId> = object
+        .own_sections()
         .filter(|(_, section)| section.is_loaded())
         .flat_map(|(id, _)| graph.blocks_of(id).map(|(block, _)| block))
         .collect();
@@ -120,7 +122,7 @@ fn excess(graph: &LinkGraph<'_>, edge: &Edge, raw: u32) -> Option<i64> {
 
 /// The first number of GCC's version, if the object says that it is GCC's.
 fn gcc_version(graph: &LinkGraph<'_>, object: &ObjectBuilder<'_, '_>) -> Option<u32> {
-    let (id, _) = sections_of(graph, object.id()).find(|(_, section)| section.name == b".comment")?;
+    let (id, _) = object.own_sections().rev().find(|(_, section)| section.name == b".comment")?;
     let (_, block) = graph.blocks_of(id).next()?;
     let text = String::from_utf8_lossy(block.content.bytes()).into_owned();
     let versions = text.split('\0').filter_map(|line| {

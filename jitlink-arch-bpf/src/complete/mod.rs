@@ -18,8 +18,8 @@ use flow::Flow;
 use hashbrown::HashMap;
 use jitlink_core::format::ObjectHeader;
 use jitlink_core::graph::{
-    BlockId, LinkGraph, Linkage, LocalReference, ObjectBuilder, ObjectId, Protection, Scope, Section, SectionId, Split,
-    Symbol, SymbolId, SymbolKind, Value,
+    BlockId, LinkGraph, Linkage, LocalReference, ObjectBuilder, Protection, Scope, Section, SectionId, Split, Symbol,
+    SymbolId, SymbolKind, Value,
 };
 use jitlink_core::{LinkError, Site};
 
@@ -53,43 +53,19 @@ struct Code {
 /// The license and the kernel's version are what all objects of a program say together, under whatever names.
 fn share_texts(object: &mut ObjectBuilder<'_, '_>) {
     let is_text = |name: &[u8]| matches!(name, b"license" | b"version");
-    let sections: Vec<SectionId> = sections_of(object.graph(), object.id())
-        .filter(|(_, section)| is_text(section.name))
-        .map(|(id, _)| id)
-        .collect();
+    let sections: Vec<SectionId> =
+        object.own_sections().filter(|(_, section)| is_text(section.name)).map(|(id, _)| id).collect();
     let graph = object.graph();
     let in_text = |symbol: &Symbol<'_>| match symbol.value {
         Value::Block { block, .. } => sections.contains(&graph.block(block).section),
         _ => false,
     };
-    let all = graph.symbols().len();
-    let own = all - symbols_of(graph, object.id()).count()..all;
-    let symbols: Vec<SymbolId> = own.map(SymbolId::new).filter(|&id| in_text(graph.symbol(id))).collect();
+    let own = object.own_symbols().filter(|(_, symbol)| in_text(symbol));
+    let symbols: Vec<SymbolId> = own.map(|(id, _)| id).collect();
     for id in symbols {
         object.symbol_mut(id).linkage = Linkage::Weak;
         object.retain(id);
     }
-}
-
-/// The object's sections.
-pub(crate) fn sections_of<'g, 'a>(
-    graph: &'g LinkGraph<'a>,
-    object: ObjectId,
-) -> impl Iterator<Item = (SectionId, &'g Section<'a>)> {
-    // Those of the newest object stand at the end.
-    let all = graph.sections().len();
-    (0..all)
-        .rev()
-        .map(SectionId::new)
-        .map(|id| (id, graph.section(id)))
-        .take_while(move |(_, section)| section.object == object)
-}
-
-/// The object's symbols.
-fn symbols_of<'g, 'a>(graph: &'g LinkGraph<'a>, object: ObjectId) -> impl Iterator<Item = &'g Symbol<'a>> {
-    let all = graph.symbols().len();
-    let newest = (0..all).rev().map(|index| graph.symbol(SymbolId::new(index)));
-    newest.take_while(move |symbol| symbol.object == object)
 }
 
 pub(crate) fn is_code(section: &Section<'_>) -> bool {
@@ -104,7 +80,7 @@ pub(crate) fn is_maps(name: &[u8]) -> bool {
 fn read_code(object: &ObjectBuilder<'_, '_>) -> Result<Vec<Code>, LinkError> {
     let graph = object.graph();
     let mut all = Vec::new();
-    for (section, data) in sections_of(graph, object.id()).filter(|(_, section)| is_code(section)) {
+    for (section, data) in object.own_sections().filter(|(_, section)| is_code(section)) {
         for (block, data_of) in graph.blocks_of(section) {
             let bytes = data_of.content.bytes();
             let words = insn::words(bytes, graph.target().endian).ok_or_else(|| {
@@ -114,7 +90,6 @@ fn read_code(object: &ObjectBuilder<'_, '_>) -> Result<Vec<Code>, LinkError> {
             all.push(Code { block, section, words });
         }
     }
-    all.reverse();
     Ok(all)
 }
 
@@ -163,7 +138,7 @@ fn plan(object: &ObjectBuilder<'_, '_>, code: &[Code]) -> Result<Split, LinkErro
     let position: HashMap<BlockId, usize> = code.iter().enumerate().map(|(at, code)| (code.block, at)).collect();
     let mut starts: Vec<Vec<u32>> = vec![Vec::new(); code.len()];
     let mut split = Split::default();
-    for symbol in symbols_of(graph, object.id()) {
+    for (_, symbol) in object.own_symbols() {
         let Value::Block { block, offset } = symbol.value else { continue };
         // Local symbols without a type are labels within functions.
         let names_function =

@@ -5,13 +5,13 @@
 //! loader makes a map of the table (`BPF_MAP_TYPE_INSN_ARRAY`). To the linker it is a constant of the object's own, whose words are
 //! pointers into code, so that functions can be cut and moved.
 
-use super::{Code, sections_of};
+use super::Code;
 use crate::insn::WORD;
 use crate::relocs::{POINTER, WIDE_LOAD};
 use hashbrown::HashMap;
 use jitlink_core::LinkError;
 use jitlink_core::graph::{
-    BlockId, LocalReference, ObjectBuilder, Residence, Scope, SectionId, Split, SymbolId, SymbolKind, Value,
+    BlockId, LocalReference, ObjectBuilder, Residence, Scope, SectionId, Split, Symbol, SymbolId, SymbolKind, Value,
 };
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ struct Table {
 
 /// Makes the object's tables its own memory, and gives where to cut between them and what they refer to.
 pub(super) fn read(object: &mut ObjectBuilder<'_, '_>, code: &[Code]) -> Result<Split, LinkError> {
-    let own = sections_of(object.graph(), object.id());
+    let own = object.own_sections();
     let sections: Vec<SectionId> = own.filter(|(_, section)| section.name == SECTION).map(|(id, _)| id).collect();
     let mut split = Split::default();
     if sections.is_empty() {
@@ -53,13 +53,11 @@ pub(super) fn read(object: &mut ObjectBuilder<'_, '_>, code: &[Code]) -> Result<
 /// The symbols in the sections, each with its block and offset.
 fn symbols(object: &ObjectBuilder<'_, '_>, sections: &[SectionId]) -> Vec<(SymbolId, BlockId, u64)> {
     let graph = object.graph();
-    let all = graph.symbols().len();
-    let own = all - super::symbols_of(graph, object.id()).count()..all;
-    let place = |id: SymbolId| match graph.symbol(id).value {
+    let place = |(id, symbol): (SymbolId, &Symbol<'_>)| match symbol.value {
         Value::Block { block, offset } if sections.contains(&graph.block(block).section) => Some((id, block, offset)),
         _ => None,
     };
-    own.map(SymbolId::new).filter_map(place).collect()
+    object.own_symbols().filter_map(place).collect()
 }
 
 /// The tables by their places, with the code that refers to each.

@@ -20,7 +20,7 @@
 //! | 48 | `f1` to `f8` |
 
 use super::rows;
-use crate::code::{code, fixup};
+use crate::code::{Code, code, fixup, short};
 use jitlink_core::Endian;
 use jitlink_core::arch::{StubFixup, StubKind, StubTemplate};
 
@@ -72,7 +72,7 @@ const BINDER_FIXUPS: &[StubFixup] =
 
 /// A load or store of a register at a place in the frame.
 const fn framed(opcode: u32, register: u32, at: u16) -> u32 {
-    opcode << 26 | register << 21 | 1 << 16 | at as u32
+    short(opcode, register, 1, at)
 }
 
 const LWZ: u32 = 32;
@@ -80,18 +80,7 @@ const STW: u32 = 36;
 const LFD: u32 = 50;
 const STFD: u32 = 54;
 
-/// Instructions one after the other.
-struct Code {
-    words: [u32; BINDER_WORDS],
-    used: usize,
-}
-
-impl Code {
-    const fn push(&mut self, word: u32) {
-        self.words[self.used] = word;
-        self.used += 1;
-    }
-
+impl Code<BINDER_WORDS> {
     const fn registers(&mut self, general: u32, float: u32) {
         let mut index = 0;
         while index < 9 {
@@ -107,7 +96,7 @@ impl Code {
 }
 
 const fn binder() -> [u32; BINDER_WORDS] {
-    let mut code = Code { words: [0; BINDER_WORDS], used: 0 };
+    let mut code = Code::new(0);
     code.push(0x7c08_02a6); // mflr r0
     code.push(framed(STW, 0, RETURN));
     code.push(0x9421_0000 | FRAME.wrapping_neg() as u32); // stwu r1, -FRAME(r1)

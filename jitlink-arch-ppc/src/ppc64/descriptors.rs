@@ -25,10 +25,7 @@ pub(super) fn cut(object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
     let graph = object.graph();
     let mut cuts = Vec::new();
     let mut entries = HashMap::new();
-    for (id, section) in graph.sections() {
-        if section.object != object.id() || section.name != NAME {
-            continue;
-        }
+    for (id, _) in object.own_sections().filter(|(_, section)| section.name == NAME) {
         for (block, _) in graph.blocks_of(id) {
             for edge in graph.edges(block).iter().filter(|edge| graph.rows().row(edge.row).raw() == ADDR64) {
                 cuts.push((block, edge.offset));
@@ -42,8 +39,11 @@ pub(super) fn cut(object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
         let Value::Block { block, offset } = graph.symbol(entry.target).value else { return None };
         Some((block, offset.checked_add_signed(entry.addend)?))
     };
-    let own = graph.symbols().map(|(_, symbol)| symbol).filter(|symbol| symbol.object == object.id());
+    let own = object.own_symbols().map(|(_, symbol)| symbol);
     let named = own.filter(|symbol| symbol.kind == SymbolKind::Function && !symbol.name.is_empty());
+    if cuts.is_empty() {
+        return Ok(());
+    }
     let code = named.filter_map(|symbol| {
         let (block, offset) = of_code(symbol).filter(|(block, offset)| *offset <= graph.block(*block).size())?;
         let local = Symbol::local(symbol.name.bytes(), symbol.object, block, offset);
@@ -52,10 +52,7 @@ pub(super) fn cut(object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
     for symbol in code.collect::<Vec<_>>() {
         object.add_symbol(symbol);
     }
-    match cuts.is_empty() {
-        true => Ok(()),
-        false => object.split(Split { cuts, references: Vec::new() }),
-    }
+    object.split(Split { cuts, references: Vec::new() })
 }
 
 /// Turns branches from functions' descriptors to their code, where objects have descriptors.

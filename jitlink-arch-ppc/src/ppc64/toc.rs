@@ -31,14 +31,14 @@ const SHORT: [u32; 8] = [14, 47, 58, 63, 79, 83, 87, 91];
 /// Says of an object's `.toc` sections where they go.
 pub(super) fn place(object: &mut ObjectBuilder<'_, '_>) {
     let graph = object.graph();
-    let own = |section: &jitlink_core::graph::Section<'_>| section.object == object.id() && section.name == NAME;
-    let sections: Vec<SectionId> = graph.sections().filter(|(_, section)| own(section)).map(|(id, _)| id).collect();
+    let tocs = object.own_sections().filter(|(_, section)| section.name == NAME);
+    let sections: Vec<SectionId> = tocs.map(|(id, _)| id).collect();
     if sections.is_empty() {
         return;
     }
     let is_short = |row: u16| SHORT.contains(&graph.rows().row(row).raw());
-    let of_object = graph.blocks().filter(|(_, block)| graph.section(block.section).object == object.id());
-    let short = of_object.flat_map(|(id, _)| graph.edges(id)).any(|edge| is_short(edge.row));
+    let blocks = object.own_sections().flat_map(|(id, _)| graph.blocks_of(id));
+    let short = { blocks }.flat_map(|(id, _)| graph.edges(id)).any(|edge| is_short(edge.row));
     for id in sections {
         let section = object.section_mut(id);
         (section.gathered, section.protection) = (true, Protection::Read);

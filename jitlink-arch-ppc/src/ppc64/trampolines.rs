@@ -22,7 +22,7 @@
 
 use super::rows;
 use super::stubs::{BCL_NEXT, BCTR, MFLR_R0, MFLR_R12, MTCTR_R12, MTLR_R0, OUTSIDE_BCL, OUTSIDE_BCL_FIXUPS};
-use crate::code::{code, fixup};
+use crate::code::{Code, code, fixup, short};
 use jitlink_core::Endian;
 use jitlink_core::arch::{StubFixup, StubKind, StubTemplate};
 
@@ -40,11 +40,6 @@ const RETURN: u16 = 16;
 
 /// The stack pointer's number.
 const R1: u32 = 1;
-
-/// An instruction with a register, a base register and sixteen bits.
-const fn short(opcode: u32, register: u32, base: u32, immediate: u16) -> u32 {
-    opcode << 26 | register << 21 | base << 16 | immediate as u32
-}
 
 const fn addi(to: u32, base: u32, value: u16) -> u32 {
     short(14, to, base, value)
@@ -86,7 +81,6 @@ const MR_R12_R3: u32 = 0x7c6c_1b78;
 const BCTRL: u32 = 0x4e80_0421;
 const NOP: u32 = 0x6000_0000;
 const MFLR_R11: u32 = 0x7d68_02a6;
-
 const MTCTR_R11: u32 = 0x7d69_03a6;
 
 /// Instructions before the linker's address.
@@ -98,22 +92,7 @@ const BINDER_HERE: usize = 51;
 const BINDER: [u32; BINDER_WORDS + 2] = binder();
 const BINDER_V1: [u32; BINDER_V1_WORDS + 2] = binder_v1();
 
-/// Instructions one after the other.
-struct Code<const WORDS: usize> {
-    words: [u32; WORDS],
-    used: usize,
-}
-
 impl<const WORDS: usize> Code<WORDS> {
-    const fn new() -> Code<WORDS> {
-        Code { words: [NOP; WORDS], used: 0 }
-    }
-
-    const fn push(&mut self, word: u32) {
-        self.words[self.used] = word;
-        self.used += 1;
-    }
-
     /// The address of the linker, which fills the last two words. What is left before it is the padding, so that the address lies
     /// at a multiple of eight.
     const fn end(mut self) -> [u32; WORDS] {
@@ -163,7 +142,7 @@ impl<const WORDS: usize> Code<WORDS> {
 }
 
 const fn binder() -> [u32; BINDER_WORDS + 2] {
-    let mut code = Code::new();
+    let mut code = Code::new(NOP);
     code.enter(START);
     code.push(MR_R3_R11);
     code.push(BCL_NEXT);
@@ -181,7 +160,7 @@ const fn binder() -> [u32; BINDER_WORDS + 2] {
 
 /// The linker's address and its result are those of descriptors.
 const fn binder_v1() -> [u32; BINDER_V1_WORDS + 2] {
-    let mut code = Code::new();
+    let mut code = Code::new(NOP);
     code.enter(START_V1);
     code.push(MR_R3_R2);
     code.push(BCL_NEXT);

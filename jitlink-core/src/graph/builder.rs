@@ -58,6 +58,20 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         self.graph
     }
 
+    /// The object's sections so far, in order.
+    pub fn own_sections(&self) -> impl DoubleEndedIterator<Item = (SectionId, &Section<'a>)> + ExactSizeIterator {
+        let first = self.graph.object(self.object).sections.start as usize;
+        let own = self.graph.sections[first..].iter().enumerate();
+        own.map(move |(index, section)| (SectionId::new(first + index), section))
+    }
+
+    /// The object's symbols so far, in order.
+    pub fn own_symbols(&self) -> impl DoubleEndedIterator<Item = (SymbolId, &Symbol<'a>)> + ExactSizeIterator {
+        let first = self.graph.object(self.object).symbols.start as usize;
+        let own = self.graph.symbols[first..].iter().enumerate();
+        own.map(move |(index, symbol)| (SymbolId::new(first + index), symbol))
+    }
+
     /// Remembers what [`Object::origin`] says.
     pub fn remember(&mut self, origin: u64) {
         self.graph.objects[self.object.index()].origin = origin;

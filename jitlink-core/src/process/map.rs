@@ -305,7 +305,7 @@ impl Doubled {
         // SAFETY: nobody uses the pages that go, as the caller promises.
         unsafe {
             match &self.file {
-                Some(file) => span.map(offset, size, View { file, place: from, access }),
+                Some(_) => self.map_once_more(from, size, (span, offset), access),
                 None => span.map_again(offset, size, (&self.alias, from), access),
             }
         }
