@@ -58,6 +58,7 @@ struct Linked {
 fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let progress = Progress::start(inputs::linking(&args.link));
     let given = inputs::open(&args.link)?;
+    given.inputs.first().map_or(Ok(()), check_convention)?;
     let mut options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
     options.updatable = args.watch;
     options.keep_debug = args.debug || args.profile == Some(ProfileKind::Jitdump);
@@ -83,6 +84,21 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
         Some(entry) => Ok(Linked { _session: session, module, entry, arguments }),
         None => Err(LinkError::Request(format!("{} is null, so there is nothing to call", args.entry)).into()),
     }
+}
+
+/// Refuses a program whose functions are called in another way than this process's, before what it misses of its own system does.
+fn check_convention(first: &Input) -> Result<(), LinkError> {
+    let convention = remote::target_of(first).map_or("", |target| target.convention);
+    if convention.is_empty() {
+        return Ok(());
+    }
+    Err(LinkError::Executor {
+        reason: format!(
+            "{} is code for the calling convention {convention}, and programs of that do not run here",
+            first.name()
+        ),
+        advice: "compile for this system, or only link it (jitlink link --no-exec)".into(),
+    })
 }
 
 fn profile(kind: ProfileKind, debug: bool) -> Result<Profile, LinkError> {

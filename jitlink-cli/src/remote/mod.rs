@@ -5,7 +5,7 @@ mod emulator;
 use crate::args::Run;
 use crate::progress::Progress;
 use crate::{inputs, report};
-use jitlink::core::arch::SystemNames;
+use jitlink::core::arch::{SystemNames, Target};
 use jitlink::remote::{Address, End, TOKEN_VARIABLE};
 use jitlink::{Input, LinkError, LinkErrors, Registry, RemoteExecutor, Roots, Session};
 use std::ffi::CString;
@@ -43,11 +43,16 @@ pub(crate) fn elsewhere(object: &Input) -> Option<&'static SystemNames> {
 
 /// The system that an object is for.
 fn system_of(object: &Input) -> Option<&'static SystemNames> {
+    let target = target_of(object)?;
+    target.arch.info().system(target.endian, target.pointer_bytes)
+}
+
+/// What an object is for, if it is one that can be linked.
+pub(crate) fn target_of(object: &Input) -> Option<Target> {
     let registry = Registry::global().ok()?;
     let format = registry.recognize(object.bytes())?;
     let header = format.header(object.name(), object.bytes()).ok()?;
-    let (target, _) = registry.target(format, &header, object.name()).ok()?;
-    target.arch.info().system(target.endian, target.pointer_bytes)
+    registry.target(format, &header, object.name()).ok().map(|(target, _)| target)
 }
 
 fn is_native(system: &SystemNames) -> bool {

@@ -42,3 +42,13 @@ error[undefined]: far_function is not defined; referred to at windows.o .idata+0
   help: add the object, archive or library (-l) that defines it, or give it an address (--define NAME=ADDR)";
     assert_eq!(folder.jitlink("link --no-exec windows.o").errors(), expected);
 }
+
+/// Not that `main` is missing, nor what such a program needs of its own system.
+#[test]
+fn a_program_of_windows_is_refused_as_one() {
+    let folder = Folder::with(&["windows.o"]);
+    let expected = "\
+error[executor]: windows.o is code for the calling convention win64, and programs of that do not run here
+  help: compile for this system, or only link it (jitlink link --no-exec)";
+    assert_eq!(folder.jitlink("run windows.o").errors(), expected);
+}

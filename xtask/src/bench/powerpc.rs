@@ -5,10 +5,11 @@ use super::measure::{self, Side};
 use super::report::{Bars, Line, Measured};
 use super::rivals::{self, pair};
 use super::{Plan, folder};
+use crate::Result;
+use crate::conformance::foreign::Machine;
 use crate::process::{find_tool, target};
-use crate::{Result, executor};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Rows of which the sources are in C.
@@ -19,8 +20,6 @@ const TIME_BAR: f64 = 1.0 / 3.0;
 
 /// Objects of a link to another process, and its CPU time on this side at most so many times that of the same link to nowhere.
 const REMOTE: (usize, f64) = (1000, 1.5);
-
-const MACHINE: &str = "powerpc64le-unknown-linux-gnu";
 
 fn folder_of(row: &str) -> std::path::PathBuf {
     folder("ppc64le").join(row)
@@ -81,18 +80,19 @@ struct Listener {
 
 impl Listener {
     fn start() -> Result<Listener> {
-        const ABSENT: &str = "qemu-ppc64le is not installed (package qemu-user)";
         const PATIENCE: Duration = Duration::from_secs(20);
-        let emulator = find_tool(&["qemu-ppc64le", "qemu-ppc64le-static"]).ok_or(ABSENT)?;
-        let program = executor::for_target(MACHINE)?;
+        let mut command = Machine::PPC64LE.run(Machine::PPC64LE.executor()?)?;
         let socket = target().join("bench/ppc64le/executor");
         if socket.exists() {
             std::fs::remove_file(&socket)?;
         }
         let address = format!("unix:{}", socket.display());
-        let mut command = Command::new(emulator);
-        command.args(["-L", "/usr/powerpc64le-linux-gnu"]).arg(program).args(["--listen", &address]);
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let process = command
+            .args(["--listen", &address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
         let mut listener = Listener { address, process };
         let start = Instant::now();
         while !Path::new(&socket).exists() {

@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// A machine that Debian has cross compilers and a C library for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// As on the command line.
     name: &'static str,
     /// What Debian calls it in names of programs and in paths.
@@ -98,9 +98,19 @@ const SAMPLE: (&[&str], &[&str]) =
     (&["c/choices", "c/thread_locals", "cxx/exceptions"], &["-O0 -fPIC", "-O2 -fno-pic"]);
 
 impl Machine {
+    /// Little-endian 64-bit PowerPC.
+    pub(crate) const PPC64LE: &'static Machine = &MACHINES[0];
+
+    /// Its executor, which is built if it is not there.
+    pub(crate) fn executor(&self) -> Result<PathBuf> {
+        executor::for_target(self.target)
+    }
+
     /// A command for what the emulator is to run.
-    pub(super) fn run(&self, program: PathBuf) -> Result<Command> {
-        let mut command = Command::new(self.emulator().ok_or("the emulator is gone")?);
+    pub(crate) fn run(&self, program: PathBuf) -> Result<Command> {
+        let mut command = Command::new(
+            self.emulator().ok_or_else(|| format!("qemu-{} is not installed (package qemu-user)", self.qemu))?,
+        );
         if let Some(cpu) = self.cpu {
             command.args(["-cpu", cpu]);
         }
@@ -210,7 +220,7 @@ pub(super) fn main(mut args: Args, cores: usize) -> Result {
     let mut failures = Vec::new();
     for machine in machines {
         step(&format!("conformance of {}", machine.name));
-        executor::for_target(machine.target)?;
+        machine.executor()?;
         if only.is_empty() || !programs.is_empty() {
             let plan = native::Plan {
                 only: programs.clone(),
@@ -253,8 +263,8 @@ fn of_bases(
 /// What CI runs.
 pub(super) fn sample(jobs: usize, jitlink: &Path) -> Result {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
-    for machine in here(&[MACHINES[0].name.to_owned()])? {
-        executor::for_target(machine.target)?;
+    for machine in here(&[Machine::PPC64LE.name.to_owned()])? {
+        machine.executor()?;
         let jitlink = jitlink.to_path_buf();
         let (only, variants) = (owned(SAMPLE.0), owned(SAMPLE.1));
         native::main(&native::Plan {

@@ -12,7 +12,7 @@ mod bases;
 mod bpf;
 mod build;
 mod fetch;
-mod foreign;
+pub(crate) mod foreign;
 mod large;
 mod native;
 mod run;
