@@ -5,7 +5,7 @@ use super::*;
 use crate::addr::Endian;
 use crate::executor::{Action, Allocation, Description, PointerPlace};
 use crate::graph::Protection;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 fn segment(protection: Protection, size: u64) -> SegmentRequest {
     SegmentRequest { protection, residence: Residence::Near, size, align: 16 }
@@ -17,6 +17,14 @@ fn request(segments: &[SegmentRequest]) -> MemoryRequest {
 
 fn three(size: u64) -> MemoryRequest {
     request(&[Protection::ReadExecute, Protection::Read, Protection::ReadWrite].map(|kind| segment(kind, size)))
+}
+
+/// An executor whose first arena is at an ordinary address of its own. Elsewhere an arena may happen to start where unwinders would overlook
+/// a function, and then its first granule is not used.
+fn executor_at_ordinary_address() -> ProcessExecutor {
+    static NEXT: AtomicU64 = AtomicU64::new(0x4000_0020_0000);
+    let address = NEXT.fetch_add(1 << 32, Ordering::Relaxed);
+    ProcessExecutor::new().unwrap().place(Placement::At(Addr(address)))
 }
 
 /// Links bytes, one run for each segment.
@@ -190,7 +198,7 @@ fn pointer(address: Addr) -> PointerPlace {
 
 #[test]
 fn blocks_are_released_once_and_pointers_replaced() {
-    let executor = ProcessExecutor::new().unwrap();
+    let executor = executor_at_ordinary_address();
     let (at, allocation) = link(&executor, &three(64), &[&[1; 64], &[2; 64], &[0; 64]]);
     allocation.store_pointer(pointer(at[2] + 8), 0x1234_5678_9abc).unwrap();
     let mut word = [0; 8];

@@ -38,7 +38,7 @@ fn large_segments_are_written_before_they_have_their_protection() {
 
 #[test]
 fn what_follows_a_large_segment_is_shared_and_clean_again() {
-    let executor = ProcessExecutor::new().unwrap();
+    let executor = executor_at_ordinary_address();
     for round in 0..3 {
         let (at, allocation) = large(&executor, SIZE);
         assert_eq!([rights(at[0]).unwrap(), rights(at[1]).unwrap()], ["r-xp", "r--p"]);
@@ -55,7 +55,7 @@ fn what_follows_a_large_segment_is_shared_and_clean_again() {
 
 #[test]
 fn a_large_segment_gives_back_what_it_does_not_need() {
-    let executor = ProcessExecutor::new().unwrap();
+    let executor = executor_at_ordinary_address();
     let mut reservation = executor.reserve(&request(&[segment(Protection::Read, SIZE)])).unwrap();
     let start = reservation.address(0);
     reservation.resize(&[4097]).unwrap();
@@ -72,7 +72,7 @@ fn a_large_segment_gives_back_what_it_does_not_need() {
 
 #[test]
 fn parts_of_a_large_segment_are_released_with_all_of_it() {
-    let executor = ProcessExecutor::new().unwrap();
+    let executor = executor_at_ordinary_address();
     let free = |executor: &ProcessExecutor| executor.shared.arenas.lock().unwrap()[0].arena.free_space();
     drop(link(&executor, &three(64), &[&[1; 64], &[2; 64], &[3; 64]]));
     let before = free(&executor);
@@ -88,7 +88,7 @@ fn parts_of_a_large_segment_are_released_with_all_of_it() {
 #[test]
 fn debuggers_and_profilers_see_large_segments_of_their_own() {
     for purpose in [Purpose::Debugging, Purpose::Mapping] {
-        let executor = ProcessExecutor { purpose, ..ProcessExecutor::new().unwrap() };
+        let executor = ProcessExecutor { purpose, ..executor_at_ordinary_address() };
         let (at, allocation) = large(&executor, SIZE);
         assert_eq!(rights(at[0]).unwrap(), "r-xp");
         drop(allocation);
