@@ -119,7 +119,7 @@ fn random_source(kernel: &Btf, random: &mut Random) -> String {
             let what = if element.ends_with("[0]") { random.below(2) } else { random.below(6) };
             // Of what is no integer, only offset, size and existence can be asked.
             let what = if is_bits || kind == Kind::Int { what } else { what.min(2) };
-            body += &format!("    *out = __builtin_preserve_field_info({element}, {what});\n");
+            body += &format!("    sink = __builtin_preserve_field_info({element}, {what});\n");
         }
     }
     source + "SEC(\"raw_tp\") int program(void *p) {\n" + &body + "    return 0;\n}\n"

@@ -2,5 +2,4 @@
 #define CORE __attribute__((preserve_access_index))
 enum unnamed { UNNAMED };
 volatile unsigned long long sink;
-#define out (&sink)
 char _license[] SEC("license") = "GPL";
