@@ -1,6 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!(
+    "BPF programs use 64-bit atomic operations, which this target does not have: build jitlink without its feature `bpf`"
+);
+
 #[allow(unsafe_code, reason = "reads and writes memory of the host that threads share")]
 mod access;
 pub mod address;

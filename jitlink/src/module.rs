@@ -265,6 +265,20 @@ impl ModuleShared {
         segments.copied().find(|segment| holds(&segment)).map(|segment| segment.protection)
     }
 
+    /// Copies bytes out of the module's memory.
+    pub(crate) fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), LinkError> {
+        let memory = lock(&self.memory);
+        let mut result = Err(LinkError::Request("the module was removed".into()));
+        for placed in memory.allocations.iter().flatten() {
+            match placed.allocation.read(address, bytes) {
+                Ok(()) => return Ok(()),
+                // What the allocation of the link says is what counts if none has the bytes.
+                Err(error) => result = result.or(Err(error.into())),
+            }
+        }
+        result
+    }
+
     pub(crate) fn executor(&self) -> &dyn Executor {
         &*self.executor
     }
@@ -441,16 +455,7 @@ impl Module {
 
     /// Copies bytes out of the module's memory, for tests and tools.
     pub fn read(&self, address: Addr, bytes: &mut [u8]) -> Result<(), LinkError> {
-        let memory = lock(&self.shared.memory);
-        let mut result = Err(LinkError::Request("the module was removed".into()));
-        for placed in memory.allocations.iter().flatten() {
-            match placed.allocation.read(address, bytes) {
-                Ok(()) => return Ok(()),
-                // What the allocation of the link says is what counts if none has the bytes.
-                Err(error) => result = result.or(Err(error.into())),
-            }
-        }
-        result
+        self.shared.read(address, bytes)
     }
 
     /// Runs the resolvers of its indirect functions that no call has run yet, then its initialisers, once, and arranges for its

@@ -120,9 +120,19 @@ impl SymbolHandle {
         }
         match self.module.protection(self.address(), 1) {
             Some(Protection::ReadExecute) => Ok(self.address().0 as *const ()),
+            Some(_) if self.is_descriptor() => Ok(self.address().0 as *const ()),
             Some(Protection::Read | Protection::ReadWrite) => Err(wrong("in memory for data".into())),
             None => Err(wrong(format!("{}, which is not in the module's memory", self.address()))),
         }
+    }
+
+    /// Whether the symbol is a function's descriptor: data that starts with the address of its code.
+    fn is_descriptor(&self) -> bool {
+        let module = &self.module;
+        let mut entry = [0; size_of::<usize>()];
+        module.target().arch.info().descriptor_section().is_some()
+            && module.read(self.address(), &mut entry).is_ok()
+            && module.protection(Addr(usize::from_ne_bytes(entry) as u64), 1) == Some(Protection::ReadExecute)
     }
 
     /// Where this process finds the variable that has the symbol's name.

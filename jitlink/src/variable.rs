@@ -12,9 +12,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{
-    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8, AtomicU16, AtomicU32,
-    AtomicU64, AtomicUsize,
+    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicIsize, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize,
 };
+#[cfg(target_has_atomic = "64")]
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 /// A variable of linked code with its type. Its module stays linked while the handle is held.
 ///
@@ -137,8 +138,11 @@ macro_rules! shared_data {
 }
 
 shared_data! {
-    AtomicBool AtomicI8 AtomicI16 AtomicI32 AtomicI64 AtomicIsize AtomicU8 AtomicU16 AtomicU32 AtomicU64 AtomicUsize
+    AtomicBool AtomicI8 AtomicI16 AtomicI32 AtomicIsize AtomicU8 AtomicU16 AtomicU32 AtomicUsize
 }
+
+#[cfg(target_has_atomic = "64")]
+shared_data! { AtomicI64 AtomicU64 }
 
 // SAFETY: an atomic is an `UnsafeCell` and nothing else.
 unsafe impl<T> SharedData for AtomicPtr<T> {}

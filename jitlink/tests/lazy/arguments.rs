@@ -5,10 +5,22 @@ use jitlink::{Module, Session};
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::Ordering;
 
-const FUNCTIONS: &[&str] =
-    &["integers", "doubles", "mixed", "small", "large", "sum", "error_number", "registers", "vectors4", "vectors8"];
+const FUNCTIONS: &[&str] = &[
+    "integers",
+    "doubles",
+    "mixed",
+    "small",
+    "large",
+    "sum",
+    "error_number",
+    "registers",
+    "vectors4",
+    "vectors8",
+    "vectors16",
+];
 
 /// Flags for the widest vectors that this machine has.
+#[cfg(target_arch = "x86_64")]
 fn widest_vectors() -> &'static str {
     if std::is_x86_feature_detected!("avx512f") {
         "-mavx512f"
@@ -17,6 +29,15 @@ fn widest_vectors() -> &'static str {
     } else {
         ""
     }
+}
+
+/// Flags for the widest vectors that this machine has.
+#[cfg(not(target_arch = "x86_64"))]
+fn widest_vectors() -> &'static str {
+    // PPC_FEATURE_HAS_ALTIVEC of linux/arch/powerpc/include/uapi/asm/cputable.h
+    const HAS_ALTIVEC: libc::c_ulong = 0x1000_0000;
+    // SAFETY: reads what the system told this process when it started.
+    if unsafe { libc::getauxval(libc::AT_HWCAP) } & HAS_ALTIVEC != 0 { "-maltivec" } else { "-mno-altivec" }
 }
 
 /// What the calls gave, as text.
@@ -41,7 +62,9 @@ fn all_kinds_of_arguments_survive_the_first_call() {
             calls(&link(&session.library("main"), &source(&compiler, "caller.c", &flags)))
         };
         assert!(reference.starts_with("77 204 285 "), "{reference}");
-        for flags in ["-O0", "-O2 -fPIC", "-O2 -fPIC -fno-plt", "-O2 -fno-pic", "-O1 -fno-pic -mcmodel=large"] {
+        let has_models = cfg!(target_pointer_width = "64");
+        let large = has_models.then_some("-O1 -fno-pic -mcmodel=large");
+        for flags in ["-O0", "-O2 -fPIC", "-O2 -fPIC -fno-plt", "-O2 -fno-pic"].into_iter().chain(large) {
             let all = format!("{flags} {}", widest_vectors());
             let session = Session::in_process().expect("an executor");
             let (resolver, asked) = lazily(FUNCTIONS, source(&compiler, "callee.c", &all));

@@ -1,6 +1,6 @@
 //! First calls that cannot be linked.
 
-use crate::support::{C_COMPILERS, call, find, link, text};
+use crate::support::{C_COMPILERS, call, find, link, text, this_program};
 use jitlink::{Addr, BoxError, Definition, Input, Lazy, Session, resolver};
 use std::sync::{Arc, Mutex};
 
@@ -68,7 +68,7 @@ fn without_a_handler_the_process_says_why_and_aborts() {
         unreachable!("the call does not return");
     }
     let name = "failure::without_a_handler_the_process_says_why_and_aborts";
-    let mut child = std::process::Command::new(std::env::current_exe().expect("this program"));
+    let mut child = this_program();
     child.args(["--exact", name, "--nocapture"]).env(CHILD, "1");
     let output = child.output().expect("a child");
     let stderr = String::from_utf8_lossy(&output.stderr);

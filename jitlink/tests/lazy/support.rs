@@ -3,6 +3,7 @@
 pub(crate) use crate::compilers::{C_COMPILERS, CXX_COMPILERS, compile, find, text};
 use jitlink::{Definition, Input, Lazy, LinkOptions, Module, Resolver, resolver};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,4 +43,15 @@ pub(crate) fn call(module: &Module, name: &str, argument: i32) -> i32 {
     // SAFETY: the sources of these tests define these functions so.
     let function = unsafe { module.function::<extern "C-unwind" fn(i32) -> i32>(name) };
     function.unwrap_or_else(|error| panic!("{error}")).call(argument)
+}
+
+/// A command that starts this program once more, under the emulator that runs it if there is one (`JITLINK_TEST_RUNNER`: a command).
+pub(crate) fn this_program() -> Command {
+    let program = std::env::current_exe().expect("this program");
+    let runner = std::env::var("JITLINK_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(emulator) = words.next() else { return Command::new(program) };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
 }

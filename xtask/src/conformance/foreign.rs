@@ -4,7 +4,7 @@
 use super::build::Compiler;
 use super::native::{self, Language};
 use super::{Plan, run_plan};
-use crate::process::{capture, find_tool, in_ci, step};
+use crate::process::{capture, cargo, find_tool, in_ci, run, step};
 use crate::{Args, Result, executor};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,8 +28,12 @@ pub(crate) struct Machine {
     pub(super) without: &'static [&'static str],
     /// Options that change objects, with -O2.
     pub(super) options: &'static [&'static [&'static str]],
+    /// The code bases that are run: in C and in C++.
+    bases: &'static [&'static str],
     /// The variants of code bases.
     variants: &'static [&'static str],
+    /// Shared libraries that what compilers make of code bases needs.
+    pub(super) libraries: &'static [&'static str],
 }
 
 const MACHINES: &[Machine] = &[
@@ -51,7 +55,9 @@ const MACHINES: &[Machine] = &[
             &["-ffunction-sections", "-fdata-sections"],
             &["-fPIC", "-ftls-model=initial-exec"],
         ],
+        bases: BASES,
         variants: VARIANTS,
+        libraries: &[],
     },
     Machine {
         name: "ppc64",
@@ -67,14 +73,17 @@ const MACHINES: &[Machine] = &[
             &["-ffunction-sections", "-fdata-sections"],
             &["-fPIC", "-ftls-model=initial-exec"],
         ],
+        bases: BASES,
         variants: VARIANTS,
+        libraries: &[],
     },
     Machine {
         name: "ppc32",
         triple: "powerpc-linux-gnu",
         target: "powerpc-unknown-linux-gnu",
         qemu: "ppc",
-        cpu: None,
+        // One with vector registers.
+        cpu: Some("7450"),
         compilers: ["ppc32-gcc", "ppc32-clang", "ppc32-rustc"],
         without: &[],
         options: &[
@@ -83,17 +92,19 @@ const MACHINES: &[Machine] = &[
             &["-ffunction-sections", "-fdata-sections"],
             &["-fPIC", "-ftls-model=initial-exec"],
         ],
+        // Without lcms2: the C library's libm has instructions that the emulator does not know for any processor of 32 bits.
+        bases: &["lua", "quickjs", "sqlite", "zstd", "oniguruma", "hunspell"],
         variants: &["O0", "O2", "fPIC", "fno-pic", "ffunction-sections"],
+        libraries: &["atomic"],
     },
 ];
 
-/// The code bases that are run: in C and in C++.
 const BASES: &[&str] = &["lua", "quickjs", "sqlite", "lcms2", "hunspell"];
 
-/// In these variants, where a machine has code models.
+/// Where a machine has code models.
 const VARIANTS: &[&str] = &["O0", "O2", "fPIC", "fno-pic", "ffunction-sections", "mcmodel=large"];
 
-/// What CI runs: of the first machine, these programs in these variants, and a code base.
+/// What CI runs: of the first machine, these programs in these variants, and a code base; of all, the tests in a process of theirs.
 const SAMPLE: (&[&str], &[&str]) =
     (&["c/choices", "c/thread_locals", "cxx/exceptions"], &["-O0 -fPIC", "-O2 -fno-pic"]);
 
@@ -108,14 +119,40 @@ impl Machine {
 
     /// A command for what the emulator is to run.
     pub(crate) fn run(&self, program: PathBuf) -> Result<Command> {
-        let mut command = Command::new(
-            self.emulator().ok_or_else(|| format!("qemu-{} is not installed (package qemu-user)", self.qemu))?,
-        );
-        if let Some(cpu) = self.cpu {
-            command.args(["-cpu", cpu]);
-        }
-        command.args(["-L", &format!("/usr/{}", self.triple)]).arg(program);
+        let mut words = self.runner()?;
+        words.push(program.display().to_string());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         Ok(command)
+    }
+
+    /// The emulator with its arguments.
+    fn runner(&self) -> Result<Vec<String>> {
+        let emulator =
+            self.emulator().ok_or_else(|| format!("qemu-{} is not installed (package qemu-user)", self.qemu))?;
+        let cpu = self.cpu.into_iter().flat_map(|cpu| ["-cpu".to_owned(), cpu.to_owned()]);
+        let root = ["-L".to_owned(), format!("/usr/{}", self.triple)];
+        Ok([emulator.display().to_string()].into_iter().chain(cpu).chain(root).collect())
+    }
+
+    /// Runs tests of the library that link and call code of this machine in a process of this machine.
+    fn test_in_process(&self) -> Result {
+        let Some(rustc) = find_tool(&["rustc"]).filter(|rustc| self.has_standard_library(rustc)) else {
+            let missing = format!("rustc has no standard library for {} (try `cargo xtask setup`)", self.target);
+            return if in_ci() {
+                Err(missing.into())
+            } else {
+                Ok(eprintln!("conformance: {missing}; tests are skipped"))
+            };
+        };
+        step(&format!("tests in a process of {}", self.name));
+        let runner = self.runner()?.join(" ");
+        let variable = |what: &str| format!("CARGO_TARGET_{}_{what}", self.target.to_uppercase().replace('-', "_"));
+        let mut command =
+            cargo(&["test", "-p", "jitlink", "--no-default-features", "--features", "elf,ppc,in-process"]);
+        command.args(["--target", self.target, "--test", "lazy"]).env("RUSTC", rustc);
+        command.env(variable("LINKER"), self.linker(false)).env(variable("RUNNER"), &runner);
+        run(command.env("JITLINK_TEST_RUNNER", runner))
     }
 
     /// Has the emulator that jitlink starts be such a processor.
@@ -220,6 +257,9 @@ pub(super) fn main(mut args: Args, cores: usize) -> Result {
     let mut failures = Vec::new();
     for machine in machines {
         step(&format!("conformance of {}", machine.name));
+        if only.is_empty() {
+            failures.extend(machine.test_in_process().err().map(|error| format!("{}: {error}", machine.name)));
+        }
         machine.executor()?;
         if only.is_empty() || !programs.is_empty() {
             let plan = native::Plan {
@@ -253,7 +293,7 @@ fn of_bases(
         true => all.iter().map(|name| (*name).to_owned()).collect(),
         false => names.to_vec(),
     };
-    let mut plan = super::chosen(&or_all(bases, BASES), &or_all(variants, machine.variants))?;
+    let mut plan = super::chosen(&or_all(bases, machine.bases), &or_all(variants, machine.variants))?;
     plan.compilers = machine.compilers(Language::C, compilers)?;
     plan.jobs = jobs;
     plan.jitlink = Some(jitlink);
@@ -278,6 +318,9 @@ pub(super) fn sample(jobs: usize, jitlink: &Path) -> Result {
         })?;
         let (bases, variants, gcc) = (owned(&["lua"]), owned(&["O2"]), owned(&["gcc"]));
         run_plan(&of_bases(machine, &bases, &variants, (&gcc, jobs), jitlink)?)?;
+    }
+    for machine in here(&[])? {
+        machine.test_in_process()?;
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ impl Case<'_> {
         let mut link = self.compiler.link(self.base.language == Language::Cpp);
         link.args(self.variant.link).arg("-o").arg(&program);
         link.args(self.units.iter().map(|unit| &unit.object));
-        link.args(self.base.libraries.iter().map(|library| format!("-l{library}")));
+        link.args(self.libraries().map(|library| format!("-l{library}")));
         capture(&mut link)?;
         let outcome = run(&mut self.compiler.run(&program)?, &folder.join("run-reference"), TIME_LIMIT)?;
         if !outcome.end.starts_with("status") || outcome.stdout.is_empty() {
@@ -102,10 +102,16 @@ impl Case<'_> {
         Ok(outcome)
     }
 
+    /// Shared libraries, as after `-l`.
+    fn libraries(&self) -> impl Iterator<Item = &'static str> {
+        let machine = self.compiler.machine.map_or(&[][..], |machine| machine.libraries);
+        self.base.libraries.iter().chain(machine).copied()
+    }
+
     fn jitlink(&self, folder: &Path, jitlink: &Path) -> Result<Outcome> {
         let mut command = self.compiler.run_by(jitlink);
         command.args(self.units.iter().map(|unit| &unit.object));
-        for library in self.base.libraries {
+        for library in self.libraries() {
             command.args(["-l", library]);
         }
         std::fs::write(folder.join("jitlink-command"), format!("{command:?}\n"))?;

@@ -40,6 +40,7 @@ int error_number(void) {
     return errno;
 }
 
+#ifndef __powerpc__
 // The static chain and the number of vector registers, which no function of C sees.
 __asm__(".text\n"
         ".globl registers\n"
@@ -49,6 +50,7 @@ __asm__(".text\n"
         "add %r10, %rax\n"
         "ret\n"
         ".size registers, . - registers\n");
+#endif
 
 #ifdef __AVX__
 vector4 vectors4(vector4 a, vector4 b, vector4 c, vector4 d, vector4 e, vector4 f, vector4 g, vector4 h, vector4 i) {
@@ -58,5 +60,11 @@ vector4 vectors4(vector4 a, vector4 b, vector4 c, vector4 d, vector4 e, vector4 
 #ifdef __AVX512F__
 vector8 vectors8(vector8 a, vector8 b, vector8 c, vector8 d, vector8 e, vector8 f, vector8 g, vector8 h, vector8 i) {
     return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i;
+}
+#endif
+#ifdef __ALTIVEC__
+vector16 vectors16(vector16 a, vector16 b, vector16 c, vector16 d, vector16 e, vector16 f, vector16 g, vector16 h, vector16 i,
+                   vector16 j, vector16 k, vector16 l) {
+    return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i + 10 * j + 11 * k + 12 * l;
 }
 #endif

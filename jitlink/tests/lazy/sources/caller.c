@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include "calls.h"
 
-// A call with a static chain and a number of vector registers of its own choice.
+// A call with a static chain and a number of vector registers of its own choice. Between objects of PowerPC there is neither: stubs use the
+// register of the static chain.
+#ifndef __powerpc__
 long with_registers(void);
 __asm__(".text\n"
         ".globl with_registers\n"
@@ -20,6 +22,7 @@ __asm__(".text\n"
         "add $8, %rsp\n"
         "ret\n"
         ".size with_registers, . - with_registers\n");
+#endif
 
 static double (*volatile through_pointer)(double, double, double, double, double, double, double, double, double) = doubles;
 
@@ -37,7 +40,9 @@ int calls(char *out, int size) {
     for (int i = 0; i < 9; i++)
         n += snprintf(out + n, size - n, "%ld,", l.words[i]);
     n += snprintf(out + n, size - n, " %ld ", sum("didididididid", 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5));
+#ifndef __powerpc__
     n += snprintf(out + n, size - n, "%lx ", with_registers());
+#endif
 #ifdef __AVX__
     vector4 a = {1, 2, 3, 4};
     vector4 v = vectors4(a, a + 1, a + 2, a + 3, a + 4, a + 5, a + 6, a + 7, a + 8);
@@ -49,6 +54,12 @@ int calls(char *out, int size) {
     vector8 w = vectors8(b, b + 1, b + 2, b + 3, b + 4, b + 5, b + 6, b + 7, b + 8);
     for (int i = 0; i < 8; i++)
         n += snprintf(out + n, size - n, "%g,", w[i]);
+#endif
+#ifdef __ALTIVEC__
+    vector16 c = {1, 2, 3, 4};
+    vector16 x = vectors16(c, c + 1, c + 2, c + 3, c + 4, c + 5, c + 6, c + 7, c + 8, c + 9, c + 10, c + 11);
+    for (int i = 0; i < 4; i++)
+        n += snprintf(out + n, size - n, "%d,", x[i]);
 #endif
     return n;
 }

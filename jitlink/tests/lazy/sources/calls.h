@@ -21,3 +21,7 @@ vector4 vectors4(vector4, vector4, vector4, vector4, vector4, vector4, vector4, 
 typedef double vector8 __attribute__((vector_size(64)));
 vector8 vectors8(vector8, vector8, vector8, vector8, vector8, vector8, vector8, vector8, vector8);
 #endif
+#ifdef __ALTIVEC__
+typedef int vector16 __attribute__((vector_size(16)));
+vector16 vectors16(vector16, vector16, vector16, vector16, vector16, vector16, vector16, vector16, vector16, vector16, vector16, vector16);
+#endif
