@@ -99,7 +99,7 @@ fn build(wanted: &str, host: &str, from_source: bool) -> Result<PathBuf> {
 }
 
 /// Whether rustup has the standard library for a target, or can get it.
-fn has_prebuilt(wanted: &str) -> bool {
+pub(crate) fn has_prebuilt(wanted: &str) -> bool {
     let Some(rustup) = find_tool(&["rustup"]) else { return false };
     match capture(Command::new(rustup).args(["target", "add", wanted]).current_dir(root())) {
         Ok(_) => true,

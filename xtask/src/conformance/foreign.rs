@@ -137,13 +137,14 @@ impl Machine {
 
     /// Runs tests of the library that link and call code of this machine in a process of this machine.
     fn test_in_process(&self) -> Result {
-        let Some(rustc) = find_tool(&["rustc"]).filter(|rustc| self.has_standard_library(rustc)) else {
-            let missing = format!("rustc has no standard library for {} (try `cargo xtask setup`)", self.target);
-            return if in_ci() {
-                Err(missing.into())
-            } else {
-                Ok(eprintln!("conformance: {missing}; tests are skipped"))
-            };
+        let Some(rustc) = find_tool(&["rustc"]).filter(|_| executor::has_prebuilt(self.target)) else {
+            let missing = format!("rustc has no standard library for {}", self.target);
+            if in_ci() {
+                return Err(format!("{missing}, and CI skips no test").into());
+            }
+            eprintln!("conformance: {missing}; tests in a process of {} are skipped", self.name);
+            return Ok(());
+        };
         };
         step(&format!("tests in a process of {}", self.name));
         let runner = self.runner()?.join(" ");
