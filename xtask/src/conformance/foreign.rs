@@ -145,7 +145,6 @@ impl Machine {
             eprintln!("conformance: {missing}; tests in a process of {} are skipped", self.name);
             return Ok(());
         };
-        };
         step(&format!("tests in a process of {}", self.name));
         let runner = self.runner()?.join(" ");
         let variable = |what: &str| format!("CARGO_TARGET_{}_{what}", self.target.to_uppercase().replace('-', "_"));
