@@ -77,12 +77,13 @@ fn described(graph: &LinkGraph<'_>, entries: &HashMap<BlockId, usize>, branch: &
 }
 
 /// Turns branches from functions' descriptors to their code, where objects have descriptors. If there may be several groups of objects
-/// with a TOC base each (`grouped`), branches between objects are left to [`settle`].
-pub(super) fn enter(graph: &mut LinkGraph<'_>, grouped: bool) -> Result<(), String> {
+/// with a TOC base each, branches between objects are left to [`settle`], which is said then.
+pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<bool, String> {
     let entries = entries(graph);
     if entries.is_empty() {
-        return refuse_indirect(graph);
+        return refuse_indirect(graph).map(|()| false);
     }
+    let grouped = Groups::may_be_several(graph);
     // Only the ELFv2 ABI has local entries.
     if let Some((id, symbol)) = graph.symbols().find(|(_, symbol)| symbol.other & LOCAL_ENTRY != 0) {
         let (name, object) = (graph.display_symbol(id), &graph.object(symbol.object).name);
@@ -122,7 +123,7 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>, grouped: bool) -> Result<(), Stri
             graph.edges_mut(block)[index] = edge;
         }
     }
-    Ok(())
+    Ok(grouped)
 }
 
 /// The symbols of functions' descriptors by where their code is; those that have no symbol too.

@@ -133,9 +133,8 @@ impl TargetArch for Ppc64 {
         let wait = Arc::new(AtomicBool::new(false));
         let waits = Arc::clone(&wait);
         pipeline.add(Stage::BeforePrune, "PowerPC function descriptors", move |graph, _| {
-            let grouped = Groups::may_be_several(graph);
-            wait.store(grouped, Ordering::Relaxed);
-            descriptors::enter(graph, grouped)
+            wait.store(descriptors::enter(graph)?, Ordering::Relaxed);
+            Ok(())
         });
         // Objects are grouped before anything is lowered, and the bases are known when all is laid out.
         let groups = Arc::new(OnceLock::new());

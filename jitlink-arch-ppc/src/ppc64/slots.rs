@@ -58,17 +58,17 @@ impl Wanted {
     }
 }
 
-/// The rows of code of the small model that ask for slots.
-pub(super) struct Short([Option<u16>; SHORT.len()]);
+/// The rows of code of the small model that ask for slots, by row.
+pub(super) struct Short(Vec<bool>);
 
 impl Short {
     pub(super) fn of(graph: &LinkGraph<'_>) -> Short {
-        Short(SHORT.map(|raw| graph.rows().by_raw(raw).map(|(row, _)| row)))
+        Short(graph.rows().rows().iter().map(|row| SHORT.contains(&row.raw())).collect())
     }
 
     /// The slot that an edge asks for, if that has to be near the base.
     pub(super) fn slot(&self, graph: &LinkGraph<'_>, edge: &Edge) -> Option<Wanted> {
-        if self.0.contains(&Some(edge.row)) { Wanted::of(graph, edge) } else { None }
+        if self.0[usize::from(edge.row)] { Wanted::of(graph, edge) } else { None }
     }
 
     /// Whether any code of the batch asks for one.
