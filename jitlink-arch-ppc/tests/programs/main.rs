@@ -1,6 +1,7 @@
 //! Programs of several C objects, compiled in every way that changes what the linker sees, linked by jitlink, and run under an
 //! emulator; the same objects linked by GNU ld must say the same.
 
+mod scattered;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -360,6 +361,11 @@ fn more_toc_than_code_of_the_small_model_reaches_is_put_into_groups() {
             assert_eq!(run(&qemu, &[], &machine.parted(&objects).unwrap()), expected, "{what}, in two parts");
             objects.reverse();
         }
+        for seed in 0..3 {
+            let linked =
+                machine.scattered(&objects, None, seed).unwrap_or_else(|errors| panic!("seed {seed}: {errors}"));
+            assert_eq!(run(&qemu, &[], &linked), expected, "{}, in random parts, seed {seed}", machine.name);
+        }
     }
 }
 
@@ -400,6 +406,34 @@ fn calls_farther_than_branches_reach_go_through_thunks() {
             let program = elf::executable(&program.segments, program.symbol("_start"), machine.endian, machine.abi);
             let expected = (STATUS, machine.output.to_string());
             assert_eq!(run(&qemu, &["-cpu", machine.cpu], &program), expected, "{}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_program_at_random_places_find_each_other() {
+    for machine in [&LITTLE, &BIG, &DESCRIPTORS, &SHORT] {
+        let (Some(gcc), Some(qemu)) = (machine.gcc(), tool(machine.qemu, "qemu-user")) else { continue };
+        let filler = machine.written(&gcc, &[], "filler.s", ".text\n.globl filler\nfiller: .space 0x2400000\n");
+        let all: &[&[&str]] = match machine.abi {
+            0 => &[&["-O2", "-fno-pic"], &["-Os", "-fPIC"]],
+            _ => &[
+                &["-O2", "-mcpu=power8", "-fPIC"],
+                &["-Os", "-mcpu=power8", "-mcmodel=small"],
+                &["-O2", "-mcpu=power10", "-fPIC"],
+            ],
+        };
+        for flags in all {
+            let objects = machine.compile(&gcc, flags);
+            for seed in 0..4 {
+                // Tens of megabytes, so not each time.
+                let filler = (seed == 0).then_some(&filler);
+                let what = format!("{}: {flags:?}, seed {seed}", machine.name);
+                let linked = machine.scattered(&objects, filler, seed);
+                let linked = linked.unwrap_or_else(|errors| panic!("{what}: {errors}"));
+                let expected = (STATUS, machine.output.to_string());
+                assert_eq!(run(&qemu, &["-cpu", machine.cpu], &linked), expected, "{what}");
+            }
         }
     }
 }
