@@ -81,10 +81,15 @@ pub(super) fn form(site: &CodeSite<'_>, other: u8, endian: Endian) -> CallForm {
             across(callee, is_outside, restored(site, endian, rows::RESTORE_TOC, rows::CALL_AND_RESTORE))
         }
         raw if raw == rows::FIRST + u32::from(rows::CALL_V1) => {
-            let restored = restored(site, endian, rows::RESTORE_TOC_V1, rows::CALL_AND_RESTORE_V1);
-            let stub = restored.map(|row| (stubs::DESCRIPTOR, Some(row)));
             // Of the batch's own, only trampolines are still known by their descriptors here.
-            CallForm { entry: 0, stub, always: is_outside || callee == Callee::Changes }
+            described(site, endian, stubs::DESCRIPTOR, is_outside || callee == Callee::Changes)
+        }
+        raw if raw == rows::FIRST + u32::from(rows::CALL_V1_APART) => {
+            let stub = if is_outside { stubs::DESCRIPTOR_APART } else { stubs::DESCRIPTOR_NEAR };
+            described(site, endian, stub, is_outside || callee == Callee::Changes)
+        }
+        raw if raw == rows::FIRST + u32::from(rows::CALL_V1_ACROSS) => {
+            described(site, endian, stubs::DESCRIPTOR_NEAR, true)
         }
         _ => with_toc(callee, is_outside, Err(CONDITIONAL)),
     };
@@ -120,6 +125,12 @@ fn across(callee: Callee, is_outside: bool, restored: Result<u16, &'static str>)
         Callee::Entries(_) => CallForm { entry: 0, stub: through(stubs::ENTER_ACROSS), always: true },
         _ => with_toc(callee, is_outside, restored),
     }
+}
+
+/// Under the ELFv1 ABI, to what is known by its descriptor, if `always`.
+fn described(site: &CodeSite<'_>, endian: Endian, stub: StubKind, always: bool) -> CallForm {
+    let restored = restored(site, endian, rows::RESTORE_TOC_V1, rows::CALL_AND_RESTORE_V1);
+    CallForm { entry: 0, stub: restored.map(|row| (stub, Some(row))), always }
 }
 
 /// `row`, which is that of the call with the load of `r2` behind it, if there is room for that load.

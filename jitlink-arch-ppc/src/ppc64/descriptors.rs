@@ -9,8 +9,9 @@
 //! symbol of the function's name, for whoever wants to know what is at an address: reports of crashes, profilers.
 
 use super::calls::{LOCAL_ENTRY, REL24};
+use super::groups::{self, Groups};
 use super::rows;
-use jitlink_core::graph::{BlockId, LinkGraph, ObjectBuilder, Split, Symbol, SymbolKind, Value};
+use jitlink_core::graph::{BlockId, Edge, LinkGraph, ObjectBuilder, Split, Symbol, SymbolId, SymbolKind, Value};
 use jitlink_core::{Endian, LinkError};
 use std::collections::HashMap;
 
@@ -55,30 +56,46 @@ pub(super) fn cut(object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
     object.split(Split { cuts, references: Vec::new() })
 }
 
-/// Turns branches from functions' descriptors to their code, where objects have descriptors.
-pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
-    let descriptors: HashMap<BlockId, usize> = graph
-        .blocks()
-        .filter(|(_, block)| graph.section(block.section).name == NAME)
-        .filter_map(|(id, _)| {
-            let entry =
-                |edge: &jitlink_core::graph::Edge| edge.offset == 0 && graph.rows().row(edge.row).raw() == ADDR64;
-            Some((id, graph.edges(id).iter().position(entry)?))
-        })
-        .collect();
-    if descriptors.is_empty() {
-        return refuse_indirect(graph);
+/// The descriptors of a batch, each with which of its edges says where the code is.
+fn entries(graph: &LinkGraph<'_>) -> HashMap<BlockId, usize> {
+    let sections = graph.sections().filter(|(_, section)| section.name == NAME);
+    let blocks = sections.flat_map(|(id, _)| graph.blocks_of(id)).map(|(id, _)| id);
+    let entry = |edge: &Edge| edge.offset == 0 && graph.rows().row(edge.row).raw() == ADDR64;
+    blocks.filter_map(|id| Some((id, graph.edges(id).iter().position(entry)?))).collect()
+}
+
+/// The descriptor that a branch is to.
+fn described(graph: &LinkGraph<'_>, entries: &HashMap<BlockId, usize>, branch: &Edge) -> Option<BlockId> {
+    match graph.symbol(branch.target).value {
+        // An indirect function's descriptor is its resolver's, which calls do not mean.
+        Value::Block { block, offset: 0 } => {
+            let is_direct = graph.symbol(branch.target).kind != SymbolKind::Indirect;
+            (is_direct && entries.contains_key(&block)).then_some(block)
+        }
+        _ => None,
     }
+}
+
+/// Turns branches from functions' descriptors to their code, where objects have descriptors. If there may be several groups of objects
+/// with a TOC base each, branches between objects are left to [`settle`], which is said then.
+pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<bool, String> {
+    let entries = entries(graph);
+    if entries.is_empty() {
+        return refuse_indirect(graph).map(|()| false);
+    }
+    let grouped = Groups::may_be_several(graph);
     // Only the ELFv2 ABI has local entries.
     if let Some((id, symbol)) = graph.symbols().find(|(_, symbol)| symbol.other & LOCAL_ENTRY != 0) {
         let (name, object) = (graph.display_symbol(id), &graph.object(symbol.object).name);
-        let other = descriptors.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());
+        let other = entries.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());
         return Err(format!(
             "{object} is for the ELFv2 ABI ({name} has a local entry), {other} for ELFv1 (it has descriptors); compile both alike"
         ));
     }
+    let descriptor_of = if grouped { descriptors_by_code(graph, &entries) } else { HashMap::new() };
     let branches = BRANCHES.map(|raw| graph.rows().by_raw(raw).map(|(row, _)| row));
     let rel24 = graph.rows().by_raw(REL24).map(|(row, _)| row);
+    let object = |graph: &LinkGraph<'_>, block: BlockId| graph.section(graph.block(block).section).object;
     let blocks: Vec<BlockId> = graph.blocks().map(|(id, _)| id).collect();
     for block in blocks {
         for index in 0..graph.edges(block).len() {
@@ -86,17 +103,83 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<(), String> {
             if !branches.contains(&Some(edge.row)) {
                 continue;
             }
-            match graph.symbol(edge.target).value {
-                // An indirect function's descriptor is its resolver's, which calls do not mean.
-                Value::Block { block: described, offset: 0 }
-                    if descriptors.contains_key(&described)
-                        && graph.symbol(edge.target).kind != SymbolKind::Indirect =>
-                {
-                    let entry = graph.edges(described)[descriptors[&described]];
-                    (edge.target, edge.addend) = (entry.target, edge.addend.wrapping_add(entry.addend));
+            match described(graph, &entries, &edge) {
+                Some(described) if grouped && object(graph, described) != object(graph, block) => {}
+                Some(described) => edge = entered(graph, &edge, described, entries[&described]),
+                None => match graph.symbol(edge.target).value {
+                    Value::Block { block: code, offset } if grouped && object(graph, code) != object(graph, block) => {
+                        let place = (code, offset.wrapping_add_signed(edge.addend));
+                        match descriptor_of.get(&place) {
+                            Some(&Some(descriptor)) => (edge.target, edge.addend) = (descriptor, 0),
+                            Some(None) => return Err(groups::cannot_restore(graph, block, &edge)),
+                            None if Some(edge.row) == rel24 => edge.row = rows::CALL_V1,
+                            None => {}
+                        }
+                    }
+                    _ if Some(edge.row) == rel24 => edge.row = rows::CALL_V1,
+                    _ => {}
+                },
+            }
+            graph.edges_mut(block)[index] = edge;
+        }
+    }
+    Ok(grouped)
+}
+
+/// The symbols of functions' descriptors by where their code is; those that have no symbol too.
+fn descriptors_by_code(
+    graph: &LinkGraph<'_>,
+    entries: &HashMap<BlockId, usize>,
+) -> HashMap<(BlockId, u64), Option<SymbolId>> {
+    let code = |descriptor: BlockId| {
+        let entry = graph.edges(descriptor)[entries[&descriptor]];
+        match graph.symbol(entry.target).value {
+            Value::Block { block, offset } => Some((block, offset.wrapping_add_signed(entry.addend))),
+            _ => None,
+        }
+    };
+    let mut found: HashMap<_, _> = entries.keys().filter_map(|&id| Some((code(id)?, None))).collect();
+    for (id, symbol) in graph.symbols() {
+        if let Value::Block { block, offset: 0 } = symbol.value
+            && entries.contains_key(&block)
+            && symbol.kind != SymbolKind::Indirect
+            && let Some(place) = code(block)
+        {
+            found.entry(place).or_insert(None).get_or_insert(id);
+        }
+    }
+    found
+}
+
+/// A branch to the code of a descriptor, instead of to that.
+fn entered(graph: &LinkGraph<'_>, branch: &Edge, descriptor: BlockId, entry: usize) -> Edge {
+    let entry = graph.edges(descriptor)[entry];
+    Edge { target: entry.target, addend: branch.addend.wrapping_add(entry.addend), ..*branch }
+}
+
+/// Turns the branches that [`enter`] left to the code of their descriptors, where that has the caller's TOC base. Others go through
+/// stubs, and so do calls that leave the batch, which from groups without the linker's slots need other stubs.
+pub(super) fn settle(graph: &mut LinkGraph<'_>, groups: &Groups) -> Result<(), String> {
+    let entries = entries(graph);
+    let branches = BRANCHES.map(|raw| graph.rows().by_raw(raw).map(|(row, _)| row));
+    let rel24 = graph.rows().by_raw(REL24).map(|(row, _)| row);
+    let blocks: Vec<BlockId> = graph.blocks().map(|(id, _)| id).filter(|&id| graph.is_live(id)).collect();
+    for block in blocks {
+        let own = groups.of_block(graph, block);
+        for index in 0..graph.edges(block).len() {
+            let mut edge = graph.edges(block)[index];
+            if edge.row == rows::CALL_V1 && own != 0 {
+                edge.row = rows::CALL_V1_APART;
+            } else if branches.contains(&Some(edge.row))
+                && let Some(described) = described(graph, &entries, &edge)
+            {
+                if groups.of_block(graph, described) == own {
+                    edge = entered(graph, &edge, described, entries[&described]);
+                } else if Some(edge.row) == rel24 {
+                    edge.row = rows::CALL_V1_ACROSS;
+                } else {
+                    return Err(groups::cannot_restore(graph, block, &edge));
                 }
-                _ if Some(edge.row) == rel24 => edge.row = rows::CALL_V1,
-                _ => {}
             }
             graph.edges_mut(block)[index] = edge;
         }

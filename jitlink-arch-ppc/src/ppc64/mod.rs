@@ -25,6 +25,7 @@
 //! | `trampolines` | functions that are found on their first call |
 //! | `toc` | where the TOC lies, and its base |
 //! | `groups` | objects that have a TOC base of their own |
+//! | `slots` | the linker's slots for such objects |
 //! | `save` | routines that save and restore registers |
 
 mod calls;
@@ -33,6 +34,7 @@ mod groups;
 pub mod relocs;
 pub mod rows;
 mod save;
+mod slots;
 mod stubs;
 pub(crate) mod toc;
 mod trampolines;
@@ -44,6 +46,7 @@ use jitlink_core::format::ObjectHeader;
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::link::{Pipeline, Stage};
 use jitlink_core::{Endian, LinkError, TargetArch};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// PowerPC with 64-bit pointers in one byte order. Stubs are bytes, so each order is an architecture of its own.
@@ -126,12 +129,23 @@ impl TargetArch for Ppc64 {
         pipeline.add(Stage::BeforePrune, "PowerPC save and restore routines", |graph, _| {
             crate::save::provide(graph, &save::FAMILIES)
         });
-        pipeline.add(Stage::BeforePrune, "PowerPC function descriptors", |graph, _| descriptors::enter(graph));
+        // Whether branches to functions' descriptors wait until objects are grouped.
+        let wait = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&wait);
+        pipeline.add(Stage::BeforePrune, "PowerPC function descriptors", move |graph, _| {
+            wait.store(descriptors::enter(graph)?, Ordering::Relaxed);
+            Ok(())
+        });
         // Objects are grouped before anything is lowered, and the bases are known when all is laid out.
         let groups = Arc::new(OnceLock::new());
         let known = Arc::clone(&groups);
         pipeline.add(Stage::AfterPrune, "PowerPC TOC groups", move |graph, _| {
-            groups.get_or_init(|| Groups::new(graph)).mark(graph)
+            let made = Groups::make(graph)?;
+            let groups = groups.get_or_init(|| made);
+            match waits.load(Ordering::Relaxed) {
+                true => descriptors::settle(graph, groups),
+                false => Ok(()),
+            }
         });
         pipeline.add(Stage::AfterLayout, "PowerPC TOC base", move |graph, context| {
             let none = Groups::default();

@@ -55,6 +55,11 @@ pub const SLOT_ADDRESS: u16 = 19;
 /// The address of the place itself, plus the addend.
 pub const OWN_ADDRESS: u16 = 20;
 
+/// A call under the ELFv1 ABI to the descriptor of a function with another TOC base.
+pub const CALL_V1_ACROSS: u16 = 21;
+/// As [`CALL_V1`], from code whose TOC base is not that of the linker's slots.
+pub const CALL_V1_APART: u16 = 22;
+
 /// `ld r2, 24(r1)`: what a caller's TOC base is got back with (ELFv2 ABI, "The Stack Frame").
 pub(super) const RESTORE_TOC: u32 = 0xe841_0018;
 /// `ld r2, 40(r1)`: the same under the ELFv1 ABI.
@@ -66,7 +71,7 @@ static PLA_FIELD: Field = Field::coded(8, 34, insert_pla, extract_pla);
 
 /// The rows.
 #[rustfmt::skip]
-pub static ROWS: [Reloc; 21] = [
+pub static ROWS: [Reloc; 23] = [
     //    raw         name                              subject           base               field        overflow
     reloc(FIRST,      "ppc64 pointer",                  Subject::Symbol,  Base::Zero,        &WORD64,     Overflow::Ignore),
     reloc(FIRST + 1,  "ppc64 TOC slot, upper",          Subject::GotSlot, Base::Anchor(TOC), &HA_OF,      Overflow::Signed),
@@ -89,6 +94,8 @@ pub static ROWS: [Reloc; 21] = [
     reloc(FIRST + 18, "ppc64 slot distance, lower, whole", Subject::GotSlot, Base::Place,    &LO_OF,      Overflow::Ignore),
     reloc(FIRST + 19, "ppc64 slot address",             Subject::GotSlot, Base::Zero,        &WORD64,     Overflow::Ignore),
     reloc(FIRST + 20, "ppc64 own address",              Subject::Symbol,  Base::Zero,        &WORD64,     Overflow::Ignore).with_formula(own_address),
+    reloc(FIRST + 21, "R_PPC64_REL24 across TOC groups (ELFv1)", Subject::Callee, Base::Place, &LI24,    Overflow::Signed),
+    reloc(FIRST + 22, "R_PPC64_REL24",                  Subject::Callee,  Base::Place,       &LI24,       Overflow::Signed),
 ];
 
 /// P + A.

@@ -32,8 +32,12 @@ pub(super) const ENTER_ACROSS: StubKind = StubKind::Form(7);
 /// From a caller with a TOC to a callee outside of the batch. It is no [`StubKind::Plt`], which would have to serve every caller:
 /// this machine has no such stub, so links whose functions are entered through slots are refused.
 pub(super) const OUTSIDE_TOC: StubKind = StubKind::Form(8);
+/// From a caller under the ELFv1 ABI whose TOC base is not that of the linker's slots to a callee outside of the batch.
+pub(super) const DESCRIPTOR_APART: StubKind = StubKind::Form(9);
+/// From a caller under the ELFv1 ABI to a function of the batch with another TOC base, by its descriptor.
+pub(super) const DESCRIPTOR_NEAR: StubKind = StubKind::Form(10);
 /// How many forms there are.
-pub(super) const FORMS: u8 = 9;
+pub(super) const FORMS: u8 = 11;
 
 pub(super) const MTCTR_R12: u32 = 0x7d89_03a6;
 pub(super) const BCTR: u32 = 0x4e80_0420;
@@ -67,6 +71,30 @@ const DESCRIBED: [u32; 8] = [
     BCTR,        //   bctr
 ];
 const DESCRIBED_FIXUPS: &[StubFixup] = &[fixup(4, rows::TOC_SLOT_HA, 0), fixup(8, rows::TOC_SLOT_LO, 0)];
+
+// The same, where the descriptor is found from the code's own address.
+const DESCRIBED_APART: [u32; 12] = described_apart(0xe96b_0000); // ld r11, (slot - here)@l(r11)
+const DESCRIBED_NEAR: [u32; 12] = described_apart(0x396b_0000); // addi r11, r11, (descriptor - here)@l
+
+const fn described_apart(lower: u32) -> [u32; 12] {
+    [
+        0xf841_0028, // std   r2, 40(r1)
+        MFLR_R0,     // mflr  r0
+        BCL_NEXT,    // bcl   20, 31, .+4
+        0x7d68_02a6, // mflr  r11
+        MTLR_R0,     // mtlr  r0
+        0x3d6b_0000, // addis r11, r11, (… - here)@ha
+        lower,
+        0xe98b_0000, // ld    r12, 0(r11)
+        MTCTR_R12,   // mtctr r12
+        0xe84b_0008, // ld    r2, 8(r11)
+        0xe96b_0010, // ld    r11, 16(r11)
+        BCTR,        // bctr
+    ]
+}
+// `here` is the fourth instruction.
+const DESCRIBED_APART_FIXUPS: &[StubFixup] = &[fixup(20, rows::SLOT_HA, 20 - 12), fixup(24, rows::SLOT_LO, 24 - 12)];
+const DESCRIBED_NEAR_FIXUPS: &[StubFixup] = &[fixup(20, rows::NEAR_HA, 20 - 12), fixup(24, rows::NEAR_LO, 24 - 12)];
 
 // Sixteen bytes at a multiple of that, as no prefixed instruction may lie across 64 bytes.
 const OUTSIDE34: [u32; 4] = [0x0410_0000, 0xe580_0000, MTCTR_R12, BCTR]; // pld r12, slot@pcrel
@@ -134,6 +162,8 @@ struct Templates {
     described: StubTemplate,
     outside_save: StubTemplate,
     enter_save: StubTemplate,
+    described_apart: StubTemplate,
+    described_near: StubTemplate,
 }
 
 static LITTLE: Templates = Templates {
@@ -147,6 +177,8 @@ static LITTLE: Templates = Templates {
     described: StubTemplate::new(&const { code::<32>(&DESCRIBED, false) }, 4, DESCRIBED_FIXUPS),
     outside_save: StubTemplate::new(&const { code::<36>(&OUTSIDE_SAVE, false) }, 4, OUTSIDE_SAVE_FIXUPS),
     enter_save: StubTemplate::new(&const { code::<36>(&ENTER_SAVE, false) }, 4, ENTER_SAVE_FIXUPS),
+    described_apart: StubTemplate::new(&const { code::<48>(&DESCRIBED_APART, false) }, 4, DESCRIBED_APART_FIXUPS),
+    described_near: StubTemplate::new(&const { code::<48>(&DESCRIBED_NEAR, false) }, 4, DESCRIBED_NEAR_FIXUPS),
 };
 
 static BIG: Templates = Templates {
@@ -160,6 +192,8 @@ static BIG: Templates = Templates {
     described: StubTemplate::new(&const { code::<32>(&DESCRIBED, true) }, 4, DESCRIBED_FIXUPS),
     outside_save: StubTemplate::new(&const { code::<36>(&OUTSIDE_SAVE, true) }, 4, OUTSIDE_SAVE_FIXUPS),
     enter_save: StubTemplate::new(&const { code::<36>(&ENTER_SAVE, true) }, 4, ENTER_SAVE_FIXUPS),
+    described_apart: StubTemplate::new(&const { code::<48>(&DESCRIBED_APART, true) }, 4, DESCRIBED_APART_FIXUPS),
+    described_near: StubTemplate::new(&const { code::<48>(&DESCRIBED_NEAR, true) }, 4, DESCRIBED_NEAR_FIXUPS),
 };
 
 /// The stub of a kind.
@@ -179,6 +213,8 @@ pub(super) fn template(kind: StubKind, endian: Endian) -> Option<&'static StubTe
         OUTSIDE_ACROSS => Some(&templates.outside_save),
         ENTER_ACROSS => Some(&templates.enter_save),
         DESCRIPTOR => Some(&templates.described),
+        DESCRIPTOR_APART => Some(&templates.described_apart),
+        DESCRIPTOR_NEAR => Some(&templates.described_near),
         OUTSIDE_NO_PREFIX => Some(&templates.outside_bcl),
         _ => None,
     }

@@ -50,7 +50,8 @@ pub(super) fn place(object: &mut ObjectBuilder<'_, '_>) {
 pub(super) fn resolve(graph: &mut LinkGraph<'_>, context: &PassContext<'_>, groups: &Groups) -> Result<(), String> {
     // Whoever counts from the base has made the linker provide a GOT.
     let base = graph.got().and_then(|got| context.address(got)).map(|start| start + BIAS).unwrap_or_default();
-    let first = |group: &BlockId| context.address(*group).map(|start| start + BIAS).unwrap_or_default();
+    let first =
+        |group: &Option<BlockId>| group.and_then(|start| context.address(start)).map_or(Addr(0), |at| at + BIAS);
     let later: Vec<Addr> = groups.starts.iter().map(first).collect();
     let of_block = |block: &Block<'_>| match groups.of(graph.section(block.section).object) {
         0 => base,

@@ -1,6 +1,7 @@
 //! Programs of several C objects, compiled in every way that changes what the linker sees, linked by jitlink, and run under an
 //! emulator; the same objects linked by GNU ld must say the same.
 
+mod scattered;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -309,54 +310,81 @@ fn objects_of_different_abis_are_refused() {
     assert!(errors.contains("start.o is for the ELFv2 ABI") && errors.contains("main.o for ELFv1"), "{errors}");
 }
 
-/// A source whose function has 4,000 entries in the TOC, and calls the function of the next such source.
+/// A source whose function has 4,000 entries in the TOC and two slots in the GOT, and calls the function of the next such source, directly
+/// and by its address, and itself.
 fn crowd(number: usize, last: usize) -> String {
     let mut text = String::from("#include \"program.h\"\n");
     for variable in 0..4000 {
         writeln!(text, "int v{number}_{variable} = {};", variable % 7 * (number as i32 + 1)).unwrap();
     }
     let next = if number < last { format!("sum{}", number + 1) } else { "outside".into() };
-    writeln!(text, "long {next}(long);\nlong sum{number}(long start) {{\nlong all = start;").unwrap();
+    writeln!(text, "long {next}(long);\nlong (*next{number})(long) = {next};").unwrap();
+    writeln!(text, "long sum{number}(long start) {{\nlong all = start;\nint *own, *first;").unwrap();
     for variable in 0..4000 {
         writeln!(text, "all += v{number}_{variable};").unwrap();
     }
-    writeln!(text, "put_number(all); all += {next}(all & 0xff); put_number(all);\nreturn all + v{number}_5; }}")
-        .unwrap();
+    for (pointer, name) in [("own", format!("v{number}_9")), ("first", "v0_11".into())] {
+        writeln!(text, "__asm__(\"ld %0, {name}@got(2)\" : \"=r\"({pointer})); all += *{pointer};").unwrap();
+    }
+    writeln!(text, "put_number(all); all += {next}(all & 0xff); put_number(all);").unwrap();
+    writeln!(text, "if (start > 0) all += next{number}(-1) + sum{number}(-2);\nreturn all + v{number}_5; }}").unwrap();
     text
 }
 
 const CROWDED: &str = "#include \"program.h\"\nlong sum0(long);\nint main(void) { put_number(sum0(3)); return 4; }\n";
+const SMALL: [&str; 5] = ["-O1", "-mcpu=power8", "-fno-pic", "-mcmodel=small", "-fno-section-anchors"];
+const CROWDS: usize = 5;
 
-#[test]
-fn more_toc_than_code_of_the_small_model_reaches_is_put_into_groups() {
-    const LAST: usize = 4;
-    for machine in [&LITTLE, &BIG] {
-        let (Some(gcc), Some(qemu)) = (machine.gcc(), tool(machine.qemu, "qemu-user")) else { continue };
-        let flags = ["-O1", "-mcpu=power8", "-fno-pic", "-mcmodel=small", "-fno-section-anchors"];
+impl Machine {
+    /// A program whose objects have more TOC together than code of the small model reaches.
+    fn crowded(&self, gcc: &str) -> Objects {
         let fixed = ["start", "text", "outside"].map(|name| fixtures().join(format!("{name}.c")));
-        let mut objects: Objects = fixed.iter().map(|source| machine.object(&gcc, &flags, source)).collect();
-        objects.push(machine.written(&gcc, &flags, "main.c", CROWDED));
-        for number in 0..=LAST {
-            objects.push(machine.written(&gcc, &flags, &format!("crowd{number}.c"), &crowd(number, LAST)));
-        }
-        let Some(ld) = tool(&format!("{}ld", machine.prefix), machine.binutils_package) else { continue };
-        let expected = run(&qemu, &[], &machine.natively(&ld, &objects));
-        assert_eq!(expected.0, Some(4), "{}", expected.1);
-        assert_eq!(run(&qemu, &[], &machine.whole(&objects).unwrap()), expected, "{}", machine.name);
-        assert_eq!(run(&qemu, &[], &machine.parted(&objects).unwrap()), expected, "{}, in two parts", machine.name);
+        let mut objects: Objects = fixed.iter().map(|source| self.object(gcc, &SMALL, source)).collect();
+        objects.push(self.written(gcc, &SMALL, "main.c", CROWDED));
+        let crowd = |number| self.written(gcc, &SMALL, &format!("crowd{number}.c"), &crowd(number, CROWDS - 1));
+        objects.extend((0..CROWDS).map(crowd));
+        objects
     }
 }
 
 #[test]
-fn one_toc_in_a_link_is_all_that_descriptors_allow() {
-    let Some(gcc) = DESCRIPTORS.gcc() else { return };
-    let flags = ["-O1", "-mcpu=power8", "-fno-pic", "-mcmodel=small", "-fno-section-anchors"];
-    let mut objects = DESCRIPTORS.compile(&gcc, &["-O2"]);
-    for number in 0..3 {
-        objects.push(DESCRIPTORS.written(&gcc, &flags, &format!("crowd{number}.c"), &crowd(number, 2)));
+fn more_toc_than_code_of_the_small_model_reaches_is_put_into_groups() {
+    for machine in [&LITTLE, &BIG, &DESCRIPTORS] {
+        let (Some(gcc), Some(qemu)) = (machine.gcc(), tool(machine.qemu, "qemu-user")) else { continue };
+        let mut objects = machine.crowded(&gcc);
+        let Some(ld) = tool(&format!("{}ld", machine.prefix), machine.binutils_package) else { continue };
+        let expected = run(&qemu, &[], &machine.natively(&ld, &objects));
+        assert_eq!(expected.0, Some(4), "{}", expected.1);
+        for order in ["first", "reversed"] {
+            let what = format!("{}, {order}", machine.name);
+            assert_eq!(run(&qemu, &[], &machine.whole(&objects).unwrap()), expected, "{what}");
+            assert_eq!(run(&qemu, &[], &machine.parted(&objects).unwrap()), expected, "{what}, in two parts");
+            objects.reverse();
+        }
+        for seed in 0..3 {
+            let linked =
+                machine.scattered(&objects, None, seed).unwrap_or_else(|errors| panic!("seed {seed}: {errors}"));
+            assert_eq!(run(&qemu, &[], &linked), expected, "{}, in random parts, seed {seed}", machine.name);
+        }
     }
-    let errors = Program::link(BASE, &objects, &[], Roots::Exported).err().expect("the TOC is too long");
-    assert!(errors.contains("crowd2.o") && errors.contains("-mcmodel=medium"), "{errors}");
+}
+
+#[test]
+fn jumps_between_groups_that_lose_the_toc_base_are_refused() {
+    let Some(gcc) = DESCRIPTORS.gcc() else { return };
+    for jump in ["b sum4", "beq sum4", "bl sum4"] {
+        let mut objects = DESCRIPTORS.crowded(&gcc);
+        let text = format!(
+            ".globl jumps\n.section .opd,\"aw\"\n.p2align 3\njumps: .quad .Ljumps,.TOC.@tocbase,0\n.text\n.Ljumps: {jump}\nblr\n\
+             .section .text.called,\"ax\"\ncalls: bl jumps\nnop\n"
+        );
+        objects.insert(0, DESCRIPTORS.written(&gcc, &[], "jumps.s", &text));
+        let errors = Program::link(BASE, &objects, &[], Roots::Exported).err().expect("the TOC base is lost");
+        assert!(
+            errors.contains("jumps.o") && errors.contains(".text") && errors.contains("TOC base"),
+            "{jump}: {errors}"
+        );
+    }
 }
 
 #[test]
@@ -378,6 +406,34 @@ fn calls_farther_than_branches_reach_go_through_thunks() {
             let program = elf::executable(&program.segments, program.symbol("_start"), machine.endian, machine.abi);
             let expected = (STATUS, machine.output.to_string());
             assert_eq!(run(&qemu, &["-cpu", machine.cpu], &program), expected, "{}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_program_at_random_places_find_each_other() {
+    for machine in [&LITTLE, &BIG, &DESCRIPTORS, &SHORT] {
+        let (Some(gcc), Some(qemu)) = (machine.gcc(), tool(machine.qemu, "qemu-user")) else { continue };
+        let filler = machine.written(&gcc, &[], "filler.s", ".text\n.globl filler\nfiller: .space 0x2400000\n");
+        let all: &[&[&str]] = match machine.abi {
+            0 => &[&["-O2", "-fno-pic"], &["-Os", "-fPIC"]],
+            _ => &[
+                &["-O2", "-mcpu=power8", "-fPIC"],
+                &["-Os", "-mcpu=power8", "-mcmodel=small"],
+                &["-O2", "-mcpu=power10", "-fPIC"],
+            ],
+        };
+        for flags in all {
+            let objects = machine.compile(&gcc, flags);
+            for seed in 0..4 {
+                // Tens of megabytes, so not each time.
+                let filler = (seed == 0).then_some(&filler);
+                let what = format!("{}: {flags:?}, seed {seed}", machine.name);
+                let linked = machine.scattered(&objects, filler, seed);
+                let linked = linked.unwrap_or_else(|errors| panic!("{what}: {errors}"));
+                let expected = (STATUS, machine.output.to_string());
+                assert_eq!(run(&qemu, &["-cpu", machine.cpu], &linked), expected, "{what}");
+            }
         }
     }
 }

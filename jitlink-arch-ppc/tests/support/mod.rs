@@ -7,7 +7,7 @@ use elf::Segment;
 use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC32LE, ELF_PPC64, ELF_PPC64LE, PPC32, PPC32LE, PPC64, PPC64LE};
 use jitlink_core::executor::{ExecutorError, MemoryRequest, PointerArray, Reservation};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
-use jitlink_core::link::{LinkMap, LinkOptions, NoSymbols, Roots, link};
+use jitlink_core::link::{LinkMap, LinkOptions, NoSymbols, Roots, Unresolved, link};
 use jitlink_core::registry::{Plugin, Registry};
 use jitlink_core::{Addr, Executor, Input};
 use jitlink_elf::ElfFormat;
@@ -83,12 +83,28 @@ impl Program {
         outside: &[(&str, Addr)],
         roots: Roots,
     ) -> Result<Program, String> {
+        let options = LinkOptions { roots, ..LinkOptions::default() };
+        Program::link_as(base, objects, outside, options)
+    }
+
+    /// As [`Program::link`], where all that is not defined is null.
+    pub(crate) fn tentative(base: Addr, objects: &[(String, Vec<u8>)]) -> Result<Program, String> {
+        let options = LinkOptions { unresolved: Unresolved::Null, roots: Roots::Exported, ..LinkOptions::default() };
+        Program::link_as(base, objects, &[], options)
+    }
+
+    fn link_as(
+        base: Addr,
+        objects: &[(String, Vec<u8>)],
+        outside: &[(&str, Addr)],
+        options: LinkOptions,
+    ) -> Result<Program, String> {
         let config = ImageConfig { base, ..ImageConfig::default() };
         let executor = Host(ImageExecutor::new(config).unwrap());
         let inputs: Vec<Input> =
             objects.iter().map(|(name, bytes)| Input::from_bytes(name.clone(), bytes.clone())).collect();
         let defines = outside.iter().map(|(name, address)| (name.to_string(), *address)).collect();
-        let options = LinkOptions { roots, defines, map: true, ..LinkOptions::default() };
+        let options = LinkOptions { defines, map: true, ..options };
         let linked =
             link(&registry(), &executor, &inputs, &NoSymbols, &options).map_err(|errors| errors.to_string())?;
         let exports = linked.exports.iter().map(|(name, export)| (name.to_string(), export.address)).collect();

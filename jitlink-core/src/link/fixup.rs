@@ -2,8 +2,9 @@
 
 use super::layout::{Addresses, KINDS, Layout, UNLOADED};
 use super::runs::Runs;
+use super::short_rows::{ShortBase, ShortRow};
 use super::thread_locals::Numbers;
-use crate::addr::Endian;
+use crate::addr::Addr;
 use crate::error::{LinkError, SignedHex};
 use crate::executor::WorkingMemory;
 use crate::format::ObjectFormat;
@@ -50,7 +51,10 @@ pub(super) fn fix_up(
     threads: usize,
 ) -> Result<(), Vec<LinkError>> {
     let (rows, endian) = (context.graph.rows.rows(), context.graph.target.endian);
-    let fixer = Fixer { context, plain: rows.iter().map(|row| PlainRow::of(row, endian)).collect() };
+    // Where there is more than one anchor, edges that count from others take the longer way.
+    let anchor = context.graph.anchors.first();
+    let short = |row| ShortRow::of(row, endian, anchor.map(|(anchor, _)| *anchor));
+    let fixer = Fixer { context, short: rows.iter().map(short).collect(), anchors: anchor.map_or(&[], |(_, all)| all) };
     let mut pieces = Vec::new();
     for (kind, memory) in memory.iter_mut() {
         cut(context, *kind, memory, &mut pieces);
@@ -232,38 +236,13 @@ impl Piece<'_> {
     }
 }
 
-/// What fix-up needs of a row whose value is an address in four or eight bytes, lowest first, or the distance to one, as
-/// nearly all are.
-#[derive(Clone, Copy)]
-struct PlainRow {
-    /// The word's size; zero for a row of another kind.
-    bytes: u8,
-    /// All ones where the value is relative to the place.
-    place: u64,
-    min: i64,
-    max: i64,
-}
-
-impl PlainRow {
-    fn of(row: &Reloc, endian: Endian) -> PlainRow {
-        let place = match row.base() {
-            Base::Zero => Some(0),
-            Base::Place => Some(u64::MAX),
-            _ => None,
-        };
-        let is_plain = row.formula().is_none() && place.is_some() && endian == Endian::Little;
-        let bytes = row.field().plain_bytes().filter(|bytes| is_plain && matches!(bytes, 4 | 8)).unwrap_or(0);
-        // Fields of less than 64 bits have limits that fit.
-        let (min, max) = row.limits().map_or((i64::MIN, i64::MAX), |(min, max)| (min as i64, max as i64));
-        PlainRow { bytes: bytes as u8, place: place.unwrap_or(0), min, max }
-    }
-}
-
 /// Fix-ups with what is worked out once for all of them.
 struct Fixer<'c, 'a> {
     context: &'c Context<'c, 'a>,
     /// By row.
-    plain: Vec<PlainRow>,
+    short: Vec<ShortRow>,
+    /// By block, what the first anchor stands for.
+    anchors: &'c [Addr],
 }
 
 impl Fixer<'_, '_> {
@@ -290,24 +269,18 @@ impl Fixer<'_, '_> {
         if unloaded && self.bury(id, edge, field) {
             return;
         }
-        if let Some(plain) = self.plain.get(usize::from(edge.row))
+        if let Some(row) = self.short.get(usize::from(edge.row))
             && matches!(edge.subject, Subject::Symbol | Subject::Callee)
         {
             let symbol = self.context.addresses.symbols[edge.target.index()];
-            let value = symbol.wrapping_add(edge.addend as u64).wrapping_sub(place & plain.place) as i64;
-            if plain.min <= value && value <= plain.max {
-                if plain.bytes == 4
-                    && let Some(field) = field.first_chunk_mut()
-                {
-                    *field = (value as u32).to_le_bytes();
-                    return;
-                }
-                if plain.bytes == 8
-                    && let Some(field) = field.first_chunk_mut()
-                {
-                    *field = value.to_le_bytes();
-                    return;
-                }
+            let base = match row.base {
+                ShortBase::Place => Some(place),
+                ShortBase::Zero => Some(0),
+                ShortBase::Anchor => self.anchors.get(id.index()).map(|anchor| anchor.0),
+            };
+            let value = symbol.wrapping_add(edge.addend as u64);
+            if base.is_some_and(|base| row.write(field, value.wrapping_sub(base))) {
+                return;
             }
         }
         if let Err(error) = fix(self.context, id, edge, field, place, unloaded)
@@ -457,8 +430,8 @@ fn describe(
                 value: SignedHex(i128::from(value)),
                 min: SignedHex(min),
                 max: SignedHex(max),
-                place: crate::addr::Addr(place),
-                target: crate::addr::Addr(target),
+                place: Addr(place),
+                target: Addr(target),
                 advice: advice.into(),
             }
         }

@@ -28,6 +28,7 @@ mod relocatable;
 mod resolve;
 mod resolver;
 mod runs;
+mod short_rows;
 mod synthetic;
 mod thread_locals;
 mod update;

@@ -14,17 +14,20 @@ pub(super) struct Synthetic {
 impl Synthetic {
     /// The object that owns what the linker makes.
     pub(super) fn object(&mut self, graph: &mut LinkGraph<'_>) -> ObjectId {
-        *self.object.get_or_insert_with(|| {
-            let (sections, symbols) = (graph.sections.len() as u32, graph.symbols.len() as u32);
-            graph.objects.push(Object {
-                name: LINKER.into(),
-                path: String::new(),
-                origin: 0,
-                sections: sections..sections,
-                symbols: symbols..symbols,
-            });
-            ObjectId::new(graph.objects.len() - 1)
-        })
+        let (sections, symbols) = (graph.sections.len() as u32, graph.symbols.len() as u32);
+        // Where a pass has added an object since, another one begins: an object owns ranges.
+        let newest = ObjectId::new(graph.objects.len().saturating_sub(1));
+        if let Some(object) = self.object.filter(|&object| object == newest) {
+            return object;
+        }
+        graph.objects.push(Object {
+            name: LINKER.into(),
+            path: String::new(),
+            origin: 0,
+            sections: sections..sections,
+            symbols: symbols..symbols,
+        });
+        *self.object.insert(ObjectId::new(graph.objects.len() - 1))
     }
 
     /// Adds a section of one live block.

@@ -162,6 +162,16 @@ impl Field {
         }
     }
 
+    /// The one slice of the value in the one word of the field, and the word's size, if there is no more to the field.
+    #[inline]
+    pub(crate) const fn single_slice(&self) -> Option<(Bits, usize)> {
+        match self.shape {
+            Shape::Slices([slice]) if self.words == 1 && !self.adds => Some((*slice, self.word as usize)),
+            Shape::Plain if self.words == 1 && !self.adds => Some((bits(0, self.word * 8, 0, 0), self.word as usize)),
+            _ => None,
+        }
+    }
+
     /// Writes `value`, to which rounding was added, over whatever stood in the field, or adds it to that
     /// ([`Field::adding`]); bits around it stay.
     #[inline]

@@ -117,7 +117,8 @@ pub(super) struct RowClass {
 }
 
 impl RowClass {
-    pub(super) fn of(row: &Reloc) -> RowClass {
+    /// `has_got` is whether the batch has a GOT already: what counts from it need not be seen to ask for one.
+    pub(super) fn of(row: &Reloc, has_got: bool) -> RowClass {
         let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee);
         let limits = row.limits();
         // Fields of 8 and 16 bits hold constants in practice; no placement could make addresses fit them.
@@ -132,7 +133,7 @@ impl RowClass {
         };
         let direct = plain && row.refusal().is_none();
         RowClass {
-            matters: !direct || absolute.is_some() || matches!(row.base(), Base::Got | Base::Anchor(_)),
+            matters: !direct || absolute.is_some() || !has_got && matches!(row.base(), Base::Got | Base::Anchor(_)),
             narrow: limits.is_some(),
             absolute,
         }

@@ -36,7 +36,8 @@ pub(in crate::link) struct Survey {
 impl Survey {
     /// Relaxes what can be relaxed, and looks at the rest.
     pub(in crate::link) fn new(graph: &mut LinkGraph<'_>) -> Survey {
-        let classes: Vec<RowClass> = graph.rows.rows().iter().map(RowClass::of).collect();
+        let has_got = graph.got().is_some();
+        let classes: Vec<RowClass> = graph.rows.rows().iter().map(|row| RowClass::of(row, has_got)).collect();
         let (rows, symbols) = filters(graph, &classes);
         let code_size = match graph.target.arch.info().direct_call_reach() {
             Some(_) => code_size(graph),
