@@ -372,8 +372,9 @@ fn more_toc_than_code_of_the_small_model_reaches_is_put_into_groups() {
 #[test]
 fn jumps_between_groups_that_lose_the_toc_base_are_refused() {
     let Some(gcc) = DESCRIPTORS.gcc() else { return };
+    let crowded = DESCRIPTORS.crowded(&gcc);
     for jump in ["b sum4", "beq sum4", "bl sum4"] {
-        let mut objects = DESCRIPTORS.crowded(&gcc);
+        let mut objects = crowded.clone();
         let text = format!(
             ".globl jumps\n.section .opd,\"aw\"\n.p2align 3\njumps: .quad .Ljumps,.TOC.@tocbase,0\n.text\n.Ljumps: {jump}\nblr\n\
              .section .text.called,\"ax\"\ncalls: bl jumps\nnop\n"

@@ -110,9 +110,20 @@ fn link_and_run(args: &Run, place: &Place) -> Result<End, LinkErrors> {
     };
     if let Some(crash) = executor.crash() {
         eprintln!("jitlink: {crash}");
+        if let Some(advice) = advice(place, crash.signal) {
+            eprintln!("  help: {advice}");
+        }
     }
     // Memory of a process that is gone need not be given back.
     Ok(ended?)
+}
+
+/// What to try after a crash.
+fn advice(place: &Place, signal: i32) -> Option<&'static str> {
+    let is_emulated = matches!(place, Place::Emulator(_));
+    (is_emulated && signal == libc::SIGILL).then_some(
+        "if the code is for a newer processor than the emulator's, choose another by QEMU_CPU (QEMU_CPU=power10; QEMU_CPU=help lists them)",
+    )
 }
 
 #[allow(unsafe_code, reason = "runs what the user asked to run")]
@@ -186,5 +197,23 @@ fn end_by(signal: i32) {
         libc::setrlimit(libc::RLIMIT_CORE, &nothing);
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use jitlink::core::Endian;
+
+    static SYSTEM: SystemNames =
+        SystemNames::new(Endian::Little, 8, "powerpc64", "powerpc64le-unknown-linux-gnu").qemu("ppc64le");
+
+    #[test]
+    fn an_illegal_instruction_under_an_emulator_may_be_one_of_a_newer_processor() {
+        let emulated = Place::Emulator(&SYSTEM);
+        assert!(advice(&emulated, libc::SIGILL).is_some_and(|advice| advice.contains("QEMU_CPU")));
+        assert_eq!(advice(&emulated, libc::SIGSEGV), None);
+        assert_eq!(advice(&Place::Command("jitlink-executor".into()), libc::SIGILL), None);
     }
 }

@@ -114,7 +114,7 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         self.graph.sections[section.index()].blocks.end += 1;
         let first_edge = self.graph.edges.len() as u32;
         self.graph.blocks.push(Block { content, section, section_offset, align_log2, first_edge, edge_count: 0 });
-        // What a pass adds after pruning is there because something live needs it.
+        // What a pass adds after pruning is there because something live needs it. Before that nothing is listed.
         if self.graph.live.len() == id.index() && id.index() > 0 {
             self.graph.live.push(true);
         }
@@ -152,7 +152,7 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         symbol.object = self.object;
         self.graph.symbols.push(symbol);
         self.graph.objects[self.object.index()].symbols.end += 1;
-        // Names of what a pass adds once names are resolved stand for themselves.
+        // What a pass adds once names are resolved stands for itself. Before that nothing is listed.
         if self.graph.canonical.len() == id.index() && id.index() > 0 {
             self.graph.canonical.push(id);
         }
