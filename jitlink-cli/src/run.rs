@@ -94,10 +94,10 @@ fn check_convention(first: &Input) -> Result<(), LinkError> {
     }
     Err(LinkError::Executor {
         reason: format!(
-            "{} is code for the calling convention {convention}, and programs of that do not run here",
+            "{} is code for the calling convention {convention}, which is not that of this process",
             first.name()
         ),
-        advice: "compile for this system, or only link it (jitlink link --no-exec)".into(),
+        advice: "give the object as a file, or the executor of its system (--executor)".into(),
     })
 }
 

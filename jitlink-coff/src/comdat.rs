@@ -51,6 +51,14 @@ impl Groups {
         let found = find(file, symbols);
         groups.groups = vec![None; file.sections().len()];
         for (index, found) in found.iter().enumerate().filter(|(index, _)| file.sections()[*index].has(COMDAT)) {
+            let is_unwind_data = conventions::is_unwind_data(file.section_name(index)?);
+            if found.record.is_none() && is_unwind_data {
+                // Tools that take symbols away leave no rule; it goes with its function, as without a second symbol.
+                let mut group = Group::any(b"", builder.id());
+                group.selection = Selection::All;
+                groups.groups[index] = Some(builder.add_group(group));
+                continue;
+            }
             let Some(record) = found.record else {
                 return Err(file.malformed(index, 0, "it is COMDAT, and no symbol says by which rule"));
             };
@@ -80,7 +88,7 @@ impl Groups {
                 }
                 Some((_, false)) => (b"".as_slice(), Selection::All),
                 Some((name, true)) => (name, selection),
-                None if conventions::is_unwind_data(file.section_name(index)?) => (b"".as_slice(), Selection::All),
+                None if is_unwind_data => (b"".as_slice(), Selection::All),
                 None => (file.section_name(index)?, selection),
             };
             let mut group = Group::any(name, builder.id());

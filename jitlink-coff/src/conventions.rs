@@ -17,6 +17,7 @@
 //! On i386 each has one underscore more.
 
 use jitlink_core::format::Provided;
+use jitlink_core::graph::{InitStage, Initialisers};
 
 /// How many bytes at the end of a section's name order it in its run.
 pub(crate) fn suffix(name: &[u8]) -> usize {
@@ -69,6 +70,43 @@ pub(crate) fn is_initialisers(name: &[u8]) -> bool {
     numbered(b".ctors") || numbered(b".dtors") || numbered(b".CRT")
 }
 
+/// When such pointers run, where a name says it.
+///
+/// | section | stage | runs |
+/// | --- | --- | --- |
+/// | `.CRT$XI…`, then `.CRT$XC…` (C's and C++'s initialisers, "CRT initialization") | preinit | first pointer first |
+/// | `.ctors.N`, `.ctors` (GCC's, by descending N) | init | last pointer first |
+/// | `.dtors`, `.dtors.N` | fini | first pointer first |
+/// | `.CRT$XP…`, then `.CRT$XT…` (before and at termination) | fini | first pointer first |
+///
+/// What follows in `.CRT$XCU` orders the sections of that kind.
+pub(crate) fn initialisers(name: &[u8]) -> Option<Initialisers> {
+    const LAST: u32 = 65_535;
+    let old = |prefix: &[u8]| match name.strip_prefix(prefix)? {
+        b"" => Some(LAST),
+        rest => {
+            let number = std::str::from_utf8(rest.strip_prefix(b".")?).ok()?.parse::<u32>().ok();
+            Some(LAST.saturating_sub(number.unwrap_or(0)))
+        }
+    };
+    let order = |stage, priority, backwards| Some(Initialisers { stage, priority, backwards });
+    if let Some(priority) = old(b".ctors") {
+        return order(InitStage::Init, priority, true);
+    }
+    if let Some(priority) = old(b".dtors") {
+        return order(InitStage::Fini, priority, false);
+    }
+    let (kind, rest) = name.strip_prefix(b".CRT$X")?.split_first()?;
+    let rest = [0, 1, 2].iter().fold(0, |all, index| all << 8 | u32::from(rest.get(*index).copied().unwrap_or(0)));
+    match kind {
+        b'I' => order(InitStage::Preinit, rest, false),
+        b'C' => order(InitStage::Preinit, 1 << 24 | rest, false),
+        b'P' => order(InitStage::Fini, 1, false),
+        b'T' => order(InitStage::Fini, 0, false),
+        _ => None,
+    }
+}
+
 /// What the linker provides under a name.
 pub(crate) fn provided(name: &[u8]) -> Option<Provided> {
     let names: [&[u8]; 4] =
@@ -102,6 +140,21 @@ mod tests {
             (".tls$", ".tls"),
         ] {
             assert_eq!(name.len() - suffix(name.as_bytes()), run.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn initialisers_run_in_the_order_of_start_up_code() {
+        let key = |name: &str| initialisers(name.as_bytes()).map(|order| (order.stage, order.priority)).unwrap();
+        let started =
+            [".CRT$XIA", ".CRT$XIU", ".CRT$XCA", ".CRT$XCL", ".CRT$XCU", ".ctors.65434", ".ctors.00001", ".ctors"];
+        assert!(started.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+        // At the end all is turned around.
+        let ended = [".dtors", ".dtors.65000", ".CRT$XPU", ".CRT$XTU"];
+        assert!(ended.windows(2).all(|pair| key(pair[0]) > key(pair[1])));
+        assert!(initialisers(b".ctors").unwrap().backwards && !initialisers(b".CRT$XCU").unwrap().backwards);
+        for other in [".CRT$XLB", ".CRT$XDA", ".CRT", ".ctorsx", ".tls$"] {
+            assert_eq!(initialisers(other.as_bytes()), None, "{other}");
         }
     }
 

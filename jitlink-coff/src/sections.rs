@@ -165,7 +165,11 @@ impl<'a> Reader<'_, '_, 'a> {
             None if self.header.has(WRITE) => Protection::ReadWrite,
             None => Protection::Read,
         };
-        section.role = if is_loaded { Role::Ordinary } else { Role::Debug };
+        section.role = match self.record() {
+            _ if !is_loaded => Role::Debug,
+            Some(record) => Role::FunctionTable(record as u32),
+            None => conventions::initialisers(self.name).map_or(Role::Ordinary, Role::Initialisers),
+        };
         section.group = groups.of(self.index);
         section.gathered = is_loaded;
         section.suffix = if is_loaded { conventions::suffix(self.name) as u32 } else { 0 };
@@ -184,7 +188,7 @@ impl<'a> Reader<'_, '_, 'a> {
             Some(bytes) => Content::Input(bytes),
             None => Content::Zero(size),
         };
-        let record = self.record(&content)?;
+        let record = self.records(&content)?;
         match (content, record) {
             (Content::Input(bytes), Some(record)) => {
                 for (number, bytes) in bytes.chunks(record).enumerate() {
@@ -199,11 +203,15 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(Placed { id, first_block, blocks, size, record })
     }
 
-    /// The size of the records that the section is cut into, so that those of pruned functions go with them.
-    fn record(&self, content: &Content<'_>) -> Result<Option<usize>, LinkError> {
+    /// The size of a record, if the section is a table with one for each function.
+    fn record(&self) -> Option<usize> {
         let is_table = self.name == b".pdata" || conventions::is_of_one_function(self.name, b".pdata");
-        let record = machine::unwind_record(self.file.machine).filter(|_| is_table);
-        let (Some(record), Content::Input(bytes)) = (record, content) else { return Ok(None) };
+        machine::unwind_record(self.file.machine).filter(|_| is_table)
+    }
+
+    /// The size of the records that the section is cut into, so that those of pruned functions go with them.
+    fn records(&self, content: &Content<'_>) -> Result<Option<usize>, LinkError> {
+        let (Some(record), Content::Input(bytes)) = (self.record(), content) else { return Ok(None) };
         if !bytes.len().is_multiple_of(record) {
             let what = format!("{:#x} bytes are no table of records of {record} bytes", bytes.len());
             return Err(self.file.malformed(self.index, 0, what));

@@ -173,15 +173,18 @@ impl ArchInfo {
         self
     }
 
-    /// What others call its systems that programs can run on, one for each byte order and pointer width. None by default.
+    /// What others call its systems that programs can run on, one for each byte order, pointer width and calling convention. None by
+    /// default.
     pub const fn systems(mut self, systems: &'static [SystemNames]) -> ArchInfo {
         self.systems = systems;
         self
     }
 
-    /// What others call the system of this byte order and pointer width.
-    pub fn system(&self, endian: Endian, pointer_bytes: u8) -> Option<&'static SystemNames> {
-        self.systems.iter().find(|system| (system.endian, system.pointer_bytes) == (endian, pointer_bytes))
+    /// What others call the system of this byte order and pointer width whose functions are called in this convention
+    /// ([`Target::convention`]).
+    pub fn system(&self, endian: Endian, pointer_bytes: u8, convention: &str) -> Option<&'static SystemNames> {
+        let wanted = (endian, pointer_bytes, convention);
+        self.systems.iter().find(|system| (system.endian, system.pointer_bytes, system.convention) == wanted)
     }
 
     /// Its name: `x86-64`.
@@ -265,8 +268,10 @@ impl ArchInfo {
 pub struct SystemNames {
     endian: Endian,
     pointer_bytes: u8,
+    convention: &'static str,
     rust: (&'static str, &'static str),
     emulator: Option<&'static str>,
+    layer: Option<(&'static str, &'static str)>,
     libraries: Option<(&'static str, &'static str)>,
 }
 
@@ -274,7 +279,20 @@ impl SystemNames {
     /// The system of a byte order and pointer width. Rust calls its architecture `arch` (`powerpc64`), and builds programs for it as the
     /// target `target` (`powerpc64le-unknown-linux-gnu`).
     pub const fn new(endian: Endian, pointer_bytes: u8, arch: &'static str, target: &'static str) -> SystemNames {
-        SystemNames { endian, pointer_bytes, rust: (arch, target), emulator: None, libraries: None }
+        let (convention, rust) = ("", (arch, target));
+        SystemNames { endian, pointer_bytes, convention, rust, emulator: None, layer: None, libraries: None }
+    }
+
+    /// The calling convention of its functions, where that is not the architecture's usual one.
+    pub const fn called_as(mut self, convention: &'static str) -> SystemNames {
+        self.convention = convention;
+        self
+    }
+
+    /// The program that runs this system's programs on another system of the same machine (`wine64`), and the package that has it.
+    pub const fn layer(mut self, program: &'static str, package: &'static str) -> SystemNames {
+        self.layer = Some((program, package));
+        self
     }
 
     /// What QEMU calls it in the names of its programs: `ppc64le` for `qemu-ppc64le`.
@@ -283,7 +301,7 @@ impl SystemNames {
         self
     }
 
-    /// What Debian calls it in paths (`powerpc64le-linux-gnu`), and the package that has its C library for other machines
+    /// What Debian calls it in paths (`powerpc64le-linux-gnu`), and the package that has its C library for compilers of other machines
     /// (`libc6-ppc64el-cross`).
     pub const fn debian(mut self, triple: &'static str, package: &'static str) -> SystemNames {
         self.libraries = Some((triple, package));
@@ -303,6 +321,16 @@ impl SystemNames {
     /// What Rust calls the target.
     pub const fn rust_target(&self) -> &'static str {
         self.rust.1
+    }
+
+    /// The calling convention of its functions, where that is not the architecture's usual one; empty otherwise.
+    pub const fn convention(&self) -> &'static str {
+        self.convention
+    }
+
+    /// The program that runs its programs on another system, and the package that has it.
+    pub const fn layer_names(&self) -> Option<(&'static str, &'static str)> {
+        self.layer
     }
 
     /// What QEMU calls it.

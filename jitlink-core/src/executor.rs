@@ -196,6 +196,18 @@ pub enum Action {
         /// Its size in bytes, terminator included.
         size: u64,
     },
+    /// Registers a table of fixed-size records, one for each function and sorted by where that starts, from which the system
+    /// unwinds. What they say counts from the base of the image.
+    RegisterFunctionTable {
+        /// Where it starts.
+        address: Addr,
+        /// How many records it has.
+        count: u64,
+        /// The size of one in bytes.
+        record: u64,
+        /// The base of the image.
+        image: Addr,
+    },
     /// Makes the batch's names known for crash reports and for finding the module that an address belongs to.
     Describe(Description),
     /// Makes slots known whose functions are linked when they are first called. See [`Executor::lazy_linker`].

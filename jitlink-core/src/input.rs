@@ -201,6 +201,11 @@ fn map(file: &File) -> std::io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }
 
+/// Other systems take the pages of a mapped file back by themselves.
+#[cfg(not(unix))]
+fn unload(_map: &memmap2::Mmap, _start: usize, _length: usize) {}
+
+#[cfg(unix)]
 #[allow(unsafe_code, reason = "the system cannot know that bytes that were read are not read again")]
 fn unload(map: &memmap2::Mmap, start: usize, length: usize) {
     // Pages that are not wholly in the part may hold something else that is still to be read; reading those again would be

@@ -17,15 +17,17 @@
 //! Whoever has a connection can have any code run: that is what it is for. So connections are a descriptor that only the two sides
 //! have, a socket that only this user can open, or a port of this machine that asks for a token first. What the two sides check is that
 //! no message, however wrong, does anything but end the connection with a reason.
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 #![deny(unsafe_code)]
 
 mod address;
+#[cfg(unix)]
 mod client;
 pub mod server;
 pub mod wire;
 
 pub use address::Address;
+#[cfg(unix)]
 pub use client::{CrashReport, RemoteExecutor};
 pub use wire::End;
 

@@ -1,11 +1,12 @@
 //! The program for the target: runs what jitlink links elsewhere.
 
+#[cfg_attr(windows, path = "listening/windows.rs")]
+#[cfg_attr(unix, path = "listening/unix.rs")]
+mod listening;
+
 use jitlink_executor::Address;
-use jitlink_executor::server::{Channel, Listener, greet, listen, serve, supervise};
+use jitlink_executor::server::{Channel, greet, serve, supervise};
 use jitlink_executor::{DESCRIPTOR_VARIABLE, TOKEN_VARIABLE};
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -67,11 +68,7 @@ fn run() -> Result<ExitCode, String> {
     let descriptor = std::env::var(DESCRIPTOR_VARIABLE).ok();
     forget_variables();
     if let Some(address) = &options.listen {
-        let token = token(address, given, options.token_file)?;
-        let (listener, address) =
-            Listener::bind(address).map_err(|error| format!("cannot listen at {address}: {error}"))?;
-        eprintln!("jitlink-executor: listening at {address}");
-        return listen(&listener, token.as_bytes(), options.once).map(|()| ExitCode::SUCCESS);
+        return listening::serve(address, given, options.token_file, options.once);
     }
     if options.stdio {
         let mut channel =
@@ -80,11 +77,11 @@ fn run() -> Result<ExitCode, String> {
         return supervise(channel, true).map(|()| ExitCode::SUCCESS);
     }
     let descriptor = descriptor.ok_or("jitlink did not start this; give --stdio or --listen (see --help)")?;
-    let number = descriptor.parse().map_err(|_| format!("{DESCRIPTOR_VARIABLE}={descriptor} is no descriptor"))?;
-    let mut channel =
-        Channel::inherited(number).map_err(|error| format!("descriptor {number} is no connection: {error}"))?;
+    let mut channel = Channel::inherited(&descriptor)
+        .map_err(|error| format!("{DESCRIPTOR_VARIABLE}={descriptor} is no connection: {error}"))?;
     greet(&mut channel, b"")?;
-    serve(channel, false).map(|never| match never {})
+    // On Windows it is the process in front that starts this one so.
+    serve(channel, cfg!(windows)).map(|never| match never {})
 }
 
 /// Takes what is for this program alone out of the environment of those that it runs.
@@ -94,32 +91,4 @@ fn forget_variables() {
         // SAFETY: the process has one thread, which does nothing else now.
         unsafe { std::env::remove_var(name) };
     }
-}
-
-/// The token to ask for.
-fn token(address: &Address, given: Option<String>, file: Option<PathBuf>) -> Result<String, String> {
-    let Some(file) = file else {
-        return match (given, address) {
-            (Some(token), _) if !token.is_empty() => Ok(token),
-            (_, Address::Unix(_)) => Ok(String::new()),
-            (_, Address::Tcp(_)) => Err(format!(
-                "any user of this machine can reach {address}: ask for a token (--token-file FILE, or {TOKEN_VARIABLE})"
-            )),
-        };
-    };
-    let failed = |error: std::io::Error| format!("{}: {error}", file.display());
-    match fs::read_to_string(&file) {
-        Ok(token) if !token.trim().is_empty() => return Ok(token.trim().to_string()),
-        Ok(_) => return Err(format!("{} is empty; remove it, and it is made anew", file.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let mut random = [0; 16];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut source| std::io::Read::read_exact(&mut source, &mut random))
-        .map_err(|error| format!("/dev/urandom: {error}"))?;
-    let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-    made.and_then(|mut made| writeln!(made, "{token}")).map_err(failed)?;
-    Ok(token)
 }

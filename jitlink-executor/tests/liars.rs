@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 fn welcome() -> Welcome {
     Welcome {
         version: VERSION,
+        convention: String::new(),
         arch: "x86_64".into(),
         little_endian: true,
         pointer_bytes: 8,

@@ -213,6 +213,7 @@ fn greetings_come_back() {
         &Answer::Welcome(Welcome {
             version: 1,
             arch: "x86_64".into(),
+            convention: String::new(),
             little_endian: true,
             pointer_bytes: 8,
             page_size: 4096,

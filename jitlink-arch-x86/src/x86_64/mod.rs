@@ -54,9 +54,15 @@ static INFO: ArchInfo = ArchInfo::new("x86-64", "x86-64 (AMD64, Intel 64), Syste
     .got_bias(0)
     .systems(&SYSTEMS);
 
-static SYSTEMS: [SystemNames; 1] = [SystemNames::new(Endian::Little, 8, "x86_64", "x86_64-unknown-linux-gnu")
-    .qemu("x86_64")
-    .debian("x86_64-linux-gnu", "libc6-amd64-cross")];
+static SYSTEMS: [SystemNames; 2] = [
+    SystemNames::new(Endian::Little, 8, "x86_64", "x86_64-unknown-linux-gnu")
+        .qemu("x86_64")
+        .debian("x86_64-linux-gnu", "libc6-amd64-cross"),
+    SystemNames::new(Endian::Little, 8, "x86_64", "x86_64-pc-windows-gnu")
+        .called_as("win64")
+        .layer("wine64", "wine64")
+        .debian("x86_64-w64-mingw32", "gcc-mingw-w64-x86-64"),
+];
 
 impl TargetArch for X86_64 {
     fn info(&self) -> &'static ArchInfo {

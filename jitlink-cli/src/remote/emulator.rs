@@ -1,4 +1,5 @@
-//! What a program of another machine needs here: an emulator, that machine's C library, and an executor that was built for it.
+//! What a program of another machine or system needs here: an emulator and that machine's C library, or a layer between the two
+//! systems; and an executor that was built for it.
 
 use jitlink::LinkError;
 use jitlink::core::arch::SystemNames;
@@ -8,6 +9,9 @@ use std::process::Command;
 /// The variable of the environment that names a folder with executors for other machines.
 const EXECUTORS: &str = "JITLINK_EXECUTORS";
 
+/// The option by which the connection is over standard input and output.
+pub(super) const STDIO: &str = "--stdio";
+
 /// The package with QEMU's programs for single processes.
 const QEMU: &str = "qemu-user-static";
 
@@ -15,6 +19,9 @@ const QEMU: &str = "qemu-user-static";
 pub(super) fn command(system: &SystemNames) -> Result<Command, LinkError> {
     find(system, &Here::new()).map_err(LinkError::Request)
 }
+
+/// What the layer between systems is told unless the environment says otherwise: to keep quiet, and not to offer to install things.
+const QUIET: [(&str, &str); 2] = [("WINEDEBUG", "-all"), ("WINEDLLOVERRIDES", "mscoree,mshtml=")];
 
 /// Where things are looked for.
 struct Here {
@@ -51,6 +58,9 @@ fn first(folders: &[PathBuf], names: &[String]) -> Option<PathBuf> {
 /// The command, or what is missing, in one line.
 fn find(system: &SystemNames, here: &Here) -> Result<Command, String> {
     let target = system.rust_target();
+    if let Some(layer) = system.layer_names() {
+        return find_layer(target, layer, here);
+    }
     let qemu = system
         .qemu_name()
         .ok_or_else(|| format!("code for {target} runs on its own machine only: --executor or --connect"))?;
@@ -62,14 +72,34 @@ fn find(system: &SystemNames, here: &Here) -> Result<Command, String> {
         .ok_or_else(|| format!("no package is known with the C library for {target}: --executor"))?;
     let root = root(triple, here)
         .ok_or_else(|| format!("code for {target} needs that machine's C library: install the package {package}"))?;
-    let executor = first(&here.executors, &[format!("jitlink-executor-{target}")]).ok_or_else(|| {
-        format!(
-            "code for {target} needs jitlink-executor-{target}, which is not here: build it with cargo xtask executor --target \
-             {target}, or name its folder ({EXECUTORS})"
-        )
-    })?;
+    let executor = executor(target, "", here)?;
     let mut command = Command::new(emulator);
     command.arg("-L").arg(root).arg(executor);
+    Ok(command)
+}
+
+/// The executor for a target, whose file has this suffix.
+fn executor(target: &str, suffix: &str, here: &Here) -> Result<PathBuf, String> {
+    first(&here.executors, &[format!("jitlink-executor-{target}{suffix}")]).ok_or_else(|| {
+        format!(
+            "code for {target} needs jitlink-executor-{target}{suffix}, which is not here: build it with cargo xtask executor \
+             --target {target}, or name its folder ({EXECUTORS})"
+        )
+    })
+}
+
+/// The command for a system whose programs run here through a layer between the two.
+fn find_layer(target: &str, (program, package): (&str, &str), here: &Here) -> Result<Command, String> {
+    // Debian keeps the program itself out of the folders of commands.
+    let folders: Vec<PathBuf> = here.path.iter().cloned().chain([here.root.join("usr/lib/wine")]).collect();
+    let layer = first(&folders, &[program.to_owned()]).ok_or_else(|| {
+        format!("code for {target} needs {program}, which is not here: install the package {package}")
+    })?;
+    let mut command = Command::new(layer);
+    // A descriptor that is inherited means nothing to the other system.
+    command.arg(executor(target, ".exe", here)?).arg(STDIO);
+    let unsaid = QUIET.iter().filter(|(name, _)| std::env::var_os(name).is_none());
+    command.envs(unsaid.copied());
     Ok(command)
 }
 

@@ -1,11 +1,13 @@
 //! `jitlink run` in another process: one that is started for it, one that listens, or one of another machine under an emulator.
 
 mod emulator;
+mod mingw;
 
 use crate::args::Run;
 use crate::progress::Progress;
 use crate::{inputs, report};
 use jitlink::core::arch::{SystemNames, Target};
+use jitlink::core::executor::ExecutorError;
 use jitlink::remote::{Address, End, TOKEN_VARIABLE};
 use jitlink::{Input, LinkError, LinkErrors, Registry, RemoteExecutor, Roots, Session};
 use std::ffi::CString;
@@ -19,7 +21,7 @@ pub(crate) enum Place {
     Command(String),
     /// In a process that listens here.
     Address(Address),
-    /// In a process of another machine, under an emulator.
+    /// In a process of another machine, under an emulator, or of another system.
     Emulator(&'static SystemNames),
 }
 
@@ -38,13 +40,13 @@ pub(crate) fn place(args: &Run) -> Option<Place> {
 
 /// The system that an object is for, if it is not this one.
 pub(crate) fn elsewhere(object: &Input) -> Option<&'static SystemNames> {
-    system_of(object).filter(|system| system.rust_arch() != std::env::consts::ARCH || !is_native(system))
+    system_of(object).filter(|system| !is_native(system))
 }
 
 /// The system that an object is for.
 fn system_of(object: &Input) -> Option<&'static SystemNames> {
     let target = target_of(object)?;
-    target.arch.info().system(target.endian, target.pointer_bytes)
+    target.arch.info().system(target.endian, target.pointer_bytes, target.convention)
 }
 
 /// What an object is for, if it is one that can be linked.
@@ -57,7 +59,8 @@ pub(crate) fn target_of(object: &Input) -> Option<Target> {
 
 fn is_native(system: &SystemNames) -> bool {
     let (endian, bytes) = system.shape();
-    endian == jitlink::core::Endian::NATIVE && usize::from(bytes) == size_of::<usize>()
+    let is_arch = system.rust_arch() == std::env::consts::ARCH && system.convention().is_empty();
+    is_arch && endian == jitlink::core::Endian::NATIVE && usize::from(bytes) == size_of::<usize>()
 }
 
 /// Links and runs the program there.
@@ -82,7 +85,8 @@ fn finish(end: End) -> ExitCode {
 
 fn link_and_run(args: &Run, place: &Place) -> Result<End, LinkErrors> {
     let progress = Progress::start(inputs::linking(&args.link));
-    let given = inputs::open(&args.link)?;
+    let mut given = inputs::open(&args.link)?;
+    let libraries = mingw::add(&mut given)?;
     let name = args.link.inputs.first().map(|path| path.as_os_str());
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
@@ -91,7 +95,11 @@ fn link_and_run(args: &Run, place: &Place) -> Result<End, LinkErrors> {
     set_environment(args, &executor)?;
     executor.set_arguments(&arguments).map_err(LinkError::from)?;
     for library in &given.libraries {
-        load(&executor, library, args)?;
+        match load(&executor, library, args) {
+            // What was linked from an archive may be in no DLL.
+            Err(error) if !libraries.contains(library) => return Err(error.into()),
+            _ => {}
+        }
     }
     let session = Session::new(Registry::global()?, Arc::new(executor.clone()));
     let module = session.link(&given.inputs, &inputs::options(&args.link, Roots::Named(vec![args.entry.clone()])))?;
@@ -145,15 +153,19 @@ fn start(args: &Run, place: &Place) -> Result<RemoteExecutor, LinkError> {
             let words = words.ok_or_else(|| LinkError::Request(format!("--executor {line}: this is no command")))?;
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]);
-            match words.iter().any(|word| word == "--stdio") {
-                true => RemoteExecutor::start_over_streams(command),
-                false => RemoteExecutor::start(command),
-            }
+            start_command(command)
         }
         Place::Address(address) => RemoteExecutor::connect(address, token(args)?.as_bytes()),
-        Place::Emulator(system) => RemoteExecutor::start(emulator::command(system)?),
+        Place::Emulator(system) => start_command(emulator::command(system)?),
     };
     started.map_err(LinkError::from)
+}
+
+fn start_command(command: Command) -> Result<RemoteExecutor, ExecutorError> {
+    match command.get_args().any(|word| word == emulator::STDIO) {
+        true => RemoteExecutor::start_over_streams(command),
+        false => RemoteExecutor::start(command),
+    }
 }
 
 /// The token for a process that listens.

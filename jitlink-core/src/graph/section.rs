@@ -121,6 +121,9 @@ pub enum Role {
     Ordinary,
     /// DWARF unwind records (`.eh_frame`).
     EhFrame,
+    /// Records of this many bytes, one for each function and each starting with where that is (four bytes that count from the base
+    /// of the image), from which the system unwinds.
+    FunctionTable(u32),
     /// Pointers to functions that run before or after the program.
     Initialisers(Initialisers),
     /// The initial image of thread-local variables.

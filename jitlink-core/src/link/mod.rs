@@ -10,6 +10,7 @@ mod entries;
 mod externals;
 mod finish;
 mod fixup;
+mod function_tables;
 mod groups;
 mod indirect;
 mod layout;
@@ -50,6 +51,7 @@ use crate::graph::{BlockId, LinkGraph, ObjectBuilder, Symbol, SymbolId, Value};
 use crate::input::Input;
 use crate::registry::Registry;
 use crate::reloc::Subject;
+use function_tables::FunctionTable;
 use indirect::Indirect;
 use layout::{Addresses, Layout, UNLOADED};
 use lazy::Trampoline;
@@ -242,6 +244,7 @@ impl Batch<'_> {
         let mut unloaded = vec![0; layout.extent[usize::from(UNLOADED)].0 as usize];
         let wants_file = self.executor.wants_debug_file();
         let shows_debug = options.keep_debug && (wants_file || self.executor.wants_description());
+        let functions = FunctionTable::find(&graph, &layout, &addresses)?;
         let mut unwind = None;
         let thread_locals;
         {
@@ -263,6 +266,9 @@ impl Batch<'_> {
             let mut working = memory.working();
             working.push((usize::from(UNLOADED), WorkingMemory { bytes: &mut unloaded, zeroed: true }));
             fixup::fix_up(&context, &mut working, self.threads).map_err(collected)?;
+            if let Some(table) = &functions {
+                table.sort(&mut working, graph.target.endian);
+            }
             run_memory_passes(&pipeline, &mut graph, layout, addresses, &mut working)?;
             if let Some(block) = eh_frame.filter(|_| shows_debug) {
                 let bytes = debug::content(&graph, layout, &working, block);
@@ -289,6 +295,10 @@ impl Batch<'_> {
         if let Some(block) = eh_frame {
             let (address, size) = (addresses.blocks[block.index()], graph.block(block).size());
             actions.push(Action::RegisterEhFrame { address, size });
+        }
+        // An executor whose functions are called otherwise does not unwind either.
+        if let Some(table) = functions.filter(|_| self.executor.calls_as(&graph.target)) {
+            actions.push(table.action(addresses.image));
         }
         if !trampolines.is_empty() {
             let slots = trampolines.into_iter().map(|trampoline| trampoline.at(&addresses));

@@ -199,6 +199,10 @@ impl ProcessAllocation {
                 let registration = unsafe { unwind::register(address, size, self.code()) };
                 Ok(Some(Undo::Frames { _registration: registration }))
             }
+            // Unwinders of this process have no such tables.
+            Action::RegisterFunctionTable { address, .. } => {
+                Err(ExecutorError::new(format!("the system has no use for the table of functions at {address}")))
+            }
             Action::LinkOnCall(slots) => {
                 for lazy in &slots {
                     self.word_at(lazy.slot)?;

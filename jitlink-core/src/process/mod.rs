@@ -285,7 +285,8 @@ impl ProcessExecutor {
 fn is_host(target: &Target) -> bool {
     let (info, host) = (target.arch.info(), std::env::consts::ARCH);
     let spelled = || info.name().bytes().map(|byte| if byte == b'-' { b'_' } else { byte }).eq(host.bytes());
-    info.system(target.endian, target.pointer_bytes).map_or_else(spelled, |system| system.rust_arch() == host)
+    info.system(target.endian, target.pointer_bytes, target.convention)
+        .map_or_else(spelled, |system| system.rust_arch() == host)
 }
 
 impl Executor for ProcessExecutor {

@@ -72,6 +72,9 @@ impl Reservation for RemoteReservation {
         let mut description = Description::default();
         let actions = actions.into_iter().map(|action| match action {
             Action::RegisterEhFrame { address, size } => Ok(WireAction::RegisterEhFrame(address, size)),
+            Action::RegisterFunctionTable { address, count, record, image } => {
+                Ok(WireAction::RegisterFunctionTable(address, (count, record), image))
+            }
             Action::Describe(given) => {
                 let action = WireAction::Describe(given.segments.clone(), given.handle);
                 description = given;

@@ -139,12 +139,22 @@ impl Executor for RemoteExecutor {
     fn accept(&self, target: &Target) -> Result<(), ExecutorError> {
         let welcome = &self.connection.welcome;
         let info = target.arch.info();
-        let system = info.system(target.endian, target.pointer_bytes);
+        let system = info.system(target.endian, target.pointer_bytes, target.convention);
         let is_arch =
             system.map_or_else(|| is_same(info.name(), &welcome.arch), |system| system.rust_arch() == welcome.arch);
         let is_order = (target.endian == Endian::Little) == welcome.little_endian;
         if is_arch && is_order && target.pointer_bytes == welcome.pointer_bytes {
-            return Ok(());
+            // Functions alone, which call nothing of the system, run in any convention of a machine whose own is the usual one.
+            if welcome.convention.is_empty() || self.calls_as(target) {
+                return Ok(());
+            }
+            return Err(ExecutorError::with_advice(
+                format!(
+                    "code for {target} does not run in the executor's process, whose functions are called as {}",
+                    welcome.convention
+                ),
+                "start an executor that was built for the objects' system",
+            ));
         }
         let (arch, bytes) = (&welcome.arch, welcome.pointer_bytes);
         let order = if welcome.little_endian { "little" } else { "big" };
@@ -154,6 +164,10 @@ impl Executor for RemoteExecutor {
             ),
             "start an executor that was built for the objects' target",
         ))
+    }
+
+    fn calls_as(&self, target: &Target) -> bool {
+        target.convention == self.connection.welcome.convention
     }
 
     fn page_size(&self) -> u64 {
@@ -197,7 +211,13 @@ impl Executor for RemoteExecutor {
     }
 
     fn lazy_linker(&self) -> Result<Addr, ExecutorError> {
-        Ok(Addr(self.connection.welcome.lazy_linker))
+        match self.connection.welcome.lazy_linker {
+            0 => Err(ExecutorError::with_advice(
+                "the executor's process links no functions on their first call",
+                "supply their object or address instead",
+            )),
+            address => Ok(Addr(address)),
+        }
     }
 
     fn unwinder(&self, names: &[&[u8]]) -> Option<Vec<Addr>> {

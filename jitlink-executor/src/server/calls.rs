@@ -6,9 +6,8 @@
 use super::output::Output;
 use super::sys;
 use crate::wire::Reply;
+use jitlink_core::Addr;
 use jitlink_core::executor::{Executor, ExecutorError, PointerArray};
-use jitlink_core::process::ProcessExecutor;
-use jitlink_core::{Addr, process::crash};
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ struct Job {
 
 #[derive(Debug)]
 struct Shared {
-    executor: ProcessExecutor,
+    executor: sys::Host,
     output: Output,
     is_busy: AtomicBool,
     /// What the last `main` returned.
@@ -56,7 +55,7 @@ pub(super) struct MainThread {
 }
 
 /// Both parts.
-pub(super) fn calls(executor: ProcessExecutor, output: Output) -> (Caller, MainThread) {
+pub(super) fn calls(executor: sys::Host, output: Output) -> (Caller, MainThread) {
     let (sender, receiver) = channel();
     let shared = Shared { executor, output, is_busy: AtomicBool::new(false), status: AtomicI32::new(0) };
     let shared = Arc::new(shared);
@@ -77,7 +76,7 @@ impl Caller {
         let shared = self.shared.clone();
         let started = std::thread::Builder::new().spawn(move || {
             sys::take_signals();
-            let _ = crash::install();
+            sys::catch_crashes();
             let reply = shared.perform(job.call);
             shared.answer(job.number, &reply);
         });
@@ -91,8 +90,7 @@ impl Caller {
 impl MainThread {
     /// Makes calls until nobody can ask for more; what the last `main` returned.
     pub(super) fn run(self) -> i32 {
-        // Without crash reports a crash is still a crash.
-        let _ = crash::install();
+        sys::catch_crashes();
         let shared = self.shared.clone();
         self.serve(|number, reply| shared.answer(number, reply));
         shared.status.load(Ordering::Acquire)
@@ -156,7 +154,7 @@ mod tests {
     fn a_call_that_follows_an_answer_is_for_the_main_thread() {
         let nothing = || File::options().read(true).write(true).open("/dev/null").unwrap();
         let output = Output::new(&nothing(), nothing()).unwrap();
-        let (caller, main_thread) = calls(ProcessExecutor::new().unwrap(), output);
+        let (caller, main_thread) = calls(sys::host().unwrap(), output);
         let (caller, made) = (Mutex::new(Some(caller)), Mutex::new(Vec::new()));
         // No pointers, so no code.
         let ask = |caller: &Caller, number: u32| caller.call(number, Call::Arrays(Vec::new()));

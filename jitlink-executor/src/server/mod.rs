@@ -7,30 +7,27 @@
 //! | `calls` | linked code that runs |
 //! | `output` | what goes to the linking side, crashes among it |
 //! | `supervise` | a process in front of the one that runs linked code: its streams, and how it ended |
-//! | `listen` | connections that come from outside |
-//! | `sys` | system calls |
+//! | `sys` | what differs between systems: system calls, connections that come from outside, and the executor of this process |
 
 mod calls;
-mod listen;
 mod output;
 mod session;
 mod supervise;
-#[allow(unsafe_code, reason = "system calls that concern the whole process")]
+#[allow(unsafe_code, reason = "system calls, and memory of this process where core has no executor of it")]
 mod sys;
 
-pub use listen::{Listener, listen};
 pub use supervise::supervise;
+#[cfg(unix)]
+pub use sys::{Listener, listen};
 
 use crate::wire::{
     Answer, Event, FRAME_LIMIT, Frame, GREETING_LIMIT, Hello, ReadError, Request, VERSION, Welcome, read_frame,
 };
 use jitlink_core::executor::Executor;
-use jitlink_core::process::{ProcessExecutor, crash};
 use output::Output;
 use session::{Next, Session};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{OwnedFd, RawFd};
+use std::io::Write;
 
 /// The two directions of a connection.
 #[derive(Debug)]
@@ -39,31 +36,6 @@ pub struct Channel {
     pub input: File,
     /// What it is told.
     pub output: File,
-}
-
-impl Channel {
-    /// Over one descriptor.
-    pub fn new(descriptor: OwnedFd) -> io::Result<Channel> {
-        let input = File::from(sys::aside(descriptor));
-        let output = File::from(sys::aside(input.try_clone()?.into()));
-        Ok(Channel { input, output })
-    }
-
-    /// Over a descriptor that this process was started with.
-    pub fn inherited(descriptor: RawFd) -> io::Result<Channel> {
-        Channel::new(sys::inherited(descriptor)?)
-    }
-
-    /// Over standard input and standard output, which are nobody else's any more.
-    pub fn standard() -> io::Result<Channel> {
-        let channel = Channel { input: sys::inherited(0)?.into(), output: sys::inherited(1)?.into() };
-        // What is opened next must not get their numbers.
-        for _ in 0..2 {
-            let nothing = File::options().read(true).write(true).open("/dev/null")?;
-            _ = std::os::fd::IntoRawFd::into_raw_fd(nothing);
-        }
-        Ok(channel)
-    }
 }
 
 /// Reads the linking side's first message, and checks its version and its token before anything else is done for it. Tells it, and the
@@ -103,8 +75,8 @@ fn check(frame: &Frame, token: &[u8]) -> Result<(), String> {
 pub fn serve(channel: Channel, forwards_streams: bool) -> Result<std::convert::Infallible, String> {
     let Channel { input, output } = channel;
     let output = Output::new(&input, output).map_err(|error| error.to_string())?;
-    let executor = with_room(ProcessExecutor::new().map_err(|error| error.reason)?);
-    crash::report_to(output::crashed);
+    let executor = sys::host().map_err(|error| error.reason)?;
+    sys::report_crashes();
     let welcome = welcome(&executor, forwards_streams)?;
     output.send(1, &Answer::Welcome(welcome)).map_err(|error| format!("the connection failed: {error}"))?;
     let (caller, main_thread) = calls::calls(executor.clone(), output);
@@ -114,19 +86,6 @@ pub fn serve(channel: Channel, forwards_streams: bool) -> Result<std::convert::I
     });
     started.map_err(|error| format!("cannot start a thread: {error}"))?;
     sys::end(main_thread.run())
-}
-
-/// How much each thread of the process has for thread-local variables of linked code.
-const ROOM: usize = 64 << 10;
-
-/// An executor that puts thread-local variables where code finds them that was compiled for an executable.
-#[allow(unsafe_code, reason = "vouches for a variable that nothing else uses")]
-fn with_room(executor: ProcessExecutor) -> ProcessExecutor {
-    // SAFETY: this is the variable's only use, as a process serves one connection. The caller's thread is the main one, which runs
-    // linked code and lives to the end of the process; the thread that answers runs none.
-    let with_room = unsafe { executor.clone().thread_locals_in(jitlink_core::thread_local_room!(ROOM)) };
-    // Without room the loader holds them.
-    with_room.unwrap_or(executor)
 }
 
 /// Answers requests until the connection ends.
@@ -162,17 +121,17 @@ fn converse(mut session: Session, mut input: File, output: Output) {
 }
 
 /// What the linking side is told of this process.
-fn welcome(executor: &ProcessExecutor, forwards_streams: bool) -> Result<Welcome, String> {
-    let lazy_linker = executor.lazy_linker().map_err(|error| error.reason)?;
-    let mut value = [0; 8];
+fn welcome(executor: &sys::Host, forwards_streams: bool) -> Result<Welcome, String> {
+    // Zero where functions cannot be linked on their first call.
+    let lazy_linker = executor.lazy_linker().unwrap_or_default();
     // Without random bytes the probe is not unlike any other memory, but wrong only if another process has the same there.
-    let _ = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut value));
-    let value = u64::from_ne_bytes(value) | 1;
+    let value = sys::random() | 1;
     // Lives as long as the process.
     let probe: &'static mut u64 = Box::leak(Box::new(value));
     Ok(Welcome {
         version: VERSION,
         arch: std::env::consts::ARCH.into(),
+        convention: sys::CONVENTION.into(),
         little_endian: cfg!(target_endian = "little"),
         pointer_bytes: size_of::<usize>() as u8,
         page_size: executor.page_size(),

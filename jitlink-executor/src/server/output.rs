@@ -2,19 +2,13 @@
 
 use super::sys;
 use crate::wire::{Event, Frame, Wire};
-use jitlink_core::process::crash::Crash;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// One in a process.
 static CHANNEL: OnceLock<Mutex<File>> = OnceLock::new();
-
-/// The descriptors of the connection, for processes that are forked; −1 where it is not this process's.
-static DESCRIPTORS: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 
 /// Where to write.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +17,10 @@ pub(super) struct Output(());
 impl Output {
     /// Sends to this file; `input` is where the other direction comes from. There is one such in a process.
     pub(super) fn new(input: &File, output: File) -> io::Result<Output> {
-        DESCRIPTORS[0].store(input.as_raw_fd(), Ordering::Release);
-        DESCRIPTORS[1].store(output.as_raw_fd(), Ordering::Release);
+        sys::connect(input, &output);
         if CHANNEL.set(Mutex::new(output)).is_err() {
             return Err(io::Error::other("this process has a connection already"));
         }
-        sys::in_children(leave);
         Ok(Output(()))
     }
 
@@ -39,7 +31,7 @@ impl Output {
     }
 
     fn send_bytes(self, frame: &[u8]) -> io::Result<()> {
-        let Some(channel) = CHANNEL.get().filter(|_| is_ours()) else { return Ok(()) };
+        let Some(channel) = CHANNEL.get().filter(|_| sys::is_connected()) else { return Ok(()) };
         channel.lock().unwrap_or_else(PoisonError::into_inner).write_all(frame)
     }
 
@@ -50,37 +42,38 @@ impl Output {
 
     /// Sends nothing any more.
     pub(super) fn close(self) {
-        DESCRIPTORS.iter().for_each(|descriptor| descriptor.store(-1, Ordering::Release));
+        sys::disconnect();
     }
 }
 
-fn is_ours() -> bool {
-    DESCRIPTORS[1].load(Ordering::Acquire) >= 0
-}
-
-/// In a process that was forked: the connection stays its parent's, and ends with it.
-extern "C" fn leave() {
-    let mut last = -1;
-    for descriptor in &DESCRIPTORS {
-        let descriptor = descriptor.swap(-1, Ordering::AcqRel);
-        if descriptor >= 0 && descriptor != last {
-            sys::close(descriptor);
-            last = descriptor;
-        }
-    }
+/// A crash, as the system tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CrashRecord<'c> {
+    /// The signal's number, or that of the signal that means the same.
+    pub(super) signal: i32,
+    /// Its name, and what it means.
+    pub(super) name: &'static str,
+    /// The address that it is about.
+    pub(super) address: u64,
+    /// The instruction, where this machine's registers are known.
+    pub(super) instruction: Option<u64>,
+    /// Where a call to nowhere would have returned to.
+    pub(super) return_to: Option<u64>,
+    /// The registers by name.
+    pub(super) registers: &'c [(&'static str, u64)],
 }
 
 /// Tells the linking side of a crash. Runs in a signal handler: allocates nothing, and waits only so long for a thread that writes.
-pub(super) fn crashed(crash: &Crash<'_>) {
+pub(super) fn crashed(crash: &CrashRecord<'_>) {
     let mut frame = Fixed { bytes: [0; 4096], used: 8 };
     frame.put(&[2]);
     frame.put(&crash.signal.to_le_bytes());
     frame.text(crash.name);
-    frame.number(crash.address.0);
+    frame.number(crash.address);
     for address in [crash.instruction, crash.return_to] {
         frame.put(&[u8::from(address.is_some())]);
         if let Some(address) = address {
-            frame.number(address.0);
+            frame.number(address);
         }
     }
     frame.put(&(crash.registers.len() as u32).to_le_bytes());
@@ -90,7 +83,7 @@ pub(super) fn crashed(crash: &Crash<'_>) {
     }
     let length = frame.used as u32 - 4;
     frame.bytes[..4].copy_from_slice(&length.to_le_bytes());
-    let Some(channel) = CHANNEL.get().filter(|_| is_ours()) else { return };
+    let Some(channel) = CHANNEL.get().filter(|_| sys::is_connected()) else { return };
     for _ in 0..1000 {
         match channel.try_lock() {
             Ok(mut file) => return drop(file.write_all(&frame.bytes[..frame.used])),

@@ -11,12 +11,10 @@ use jitlink_core::executor::{
     Action, Allocation, Description, Executor, ExecutorError, MemoryRequest, PointerArray, Reservation,
     ThreadLocalBlock, ThreadLocalRequest,
 };
-use jitlink_core::process::ProcessExecutor;
 use jitlink_core::{Addr, AddrRange};
 use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
 
 /// The most things of a kind that a session may hold.
 const HELD_LIMIT: usize = 1 << 20;
@@ -45,7 +43,7 @@ struct Linked {
 
 /// One side's session.
 pub(super) struct Session {
-    executor: ProcessExecutor,
+    executor: sys::Host,
     caller: Caller,
     output: Output,
     next: u32,
@@ -68,7 +66,7 @@ pub(super) enum Next {
 }
 
 impl Session {
-    pub(super) fn new(executor: ProcessExecutor, caller: Caller, output: Output) -> Session {
+    pub(super) fn new(executor: sys::Host, caller: Caller, output: Output) -> Session {
         Session {
             executor,
             caller,
@@ -161,8 +159,7 @@ impl Session {
     fn call(&mut self, number: u32, request: Request) -> Result<Next, Broken> {
         let checked = match request {
             Request::Load(name, search) => {
-                let path = |path: Bytes| std::ffi::OsString::from_vec(path.0).into();
-                Ok(Call::Load(name, search.into_iter().map(path).collect()))
+                Ok(Call::Load(name, search.into_iter().map(|path| sys::path(path.0)).collect()))
             }
             Request::RunResolvers(slots) => {
                 slots.iter().try_for_each(|slot| self.check(*slot, 1)).map(|()| Call::Resolvers(slots))
@@ -369,6 +366,10 @@ impl Held {
             WireAction::RegisterEhFrame(address, size) => {
                 check(address, size)?;
                 Ok(Action::RegisterEhFrame { address, size })
+            }
+            WireAction::RegisterFunctionTable(address, (count, record), image) => {
+                check(address, count.saturating_mul(record))?;
+                Ok(Action::RegisterFunctionTable { address, count, record, image })
             }
             WireAction::Describe(segments, handle) => {
                 segments.iter().try_for_each(|(address, size)| check(*address, *size))?;

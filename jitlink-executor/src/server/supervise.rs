@@ -4,10 +4,9 @@
 //! It outlives the program, so it tells how that ended, and that after everything that the program wrote.
 
 use super::{Channel, sys};
-use crate::wire::{Bytes, End, Event, FRAME_LIMIT, Frame, Request, Wire, read_frame};
+use crate::wire::{Bytes, Event, FRAME_LIMIT, Frame, Request, Wire, read_frame};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,18 +18,27 @@ const PIECE: usize = 64 << 10;
 const GLANCE: i32 = 50;
 
 /// The two processes.
-enum Role {
-    /// The one that runs linked code, with its connection.
+pub(super) enum Role {
+    /// The one that runs linked code, with its connection. Where a system does not copy processes it is started anew, as
+    /// by a linking side.
+    #[cfg_attr(windows, allow(dead_code, reason = "processes are not copied there"))]
     Worker(Channel),
     /// The one in front of it.
     Front(Front),
 }
 
-struct Front {
-    process: libc::pid_t,
-    worker: UnixStream,
-    input: File,
-    streams: Vec<(u8, File)>,
+/// The process in front, and what it holds of the other.
+pub(super) struct Front {
+    /// The other.
+    pub(super) process: sys::Process,
+    /// What is asked of it.
+    pub(super) to_worker: File,
+    /// What it answers.
+    pub(super) from_worker: File,
+    /// The program's standard input.
+    pub(super) input: File,
+    /// What it writes: to standard output (1), to standard error (2).
+    pub(super) streams: Vec<(u8, File)>,
 }
 
 /// Serves a linking side that was greeted from a second process, whose streams are passed on. With `keeps_errors` the program's standard
@@ -40,38 +48,13 @@ struct Front {
 /// The processes could not be set up.
 pub fn supervise(channel: Channel, keeps_errors: bool) -> Result<(), String> {
     let failed = |error: io::Error| format!("cannot start a process for the program: {error}");
-    match split(keeps_errors).map_err(failed)? {
+    match sys::split(keeps_errors).map_err(failed)? {
         Role::Worker(own) => {
             // The connection is the other process's.
             drop(channel);
             super::serve(own, true).map(|never| match never {})
         }
         Role::Front(front) => front.run(channel).map_err(failed),
-    }
-}
-
-/// Makes the second process, and everything between the two.
-#[allow(unsafe_code, reason = "the process is forked before it has threads")]
-fn split(keeps_errors: bool) -> io::Result<Role> {
-    let (ours, theirs) = UnixStream::pair()?;
-    let (input, output, errors) = (sys::pipe()?, sys::pipe()?, sys::pipe()?);
-    // SAFETY: no thread was started in this process: it was itself forked, or has only read its arguments.
-    match unsafe { sys::fork() }? {
-        sys::Forked::Child => {
-            sys::put(input.0, 0)?;
-            sys::put(output.1, 1)?;
-            if !keeps_errors {
-                sys::put(errors.1, 2)?;
-            }
-            Ok(Role::Worker(Channel::new(theirs.into())?))
-        }
-        sys::Forked::Parent(process) => {
-            let mut streams = vec![(1, output.0.into())];
-            if !keeps_errors {
-                streams.push((2, errors.0.into()));
-            }
-            Ok(Role::Front(Front { process, worker: ours, input: input.1.into(), streams }))
-        }
     }
 }
 
@@ -91,21 +74,21 @@ impl Sink {
 
 impl Front {
     fn run(self, channel: Channel) -> io::Result<()> {
-        let Front { process, worker, input, streams } = self;
+        let Front { process, to_worker, from_worker, input, streams } = self;
         let sink = Sink(Arc::new(Mutex::new(channel.output)));
         let (has_ended, is_detached) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (chunks, taken) = std::sync::mpsc::channel();
-        let (to_worker, from_worker) = (worker.try_clone()?, worker);
         let detached = is_detached.clone();
         let ended = has_ended.clone();
         let to_sink = sink.clone();
+        let other = process.clone();
         std::thread::Builder::new().spawn(move || {
             let result = pass_on(channel.input, to_worker, &chunks, &detached);
             if let Err(reason) = result {
                 let _ = to_sink.send(0, &Event::Broken(reason));
             }
             if !detached.load(Ordering::Acquire) && !ended.load(Ordering::Acquire) {
-                sys::kill(process);
+                other.kill();
             }
         })?;
         let to_sink = sink.clone();
@@ -117,28 +100,19 @@ impl Front {
             let (sink, ended) = (sink.clone(), has_ended.clone());
             pumps.push(std::thread::Builder::new().spawn(move || pump(stream, file, &sink, &ended))?);
         }
-        let status = sys::wait(process);
+        let end = process.wait();
         has_ended.store(true, Ordering::Release);
         for thread in pumps.into_iter().chain([answers]) {
             // A thread that panicked has nothing more to say.
             let _ = thread.join();
         }
-        let end = match libc::WIFSIGNALED(status) {
-            true => End::Killed(libc::WTERMSIG(status)),
-            false => End::Exited(libc::WEXITSTATUS(status)),
-        };
         let _ = sink.send(0, &Event::Ended(end));
         Ok(())
     }
 }
 
 /// Takes what the linking side says: input is for the program, all else for the process that runs it.
-fn pass_on(
-    mut from: File,
-    mut worker: UnixStream,
-    input: &Sender<Vec<u8>>,
-    detached: &AtomicBool,
-) -> Result<(), String> {
+fn pass_on(mut from: File, mut worker: File, input: &Sender<Vec<u8>>, detached: &AtomicBool) -> Result<(), String> {
     loop {
         let frame = match read_frame(&mut from, FRAME_LIMIT) {
             Ok(Some(frame)) => frame,
@@ -179,7 +153,7 @@ fn feed(mut program: File, chunks: &Receiver<Vec<u8>>, sink: &Sink) {
 }
 
 /// Passes on what the process that runs the program answers.
-fn answer(mut worker: UnixStream, sink: &Sink) {
+fn answer(mut worker: File, sink: &Sink) {
     // What it did not finish, because it died, is nothing that the linking side could use.
     while let Ok(Some(frame)) = read_frame(&mut worker, FRAME_LIMIT) {
         if sink.bytes(&whole(&frame)).is_err() {

@@ -17,6 +17,8 @@ pub enum WireAction {
     Describe(Vec<(Addr, u64)>, Addr),
     /// Makes slots of indirect functions known.
     ResolveOnCall(Vec<IndirectSlot>),
+    /// Registers the table of functions at an address, of so many records of so many bytes, which count from the base of the image.
+    RegisterFunctionTable(Addr, (u64, u64), Addr),
 }
 
 /// Reserved memory.
@@ -249,6 +251,9 @@ impl Wire for WireAction {
             WireAction::RegisterEhFrame(address, size) => _ = to.put(&0u8).put(address).put(size),
             WireAction::Describe(segments, handle) => _ = to.put(&1u8).put(segments).put(handle),
             WireAction::ResolveOnCall(slots) => _ = to.put(&2u8).put(slots),
+            WireAction::RegisterFunctionTable(address, extent, image) => {
+                to.put(&3u8).put(address).put(extent).put(image);
+            }
         }
     }
 
@@ -257,6 +262,7 @@ impl Wire for WireAction {
             0 => WireAction::RegisterEhFrame(from.get()?, from.get()?),
             1 => WireAction::Describe(from.get()?, from.get()?),
             2 => WireAction::ResolveOnCall(from.get()?),
+            3 => WireAction::RegisterFunctionTable(from.get()?, from.get()?, from.get()?),
             value => return Err(WireError::Unknown { what: "action", value: value.into() }),
         })
     }

@@ -64,6 +64,8 @@ pub struct Welcome {
     pub version: u16,
     /// The architecture, as Rust calls it.
     pub arch: String,
+    /// The calling convention of its functions, where that is not the architecture's usual one.
+    pub convention: String,
     /// Whether the lowest byte comes first.
     pub little_endian: bool,
     /// The size of a pointer in bytes.
@@ -87,7 +89,11 @@ impl Wire for Answer {
     fn encode(&self, to: &mut Encoder) {
         match self {
             Answer::Welcome(welcome) => {
-                to.put(&0u8).put(&welcome.version).put(&welcome.arch).put(&welcome.little_endian);
+                to.put(&0u8)
+                    .put(&welcome.version)
+                    .put(&welcome.arch)
+                    .put(&welcome.convention)
+                    .put(&welcome.little_endian);
                 to.put(&welcome.pointer_bytes).put(&welcome.page_size).put(&welcome.lazy_linker);
                 to.put(&welcome.process).put(&welcome.probe).put(&welcome.forwards_streams);
             }
@@ -100,6 +106,7 @@ impl Wire for Answer {
             0 => Ok(Answer::Welcome(Welcome {
                 version: from.get()?,
                 arch: from.get()?,
+                convention: from.get()?,
                 little_endian: from.get()?,
                 pointer_bytes: from.get()?,
                 page_size: from.get()?,

@@ -33,7 +33,7 @@ pub use request::Request;
 use std::io::{self, ErrorKind, Read};
 
 /// The version of the protocol. The sides must agree on it.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest frame while the token was not checked, in bytes.
 pub const GREETING_LIMIT: u32 = 1 << 10;

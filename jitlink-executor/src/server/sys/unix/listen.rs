@@ -1,7 +1,8 @@
 //! Connections from outside: a process for each, so that they do not see each other, and none ends with another.
 
-use super::{Channel, greet, supervise, sys};
+use super as sys;
 use crate::address::Address;
+use crate::server::{Channel, greet, supervise};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -89,7 +90,6 @@ pub fn listen(listener: &Listener, token: &[u8], only_one: bool) -> Result<(), S
     }
 }
 
-#[allow(unsafe_code, reason = "the process is forked before it has threads")]
 fn fork() -> io::Result<sys::Forked> {
     // SAFETY: the process that listens starts no thread.
     unsafe { sys::fork() }

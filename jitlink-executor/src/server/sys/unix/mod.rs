@@ -1,24 +1,77 @@
-//! What of the system the program for the target uses.
+//! What of a Unix system the program for the target uses.
+//!
+//! | part | concern |
+//! | --- | --- |
+//! | `channel` | descriptors of the connection, in this process and in those that it forks |
+//! | `front` | the second process in front of a program |
+//! | `crash` | what is told of a crash |
+//! | `listen` | connections that come from outside |
 
+mod channel;
+mod crash;
+mod front;
+mod listen;
+
+pub(in crate::server) use channel::{connect, disconnect, is_connected};
+pub(in crate::server) use crash::{catch_crashes, report_crashes};
+pub(in crate::server) use front::{Process, is_readable, split};
+pub use listen::{Listener, listen};
+
+use jitlink_core::executor::ExecutorError;
+use jitlink_core::process::ProcessExecutor;
 use std::ffi::{CStr, c_int};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// The executor of this process.
+pub(in crate::server) type Host = ProcessExecutor;
+
+/// The calling convention of the system's functions, as tables of relocations name it.
+pub(in crate::server) const CONVENTION: &str = "";
+
+/// How much each thread of the process has for thread-local variables of linked code.
+const ROOM: usize = 64 << 10;
+
+/// An executor that puts thread-local variables where code finds them that was compiled for an executable.
+pub(in crate::server) fn host() -> Result<Host, ExecutorError> {
+    let executor = ProcessExecutor::new()?;
+    // SAFETY: this is the variable's only use, as a process serves one connection. The caller's thread is the main one, which runs
+    // linked code and lives to the end of the process; the thread that answers runs none.
+    let with_room = unsafe { executor.clone().thread_locals_in(jitlink_core::thread_local_room!(ROOM)) };
+    // Without room the loader holds them.
+    Ok(with_room.unwrap_or(executor))
+}
+
+/// Random bytes; zero where the system has none.
+pub(in crate::server) fn random() -> u64 {
+    let mut value = [0; 8];
+    // Who compares with zero finds no difference, and no more.
+    let _ = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut value));
+    u64::from_ne_bytes(value)
+}
+
+/// A path out of its bytes.
+pub(in crate::server) fn path(bytes: Vec<u8>) -> PathBuf {
+    std::ffi::OsString::from_vec(bytes).into()
+}
 
 /// Ends the process at once, as `_exit` does.
-pub(super) fn end_now(status: c_int) -> ! {
+pub(in crate::server) fn end_now(status: c_int) -> ! {
     // SAFETY: ends the process; nothing of it runs any more.
     unsafe { libc::_exit(status) }
 }
 
 /// Ends the process as a return from `main` does: what was registered to run at its end runs.
-pub(super) fn end(status: c_int) -> ! {
+pub(in crate::server) fn end(status: c_int) -> ! {
     std::process::exit(status)
 }
 
 /// Runs `start` with all signals blocked, so that the threads that it starts get none of the program's.
-pub(super) fn without_signals<R>(start: impl FnOnce() -> R) -> R {
+pub(in crate::server) fn without_signals<R>(start: impl FnOnce() -> R) -> R {
     let (mut all, mut before) = (MaybeUninit::<libc::sigset_t>::uninit(), MaybeUninit::<libc::sigset_t>::uninit());
     // SAFETY: the first call fills the set that the second reads; the second fills the other.
     unsafe {
@@ -32,7 +85,7 @@ pub(super) fn without_signals<R>(start: impl FnOnce() -> R) -> R {
 }
 
 /// Lets this thread have signals again, which it was started without.
-pub(super) fn take_signals() {
+pub(in crate::server) fn take_signals() {
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the first call fills the set that the second reads.
     unsafe {
@@ -42,13 +95,13 @@ pub(super) fn take_signals() {
 }
 
 /// What programs expect, and Rust's run-time library changes: a write to a closed pipe ends them.
-pub(super) fn end_by_closed_pipes() {
+pub(in crate::server) fn end_by_closed_pipes() {
     // SAFETY: sets the default action, which has no code.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Makes the C library's messages begin with this name.
-pub(super) fn set_program_name(name: &CStr) {
+pub(in crate::server) fn set_program_name(name: &CStr) {
     // The C library keeps pointers to the name for as long as the process lives.
     let name = std::ffi::CString::from(name).into_raw();
     // SAFETY: the string ends in a zero byte, so that the last slash and what follows it are in it. The two variables are the C
@@ -69,7 +122,7 @@ pub(super) fn set_program_name(name: &CStr) {
 ///
 /// # Safety
 /// No other thread uses the environment.
-pub(super) unsafe fn set_variable(name: &CStr, value: &CStr) {
+pub(in crate::server) unsafe fn set_variable(name: &CStr, value: &CStr) {
     // SAFETY: both are C strings, which are copied; the caller promises the rest.
     unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
 }
@@ -145,24 +198,6 @@ pub(super) unsafe fn fork() -> io::Result<Forked> {
     }
 }
 
-/// Ends another process.
-pub(super) fn kill(process: libc::pid_t) {
-    // SAFETY: sends a signal to a child that was not waited for.
-    unsafe { libc::kill(process, libc::SIGKILL) };
-}
-
-/// Waits for the end of a child; its wait status.
-pub(super) fn wait(process: libc::pid_t) -> c_int {
-    let mut status = 0;
-    // SAFETY: `status` is a place for the answer.
-    while unsafe { libc::waitpid(process, &mut status, 0) } < 0 {
-        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return libc::W_EXITCODE(1, 0);
-        }
-    }
-    status
-}
-
 /// Forgets children that have ended; how many.
 pub(super) fn reap() -> usize {
     let mut ended = 0;
@@ -171,13 +206,6 @@ pub(super) fn reap() -> usize {
         ended += 1;
     }
     ended
-}
-
-/// Waits until a file can be read, or for so many milliseconds; whether it can.
-pub(super) fn is_readable(file: &File, milliseconds: c_int) -> bool {
-    let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one description is given, and counted.
-    unsafe { libc::poll(&mut poll, 1, milliseconds) > 0 }
 }
 
 /// A pipe: the end to read from, and the one to write to.

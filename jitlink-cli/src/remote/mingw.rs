@@ -1,0 +1,81 @@
+//! What MinGW's compilers link a program of Windows with, unasked.
+//!
+//! Objects that they make expect the static parts of the run-time libraries (`libgcc`, `libmingwex`, `libstdc++`) and import libraries,
+//! in which names of DLLs may be others than those in objects. Where MinGW is installed, `jitlink run` looks in all of these for what is
+//! defined nowhere else. Its start-up code (`crt2.o`) is left out: that is the executor's, which has started already. So a program
+//! has its own copy of C++'s run-time library, and needs no DLL but the system's.
+
+use super::target_of;
+use crate::inputs::Given;
+use jitlink::{Input, LinkError};
+use std::path::{Path, PathBuf};
+
+/// The libraries, as the compilers' drivers name them ("Link Options", `-dumpspecs`): C++'s first.
+const LIBRARIES: [&str; 12] = [
+    "stdc++", "mingw32", "gcc_eh", "gcc", "moldname", "mingwex", "msvcrt", "pthread", "advapi32", "shell32", "user32",
+    "kernel32",
+];
+
+/// The target as MinGW calls it.
+const TRIPLE: &str = "x86_64-w64-mingw32";
+
+/// The calling convention of programs that these libraries are for.
+const CONVENTION: &str = "win64";
+
+/// Adds them to what is linked, if it is for Windows; the libraries of `-l` that are among them or beside them.
+pub(super) fn add(given: &mut Given) -> Result<Vec<String>, LinkError> {
+    let is_meant = given.inputs.iter().find_map(target_of).is_some_and(|target| target.convention == CONVENTION);
+    let folders = if is_meant { folders(Path::new("/usr")) } else { Vec::new() };
+    let mut asked = Vec::new();
+    for library in &given.libraries {
+        if let Some(path) = archive(&folders, library) {
+            given.inputs.push(Input::open(&path)?);
+            asked.push(library.clone());
+        }
+    }
+    for library in LIBRARIES.iter().filter(|library| !asked.iter().any(|asked| asked == *library)) {
+        if let Some(path) = archive(&folders, library) {
+            given.inputs.push(Input::open(&path)?);
+        }
+    }
+    Ok(asked)
+}
+
+/// Where a library is: `:FILE` is a file of that name.
+fn archive(folders: &[PathBuf], library: &str) -> Option<PathBuf> {
+    let file = library.strip_prefix(':').map_or_else(|| format!("lib{library}.a"), str::to_owned);
+    folders.iter().map(|folder| folder.join(&file)).find(|path| path.is_file())
+}
+
+/// The folders with MinGW's libraries: the newest compiler's own, and those of the system.
+fn folders(root: &Path) -> Vec<PathBuf> {
+    let versions = std::fs::read_dir(root.join("lib/gcc").join(TRIPLE)).into_iter().flatten();
+    let versions = versions.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("libgcc.a").is_file());
+    // `12-win32`: the number decides, and then the model of threads, of which the system's own needs no library.
+    let number = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (name.split('-').next().and_then(|number| number.parse::<u32>().ok()), name)
+    };
+    versions.max_by_key(number).into_iter().chain([root.join(TRIPLE).join("lib")]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_compiler_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for version in ["9-win32", "12-posix", "12-win32", "13-empty"] {
+            let of_version = folder.path().join("lib/gcc").join(TRIPLE).join(version);
+            std::fs::create_dir_all(&of_version).unwrap();
+            if !version.ends_with("empty") {
+                std::fs::write(of_version.join("libgcc.a"), "").unwrap();
+            }
+        }
+        let found = folders(folder.path());
+        assert!(found[0].ends_with("12-win32"), "{found:?}");
+        assert_eq!(archive(&found, "gcc"), Some(found[0].join("libgcc.a")));
+        assert_eq!(archive(&found, "m"), None);
+    }
+}
