@@ -19,8 +19,15 @@
 use jitlink_core::format::Provided;
 use jitlink_core::graph::{InitStage, Initialisers};
 
-/// How many bytes at the end of a section's name order it in its run.
+/// The run of sections with a record for each function.
+const FUNCTION_TABLE: &[u8] = b".pdata";
+
+/// How many bytes at the end of a section's name order it in its run. GCC's `.pdata.startup` is of the run of `.pdata`, as for `ld`
+/// (its script has `*(.pdata*)`): there is one table of functions.
 pub(crate) fn suffix(name: &[u8]) -> usize {
+    if is_function_table(name) {
+        return name.len() - FUNCTION_TABLE.len();
+    }
     name.iter().position(|byte| *byte == b'$').map_or(0, |at| name.len() - at)
 }
 
@@ -36,6 +43,11 @@ pub(crate) fn is_for_linkers(name: &[u8]) -> bool {
 /// Whether a section holds debug information, CodeView's or DWARF.
 pub(crate) fn is_debug(name: &[u8]) -> bool {
     [b".debug".as_slice(), b".stab", b".zdebug"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a section is part of the table of functions, as a whole or for some functions.
+pub(crate) fn is_function_table(name: &[u8]) -> bool {
+    name.strip_prefix(FUNCTION_TABLE).is_some_and(|rest| matches!(rest.first(), None | Some(b'$' | b'.')))
 }
 
 /// Whether a section of this run is a function's own.
@@ -61,7 +73,7 @@ pub(crate) fn is_walked_over(name: &[u8]) -> bool {
     is_initialisers(name) || run == b".tls" || suffix > 0 && !others.contains(&run) && !is_import_table(name)
 }
 
-/// Pointers to functions that run before or after a program, if its own start-up code walks over them.
+/// Pointers to functions that run before or after a program, or that its own start-up code walks over.
 pub(crate) fn is_initialisers(name: &[u8]) -> bool {
     let numbered = |prefix: &[u8]| {
         name.strip_prefix(prefix)

@@ -175,7 +175,7 @@ impl<'a> Reader<'_, '_, 'a> {
         section.suffix = if is_loaded { conventions::suffix(self.name) as u32 } else { 0 };
         let is_data = is_loaded && !self.header.has(CODE | COMDAT);
         section.retain = is_data && !is_variable && self.header.size > 0 && conventions::is_walked_over(self.name);
-        if section.retain && conventions::is_initialisers(self.name) {
+        if section.retain && section.role == Role::Ordinary && conventions::is_initialisers(self.name) {
             builder.warn(format!(
                 "section {} holds pointers to functions that run only if the program's own start-up code calls them",
                 self.file.display_section(self.index)
@@ -205,8 +205,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// The size of a record, if the section is a table with one for each function.
     fn record(&self) -> Option<usize> {
-        let is_table = self.name == b".pdata" || conventions::is_of_one_function(self.name, b".pdata");
-        machine::unwind_record(self.file.machine).filter(|_| is_table)
+        machine::unwind_record(self.file.machine).filter(|_| conventions::is_function_table(self.name))
     }
 
     /// The size of the records that the section is cut into, so that those of pruned functions go with them.

@@ -44,7 +44,11 @@ pub(crate) fn for_target(wanted: &str) -> Result<PathBuf> {
 fn check(path: &Path, wanted: &str, host: &str) -> Result {
     step(&format!("code for {wanted} in its executor"));
     let mut command = path.display().to_string();
-    if wanted != host {
+    if is_windows(wanted) {
+        let wine = find_tool(&["/usr/lib/wine/wine64", "wine64", "wine"]);
+        let wine = wine.ok_or("Wine is not here: install the package wine64")?;
+        command = format!("{} {command} --stdio", wine.display());
+    } else if wanted != host {
         let arch = wanted.split('-').next().unwrap_or_default();
         let name = match arch {
             "powerpc64le" => "ppc64le",
@@ -79,7 +83,7 @@ fn build(wanted: &str, host: &str, from_source: bool) -> Result<PathBuf> {
     if wanted != host {
         let linker = linker(wanted);
         if find_tool(&[&linker]).is_none() {
-            return Err(format!("{linker} is not here: install the package gcc-{}", triple(wanted)).into());
+            return Err(format!("{linker} is not here: install the package {}", package(wanted)).into());
         }
         command.env(format!("CARGO_TARGET_{}_LINKER", wanted.to_uppercase().replace('-', "_")), linker);
     }
@@ -90,12 +94,28 @@ fn build(wanted: &str, host: &str, from_source: bool) -> Result<PathBuf> {
         command.arg("-Zbuild-std=std,panic_abort");
     }
     run(&mut command)?;
-    let built = folder.join(wanted).join("release/jitlink-executor");
+    let suffix = if is_windows(wanted) { ".exe" } else { "" };
+    let built = folder.join(wanted).join(format!("release/jitlink-executor{suffix}"));
     let executors = target().join("executors");
     std::fs::create_dir_all(&executors)?;
-    let path = executors.join(format!("jitlink-executor-{wanted}"));
+    let path = executors.join(format!("jitlink-executor-{wanted}{suffix}"));
     std::fs::copy(&built, &path).map_err(|error| format!("{}: {error}", built.display()))?;
+    if is_windows(wanted) {
+        supply_random(&linker(wanted), &executors)?;
+    }
     Ok(path)
+}
+
+fn is_windows(target: &str) -> bool {
+    target.ends_with("-windows-gnu")
+}
+
+/// Puts the library of random bytes beside the executor which Wine before its version 9 does not have.
+fn supply_random(compiler: &str, folder: &Path) -> Result {
+    let source = root().join("jitlink-executor/wine/bcryptprimitives.c");
+    let mut command = Command::new(compiler);
+    command.args(["-Os", "-s", "-shared", "-o"]).arg(folder.join("bcryptprimitives.dll")).arg(source).arg("-ladvapi32");
+    run(&mut command)
 }
 
 /// Whether rustup has the standard library for a target, or can get it.
@@ -110,8 +130,19 @@ pub(crate) fn has_prebuilt(wanted: &str) -> bool {
     }
 }
 
+/// Debian's package of the compiler for a target.
+fn package(wanted: &str) -> String {
+    match wanted.strip_suffix("-pc-windows-gnu") {
+        Some(arch) => format!("gcc-mingw-w64-{}", arch.replace('_', "-")),
+        None => format!("gcc-{}", triple(wanted)),
+    }
+}
+
 /// What Debian calls a target.
 fn triple(wanted: &str) -> String {
+    if let Some(arch) = wanted.strip_suffix("-pc-windows-gnu") {
+        return format!("{arch}-w64-mingw32");
+    }
     wanted.replacen("-unknown-", "-", 1).replacen("riscv64gc-", "riscv64-", 1).replacen("armv7-", "arm-", 1)
 }
 
@@ -201,8 +232,10 @@ mod tests {
             ("powerpc-unknown-linux-gnu", "powerpc-linux-gnu-gcc"),
             ("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu-gcc"),
             ("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf-gcc"),
+            ("x86_64-pc-windows-gnu", "x86_64-w64-mingw32-gcc"),
         ] {
             assert_eq!(linker(target), name);
         }
+        assert_eq!(package("x86_64-pc-windows-gnu"), "gcc-mingw-w64-x86-64");
     }
 }
