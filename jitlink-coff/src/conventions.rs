@@ -69,8 +69,8 @@ pub(crate) fn is_import_table(name: &[u8]) -> bool {
 pub(crate) fn is_walked_over(name: &[u8]) -> bool {
     let suffix = suffix(name);
     let run = &name[..name.len() - suffix];
-    let others: [&[u8]; 5] = [b".text", b".pdata", b".xdata", b".rsrc", b".bss"];
-    is_initialisers(name) || run == b".tls" || suffix > 0 && !others.contains(&run) && !is_import_table(name)
+    let others: [&[u8]; 6] = [b".text", b".pdata", b".xdata", b".rsrc", b".bss", b".tls"];
+    is_initialisers(name) || suffix > 0 && !others.contains(&run) && !is_import_table(name)
 }
 
 /// Pointers to functions that run before or after a program, or that its own start-up code walks over.
@@ -86,6 +86,7 @@ pub(crate) fn is_initialisers(name: &[u8]) -> bool {
 ///
 /// | section | stage | runs |
 /// | --- | --- | --- |
+/// | `.CRT$XL…` (callbacks of threads, "PE Format", "TLS Callback Functions") | threads | first pointer first |
 /// | `.CRT$XI…`, then `.CRT$XC…` (C's and C++'s initialisers, "CRT initialization") | preinit | first pointer first |
 /// | `.ctors.N`, `.ctors` (GCC's, by descending N) | init | last pointer first |
 /// | `.dtors`, `.dtors.N` | fini | first pointer first |
@@ -111,6 +112,7 @@ pub(crate) fn initialisers(name: &[u8]) -> Option<Initialisers> {
     let (kind, rest) = name.strip_prefix(b".CRT$X")?.split_first()?;
     let rest = [0, 1, 2].iter().fold(0, |all, index| all << 8 | u32::from(rest.get(*index).copied().unwrap_or(0)));
     match kind {
+        b'L' => order(InitStage::Threads, rest, false),
         b'I' => order(InitStage::Preinit, rest, false),
         b'C' => order(InitStage::Preinit, 1 << 24 | rest, false),
         b'P' => order(InitStage::Fini, 1, false),
@@ -119,11 +121,27 @@ pub(crate) fn initialisers(name: &[u8]) -> Option<Initialisers> {
     }
 }
 
+/// The name under which objects find the number of the module's block of thread-local variables ("PE Format", "The .tls Section").
+pub(crate) fn is_thread_local_index(name: &[u8]) -> bool {
+    matches!(name, b"_tls_index" | b"__tls_index")
+}
+
+/// What the start of the block is called here: no object can mean it by accident.
+pub(crate) const THREAD_LOCALS: &[u8] = b"(thread-local variables)";
+
+/// Whether a section has the initial values of thread-local variables.
+pub(crate) fn is_thread_local(name: &[u8]) -> bool {
+    &name[..name.len() - suffix(name)] == b".tls"
+}
+
 /// What the linker provides under a name.
 pub(crate) fn provided(name: &[u8]) -> Option<Provided> {
     let names: [&[u8]; 4] =
         [b"__ImageBase", b"__image_base__", b"__RUNTIME_PSEUDO_RELOC_LIST__", b"__RUNTIME_PSEUDO_RELOC_LIST_END__"];
     let plain = |name: &[u8]| names.contains(&name);
+    if name == THREAD_LOCALS {
+        return Some(Provided::ThreadLocalBase);
+    }
     (plain(name) || name.strip_prefix(b"_").is_some_and(plain)).then_some(Provided::ImageBase)
 }
 
@@ -158,27 +176,37 @@ mod tests {
     #[test]
     fn initialisers_run_in_the_order_of_start_up_code() {
         let key = |name: &str| initialisers(name.as_bytes()).map(|order| (order.stage, order.priority)).unwrap();
-        let started =
-            [".CRT$XIA", ".CRT$XIU", ".CRT$XCA", ".CRT$XCL", ".CRT$XCU", ".ctors.65434", ".ctors.00001", ".ctors"];
+        let started = [
+            ".CRT$XLA",
+            ".CRT$XLD",
+            ".CRT$XIA",
+            ".CRT$XIU",
+            ".CRT$XCA",
+            ".CRT$XCL",
+            ".CRT$XCU",
+            ".ctors.65434",
+            ".ctors.00001",
+            ".ctors",
+        ];
         assert!(started.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
         // At the end all is turned around.
         let ended = [".dtors", ".dtors.65000", ".CRT$XPU", ".CRT$XTU"];
         assert!(ended.windows(2).all(|pair| key(pair[0]) > key(pair[1])));
         assert!(initialisers(b".ctors").unwrap().backwards && !initialisers(b".CRT$XCU").unwrap().backwards);
-        for other in [".CRT$XLB", ".CRT$XDA", ".CRT", ".ctorsx", ".tls$"] {
+        for other in [".CRT$XDA", ".CRT", ".ctorsx", ".tls$"] {
             assert_eq!(initialisers(other.as_bytes()), None, "{other}");
         }
     }
 
     #[test]
     fn what_is_walked_over_is_told_by_name() {
-        for name in [".CRT$XCA", ".ctors", ".ctors.65435", ".dtors", ".tls", ".tls$AAA", ".rdata$zzz", "mine$b", ".CRT"]
-        {
+        for name in [".CRT$XCA", ".ctors", ".ctors.65435", ".dtors", ".rdata$zzz", "mine$b", ".CRT"] {
             assert!(is_walked_over(name.as_bytes()), "{name}");
         }
-        for name in
-            [".text", ".text$f", ".rdata", ".data", ".pdata$f", ".xdata$f", ".idata$5", ".rsrc$01", ".ctorsx", ".bss$x"]
-        {
+        for name in [
+            ".text", ".text$f", ".rdata", ".data", ".pdata$f", ".xdata$f", ".idata$5", ".rsrc$01", ".tls", ".tls$AAA",
+            ".ctorsx", ".bss$x",
+        ] {
             assert!(!is_walked_over(name.as_bytes()), "{name}");
         }
     }

@@ -168,6 +168,7 @@ impl<'a> Reader<'_, '_, 'a> {
         section.role = match self.record() {
             _ if !is_loaded => Role::Debug,
             Some(record) => Role::FunctionTable(record as u32),
+            None if conventions::is_thread_local(self.name) => Role::ThreadLocal,
             None => conventions::initialisers(self.name).map_or(Role::Ordinary, Role::Initialisers),
         };
         section.group = groups.of(self.index);

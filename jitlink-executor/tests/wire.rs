@@ -51,7 +51,7 @@ fn addr() -> impl Strategy<Value = Addr> + Clone {
 }
 
 fn arrays() -> impl Strategy<Value = Vec<PointerArray>> + Clone {
-    let stage = prop::sample::select(vec![InitStage::Preinit, InitStage::Init, InitStage::Fini]);
+    let stage = prop::sample::select(vec![InitStage::Threads, InitStage::Preinit, InitStage::Init, InitStage::Fini]);
     let one = (addr(), any::<u64>(), stage, any::<u32>(), any::<bool>());
     let one = one.prop_map(|(address, count, stage, priority, backwards)| PointerArray {
         address,

@@ -62,7 +62,9 @@ impl<'a> Reader<'_, '_, 'a> {
     ) -> Result<Symbols, LinkError> {
         let mut ids = vec![NONE; self.file.symbol_count()];
         for symbol in symbols {
-            if let Some(made) = self.symbol(symbol, builder)? {
+            if is_undefined(symbol) && conventions::is_thread_local_index(symbol.name) {
+                ids[symbol.number] = thread_local_index(builder)?.index() as u32;
+            } else if let Some(made) = self.symbol(symbol, builder)? {
                 ids[symbol.number] = builder.add_symbol(made).index() as u32;
             }
         }
@@ -214,6 +216,20 @@ pub(crate) fn import_slot<'a>(name: &'a [u8], builder: &mut ObjectBuilder<'_, 'a
     // Looked for in archives, and missing, only if the slot is used.
     let reference = Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name, builder.id()) };
     let target = builder.add_symbol(reference);
+    let symbol = slot((target, Subject::Symbol), builder)?;
+    Ok(Slot { symbol, target })
+}
+
+/// Adds a slot with the number of the module's block of thread-local variables, whoever has start-up code that defines one for a linked
+/// file.
+fn thread_local_index(builder: &mut ObjectBuilder<'_, '_>) -> Result<SymbolId, LinkError> {
+    let name = conventions::THREAD_LOCALS;
+    let start = builder.add_symbol(Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name, builder.id()) });
+    slot((start, Subject::TlsModule), builder)
+}
+
+/// Adds a slot for something about a symbol.
+fn slot((target, subject): (SymbolId, Subject), builder: &mut ObjectBuilder<'_, '_>) -> Result<SymbolId, LinkError> {
     let bytes = builder.target().pointer_bytes;
     let Some(row) = builder.target().pointer_row() else {
         let arch = builder.target().arch.info().name();
@@ -226,6 +242,6 @@ pub(crate) fn import_slot<'a>(name: &'a [u8], builder: &mut ObjectBuilder<'_, 'a
     let block = builder.add_block(content, 0, bytes.trailing_zeros() as u8);
     let symbol = builder.add_symbol(Symbol::local(b"", builder.id(), block, 0));
     builder.begin_edges(block);
-    builder.add_edge(block, Edge { addend: 0, offset: 0, target, row, subject: Subject::Symbol })?;
-    Ok(Slot { symbol, target })
+    builder.add_edge(block, Edge { addend: 0, offset: 0, target, row, subject })?;
+    Ok(symbol)
 }

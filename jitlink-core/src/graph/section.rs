@@ -146,7 +146,10 @@ pub struct Initialisers {
 /// When an array of function pointers is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InitStage {
-    /// Before all initialisers.
+    /// Before all initialisers, after the program, and when a thread starts or ends: functions that are told which, where the system
+    /// calls such ones ("PE Format", "TLS Callback Functions").
+    Threads,
+    /// Before all other initialisers.
     Preinit,
     /// Before the program.
     Init,

@@ -1,6 +1,7 @@
 //! Fix-up: blocks are copied to working memory and their edges applied, in one pass, in parallel where it pays.
 
 use super::layout::{Addresses, KINDS, Layout, UNLOADED};
+use super::lower::is_thread_local;
 use super::runs::Runs;
 use super::short_rows::{ShortBase, ShortRow};
 use super::thread_locals::Numbers;
@@ -365,6 +366,8 @@ fn fix(
         _ => 0,
     };
     let section = match row.base() {
+        // In each thread's copy.
+        Base::Section if edge.subject.is_thread_local() || is_variable(graph, edge.target) => 0,
         Base::Section => runs(context).of(graph, context.layout, edge.target).map_or(0, |run| run.start),
         _ => 0,
     };
@@ -373,6 +376,11 @@ fn fix(
     let value = evaluate(row, &inputs);
     apply(row, field, value, graph.target.endian)
         .map_err(|error| describe(context, id, edge, row, error, place, subject))
+}
+
+/// Whether a symbol is a thread-local variable of the batch.
+fn is_variable(graph: &LinkGraph<'_>, symbol: SymbolId) -> bool {
+    matches!(graph.symbol(symbol).value, Value::Block { block, .. } if is_thread_local(graph, block))
 }
 
 /// The number of a thread-local variable that a field is to hold; `offset` is that in the batch's block.

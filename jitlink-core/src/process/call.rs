@@ -106,6 +106,7 @@ pub(super) unsafe fn run_array(array: &PointerArray) {
         // SAFETY: the caller promises that the array holds functions of its stage's type that are sound to run.
         unsafe {
             let function = match array.order.stage {
+                InitStage::Threads => continue,
                 InitStage::Fini => Function::Finaliser(std::mem::transmute::<usize, Finaliser>(function)),
                 InitStage::Preinit | InitStage::Init => {
                     Function::Initialiser(std::mem::transmute::<usize, Initialiser>(function))

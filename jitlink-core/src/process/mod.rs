@@ -59,6 +59,7 @@ mod thread_room;
 mod unwind;
 mod vectors;
 
+use crate::graph::InitStage;
 pub use place::Placement;
 pub use profile::Profile;
 
@@ -381,6 +382,9 @@ impl Executor for ProcessExecutor {
     }
 
     unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {
+        if arrays.iter().any(|array| array.order.stage == InitStage::Threads) {
+            return Err(ExecutorError::new("the system calls no functions when threads start and end"));
+        }
         for array in arrays {
             // SAFETY: the caller promises that the arrays are there and sound to run.
             unsafe { call::run_array(array) };

@@ -230,6 +230,8 @@ fn kind(section: &Section<'_>, origin: SectionType, zeros: bool) -> SectionType 
         SectionType(0) | elf::SHT_PROGBITS if zeros => elf::SHT_NOBITS,
         SectionType(0) => match section.role {
             Role::Initialisers(array) => match array.stage {
+                // ELF has no such arrays, nor has what is read from it.
+                InitStage::Threads => elf::SHT_PROGBITS,
                 InitStage::Preinit => elf::SHT_PREINIT_ARRAY,
                 InitStage::Init => elf::SHT_INIT_ARRAY,
                 InitStage::Fini => elf::SHT_FINI_ARRAY,

@@ -79,7 +79,7 @@ fn place<T: PartialEq>(value: &T, all: &[T], to: &mut Encoder) {
 const PROTECTIONS: &[Protection] = &[Protection::ReadExecute, Protection::Read, Protection::ReadWrite];
 const RESIDENCES: &[Residence] = &[Residence::Near, Residence::Far];
 const ENDIANS: &[Endian] = &[Endian::Little, Endian::Big];
-const STAGES: &[InitStage] = &[InitStage::Preinit, InitStage::Init, InitStage::Fini];
+const STAGES: &[InitStage] = &[InitStage::Threads, InitStage::Preinit, InitStage::Init, InitStage::Fini];
 const ACCESSES: &[ThreadLocalAccess] =
     &[ThreadLocalAccess::Dynamic, ThreadLocalAccess::Static, ThreadLocalAccess::Descriptor];
 

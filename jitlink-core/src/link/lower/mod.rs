@@ -171,8 +171,13 @@ struct Lowering<'l, 'a> {
 
 impl Lowering<'_, '_> {
     fn edge(&mut self, block: BlockId, index: usize, is_code: bool) -> Result<(), LinkError> {
-        let edge = self.graph.edges[index];
+        let mut edge = self.graph.edges[index];
         let row = *self.graph.rows.row(edge.row);
+        if row.base() == Base::Section && edge.subject == Subject::Symbol && self.is_thread_local(edge.target) {
+            // Each thread's copy of the section is all that it counts from.
+            edge.subject = Subject::TlsOffset;
+            self.graph.edges[index] = edge;
+        }
         self.check_supported(block, &edge, &row)?;
         match edge.subject {
             Subject::Symbol | Subject::Callee => self.direct(block, index, &row, is_code)?,
@@ -188,7 +193,6 @@ impl Lowering<'_, '_> {
 
     /// Refuses by name what cannot be served.
     fn check_supported(&self, block: BlockId, edge: &Edge, row: &Reloc) -> Result<(), LinkError> {
-        let kind = self.graph.symbol(edge.target).kind;
         let (what, advice) = if let Some(why) = row.refusal() {
             (why, "compile for static linking: relocatable objects only")
         } else {
@@ -198,10 +202,9 @@ impl Lowering<'_, '_> {
                     "link the object that defines it with this one",
                 ),
                 Subject::Nothing | Subject::GotBase | Subject::Size => return Ok(()),
-                Subject::Symbol | Subject::Callee | Subject::GotSlot => match kind {
-                    _ if self.is_thread_local(edge.target) => thread_locals::NO_ADDRESS,
-                    _ => return Ok(()),
-                },
+                Subject::Symbol | Subject::Callee | Subject::GotSlot if self.is_thread_local(edge.target) => {
+                    thread_locals::NO_ADDRESS
+                }
                 _ => return Ok(()),
             }
         };

@@ -1,8 +1,9 @@
 //! What a program is started with, and how it is called.
 
-use super::names;
+use super::{names, threads};
 use jitlink_core::Addr;
 use jitlink_core::executor::PointerArray;
+use jitlink_core::graph::InitStage;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::atomic::AtomicPtr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -80,6 +81,11 @@ pub(super) unsafe fn run_array(array: &PointerArray) {
         let function = unsafe { at(index).read_unaligned() };
         // Zero and minus one end or pad such arrays, and mean no function.
         if function == 0 || function == usize::MAX {
+            continue;
+        }
+        if array.order.stage == InitStage::Threads {
+            // SAFETY: the caller promises that the array holds functions of this stage that are sound to run.
+            unsafe { threads::begin(Addr(function as u64)) };
             continue;
         }
         // SAFETY: the caller promises that the array holds functions that are sound to run; one that takes fewer arguments ignores

@@ -3,7 +3,7 @@
 //! Here `atexit` is no function of the C library but of each program's start-up code, which linked code has none of. The one that
 //! it gets keeps a list, whose functions belong to the batch that they are in. The C library runs what is left at exit.
 
-use super::arguments;
+use super::{arguments, threads};
 use jitlink_core::executor::{ExecutorError, PointerArray};
 use jitlink_core::{Addr, AddrRange};
 use std::ffi::c_int;
@@ -64,6 +64,12 @@ pub(super) fn remove_module(handle: Addr) {
     let mut state = state();
     state.modules.retain(|module| module.0 != handle);
     state.waiting.retain(|waiting| waiting.0 != handle);
+    threads::remove(handle);
+}
+
+/// The handle of the module that an address is in; zero for none.
+pub(super) fn module_at(address: Addr) -> Addr {
+    state().module_at(address)
 }
 
 impl State {
@@ -109,7 +115,10 @@ pub(super) unsafe fn run_at_exit(handle: Addr, arrays: &[PointerArray]) -> Resul
 /// The module is still there, and sound to run.
 pub(super) unsafe fn run_module(handle: Addr) {
     // SAFETY: as the caller promises.
-    unsafe { run_those(|of| of == handle) };
+    unsafe {
+        run_those(|of| of == handle);
+        threads::end(handle);
+    }
 }
 
 /// At the process's end: what is left of all modules.

@@ -2,8 +2,10 @@
 
 use super::allocation::{WindowsReservation, extent};
 use super::arena::{Arena, granularity};
-use super::{arguments, exit, names};
-use jitlink_core::executor::{Executor, ExecutorError, MemoryRequest, PointerArray, Reservation};
+use super::{arguments, exit, names, thread_locals};
+use jitlink_core::executor::{
+    Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, ThreadLocalBlock, ThreadLocalRequest,
+};
 use jitlink_core::{Addr, AddrRange};
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -67,6 +69,10 @@ impl Executor for Host {
 
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
         Ok(names.iter().map(|name| names::look_up(name)).collect())
+    }
+
+    fn thread_locals(&self, request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
+        thread_locals::bind(request)
     }
 
     unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {

@@ -9,6 +9,8 @@
 //! | `arena` | address space, and what of it is free |
 //! | `allocation` | a batch's memory from its reservation to its end |
 //! | `functions` | tables by which the system unwinds |
+//! | `thread_locals` | variables of threads, in a reserve of this program's own |
+//! | `threads` | functions that are called when threads start and end |
 //! | `names` | look-up in DLLs, and DLLs by name |
 //! | `arguments`, `exit` | what a program is started with, and what runs at its end |
 
@@ -22,6 +24,8 @@ mod front;
 mod functions;
 mod host;
 mod names;
+mod thread_locals;
+mod threads;
 
 pub(in crate::server) use channel::{connect, disconnect, is_connected};
 pub(in crate::server) use crash::{catch_crashes, report_crashes};
