@@ -3,7 +3,7 @@
 use jitlink_arch_ppc::{PPC32, PPC32LE, PPC64, PPC64LE};
 use jitlink_core::Endian::{Big, Little};
 use jitlink_core::TargetArch;
-use jitlink_core::arch::StubKind;
+use jitlink_core::arch::{StubKind, Target};
 use jitlink_core::reloc::{Inputs, apply, evaluate};
 use std::path::Path;
 use std::process::Command;
@@ -101,13 +101,17 @@ fn the_code_is_what_its_source_says() {
             false
         }
     };
-    let wide: (_, &dyn TargetArch) = ("powerpc64le-linux-gnu", &PPC64LE);
-    let descriptors: (_, &dyn TargetArch) = ("powerpc64le-linux-gnu", &PPC64);
-    let narrow: [(_, &dyn TargetArch); 2] = [("powerpc-linux-gnu", &PPC32), ("powerpc-linux-gnu", &PPC32LE)];
+    // Which functions of the machine: of the usual convention, or of another one.
+    let little: (_, &'static dyn TargetArch, _) = ("powerpc64le-linux-gnu", &PPC64LE, "");
+    let big: (_, &'static dyn TargetArch, _) = ("powerpc64le-linux-gnu", &PPC64, "ELFv2");
+    let descriptors: (_, &'static dyn TargetArch, _) = ("powerpc64le-linux-gnu", &PPC64, "");
+    let narrow: [(_, &'static dyn TargetArch, _); 2] =
+        [("powerpc-linux-gnu", &PPC32, ""), ("powerpc-linux-gnu", &PPC32LE, "")];
+    let wide = vec![little, big];
     let cases = [
-        (vec![wide], "trampoline", StubKind::Trampoline),
-        (vec![wide], "lazy", StubKind::Lazy),
-        (vec![wide], "binder", StubKind::Binder),
+        (wide.clone(), "trampoline", StubKind::Trampoline),
+        (wide.clone(), "lazy", StubKind::Lazy),
+        (wide, "binder", StubKind::Binder),
         (vec![descriptors], "trampoline_v1", StubKind::Trampoline),
         (vec![descriptors], "binder_v1", StubKind::Binder),
         (narrow.to_vec(), "plt32", StubKind::Plt),
@@ -116,7 +120,7 @@ fn the_code_is_what_its_source_says() {
         (narrow.to_vec(), "binder32", StubKind::Binder),
     ];
     for (machines, name, kind) in cases {
-        for (tools, arch) in machines {
+        for (tools, arch, convention) in machines {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.s"));
             let (object, bytes) = (folder.path().join("code.o"), folder.path().join("code.bin"));
             let order = if arch.info().name().ends_with("le") { "-mlittle" } else { "-mbig" };
@@ -126,7 +130,11 @@ fn the_code_is_what_its_source_says() {
                 tool(&format!("{tools}-as"), &[&options[..], &[&source, Path::new("-o"), &object]].concat());
             let arguments = ["-O", "binary", "-j", ".text"].map(Path::new);
             if assembled && tool(&format!("{tools}-objcopy"), &[&arguments[..], &[&object, &bytes]].concat()) {
-                assert_eq!(std::fs::read(&bytes).unwrap(), arch.stub(kind).unwrap().code(), "{name} {order}");
+                let endian = if order == "-mlittle" { Little } else { Big };
+                let pointer_bytes = if width == "-a32" { 4 } else { 8 };
+                let target = Target { arch, endian, pointer_bytes, format: "elf", convention };
+                let stub = arch.trampoline_part(kind, &target).unwrap();
+                assert_eq!(std::fs::read(&bytes).unwrap(), stub.code(), "{name} {order}");
             }
         }
     }

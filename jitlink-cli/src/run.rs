@@ -7,7 +7,9 @@ use crate::inputs::Given;
 use crate::progress::Progress;
 use crate::watch::Watch;
 use crate::{inputs, program, remote, report};
-use jitlink::{Addr, Input, LinkError, LinkErrors, Module, ProcessExecutor, Profile, Registry, Roots, Session};
+use jitlink::{
+    Addr, Executor, Input, LinkError, LinkErrors, Module, ProcessExecutor, Profile, Registry, Roots, Session,
+};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
@@ -58,7 +60,6 @@ struct Linked {
 fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let progress = Progress::start(inputs::linking(&args.link));
     let given = inputs::open(&args.link)?;
-    given.inputs.first().map_or(Ok(()), check_convention)?;
     let mut options = inputs::options(&args.link, Roots::Named(vec![args.entry.clone()]));
     options.updatable = args.watch;
     options.keep_debug = args.debug || args.profile == Some(ProfileKind::Jitdump);
@@ -67,6 +68,7 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
     let mut executor = executor(&args.link, &given, args.arena_size)?;
+    given.inputs.first().map_or(Ok(()), |first| check_convention(first, &*executor))?;
     if args.debug {
         executor = Arc::new((*executor).clone().debuggable());
     }
@@ -86,16 +88,14 @@ fn link(args: &Run) -> Result<Linked, LinkErrors> {
     }
 }
 
-/// Refuses a program whose functions are called in another way than this process's, before what it misses of its own system does.
-fn check_convention(first: &Input) -> Result<(), LinkError> {
-    let convention = remote::target_of(first).map_or("", |target| target.convention);
-    if convention.is_empty() {
-        return Ok(());
-    }
+/// Refuses a program whose functions are called in another way than the executor's, before what it misses of its own system does.
+pub(crate) fn check_convention(first: &Input, executor: &dyn Executor) -> Result<(), LinkError> {
+    let Some(target) = remote::target_of(first).filter(|target| !executor.calls_as(target)) else { return Ok(()) };
     Err(LinkError::Executor {
         reason: format!(
-            "{} is code for the calling convention {convention}, which is not that of this process",
-            first.name()
+            "{} is code for the calling convention {}, which is not that of the process that it would run in",
+            first.name(),
+            target.convention
         ),
         advice: "give the object as a file, or the executor of its system (--executor)".into(),
     })

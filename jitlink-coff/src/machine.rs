@@ -39,7 +39,12 @@ pub(crate) fn is_known(number: u16) -> bool {
 /// What an object's header says by the machine's number.
 pub(crate) fn header(number: u16) -> Option<ObjectHeader> {
     let machine = find(number)?;
-    Some(ObjectHeader { machine: number.into(), pointer_bytes: machine.pointer_bytes, endian: Endian::Little })
+    Some(ObjectHeader {
+        machine: number.into(),
+        pointer_bytes: machine.pointer_bytes,
+        endian: Endian::Little,
+        flags: 0,
+    })
 }
 
 /// The size of a record of `.pdata`, the first word of which is the function's address ("PE Format", "The .pdata Section").

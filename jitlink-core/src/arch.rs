@@ -50,6 +50,19 @@ pub trait TargetArch: Send + Sync {
         Err(format!("{} has no out-of-line form for this", self.info().name()))
     }
 
+    /// The name of the calling convention of an object's functions: empty for the usual one, or the one of its
+    /// [`RelocTable`](crate::reloc::RelocTable::convention). `None` where the object's header does not say which it is, so that the
+    /// next object of the batch is asked.
+    fn convention(&self, _header: &ObjectHeader) -> Option<&'static str> {
+        Some("")
+    }
+
+    /// The part of a trampoline ([`StubKind::Trampoline`], [`StubKind::Lazy`], [`StubKind::Binder`]) for code of the target, where it
+    /// depends on the convention that functions of the target are called by.
+    fn trampoline_part(&self, kind: StubKind, _target: &Target) -> Option<&'static StubTemplate> {
+        self.stub(kind)
+    }
+
     /// Completes an object that a format has read, before it is resolved against others: cuts blocks at functions
     /// ([`ObjectBuilder::split`]), corrects what this architecture's compilers write in ways of their own, or refuses the
     /// object. `header` is that of this object, which may have another machine number than the others of the batch.
@@ -492,7 +505,7 @@ pub struct Target {
     /// The name of the format of its objects.
     pub format: &'static str,
     /// The name of the calling convention of its functions, where that is not the usual one of the architecture
-    /// ([`RelocTable::convention`](crate::reloc::RelocTable::convention)); empty otherwise.
+    /// ([`RelocTable::convention`](crate::reloc::RelocTable::convention), [`TargetArch::convention`]); empty otherwise.
     pub convention: &'static str,
 }
 

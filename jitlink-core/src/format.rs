@@ -108,6 +108,8 @@ pub struct ObjectHeader {
     pub pointer_bytes: u8,
     /// The byte order.
     pub endian: Endian,
+    /// What the format's header says about the ABI, in the machine's own bits (`e_flags` of ELF); zero where it says nothing.
+    pub flags: u32,
 }
 
 /// An end of a run of gathered sections.

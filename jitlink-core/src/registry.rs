@@ -140,7 +140,8 @@ impl Registry {
             });
         };
         let rows = RowTable::new(arch.info().rows(), table.rows())?;
-        let (format, convention) = (format.name(), table.convention());
+        let format = format.name();
+        let convention = arch.convention(header).filter(|name| !name.is_empty()).unwrap_or(table.convention());
         let target = Target { arch, endian: header.endian, pointer_bytes: header.pointer_bytes, format, convention };
         Ok((target, rows))
     }

@@ -111,8 +111,9 @@ impl<'n, 'a, Elf: FileHeader> File<'n, 'a, Elf> {
         }
         let pointer_bytes = if header.is_type_64() { 8 } else { 4 };
         let machine = u32::from(header.e_machine(endian).0);
+        let flags = header.e_flags(endian).0;
         let endian = if big { Endian::Big } else { Endian::Little };
-        Ok((header, ObjectHeader { machine, pointer_bytes, endian }))
+        Ok((header, ObjectHeader { machine, pointer_bytes, endian, flags }))
     }
 
     /// Checks the header and the section table.

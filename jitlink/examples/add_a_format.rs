@@ -52,7 +52,7 @@ impl ObjectFormat for HexFormat {
     }
 
     fn header(&self, _name: &str, _bytes: &[u8]) -> Result<ObjectHeader, LinkError> {
-        Ok(ObjectHeader { machine: MACHINE, pointer_bytes: 8, endian: Endian::Little })
+        Ok(ObjectHeader { machine: MACHINE, pointer_bytes: 8, endian: Endian::Little, flags: 0 })
     }
 
     fn read<'a>(&self, bytes: &'a [u8], object: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {

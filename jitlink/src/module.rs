@@ -356,7 +356,7 @@ impl ModuleShared {
         }
         let (name, convention) = (&self.name, target.convention);
         let reason = format!("{name} is code for the calling convention {convention}, so {what} cannot be run here");
-        let advice = format!("call its functions by their type, extern \"{convention}\" fn");
+        let advice = format!("call its functions by their own type, extern \"{convention}\" fn, if Rust has that");
         Err(LinkError::Executor { reason, advice })
     }
 

@@ -10,7 +10,7 @@
 
 use super::calls::{LOCAL_ENTRY, REL24};
 use super::groups::{self, Groups};
-use super::rows;
+use super::{ELFV2, rows};
 use jitlink_core::graph::{BlockId, Edge, LinkGraph, ObjectBuilder, Split, Symbol, SymbolId, SymbolKind, Value};
 use jitlink_core::{Endian, LinkError};
 use std::collections::HashMap;
@@ -90,6 +90,12 @@ pub(super) fn enter(graph: &mut LinkGraph<'_>) -> Result<bool, String> {
         let other = entries.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());
         return Err(format!(
             "{object} is for the ELFv2 ABI ({name} has a local entry), {other} for ELFv1 (it has descriptors); compile both alike"
+        ));
+    }
+    if graph.target().convention == ELFV2 {
+        let first = entries.keys().min().map_or("", |&block| graph.object_of(block).name.as_str());
+        return Err(format!(
+            "{first} is for the ELFv1 ABI (it has descriptors), but other objects say that they are for ELFv2 (e_flags); compile all alike"
         ));
     }
     let descriptor_of = if grouped { descriptors_by_code(graph, &entries) } else { HashMap::new() };
@@ -187,15 +193,16 @@ pub(super) fn settle(graph: &mut LinkGraph<'_>, groups: &Groups) -> Result<(), S
     Ok(())
 }
 
-/// Big-endian objects without descriptors are for the ELFv2 ABI, in which no big-endian system's functions are called.
+/// Big-endian objects without descriptors are for the ELFv2 ABI. Where none says so, indirect functions would be called by the other.
 fn refuse_indirect(graph: &LinkGraph<'_>) -> Result<(), String> {
     let is_indirect =
         |symbol: &Symbol<'_>| symbol.kind == SymbolKind::Indirect && matches!(symbol.value, Value::Block { .. });
-    let big = graph.target().endian == Endian::Big;
-    match graph.symbols().find(|(_, symbol)| big && is_indirect(symbol)) {
+    let target = graph.target();
+    let is_unknown = target.endian == Endian::Big && target.convention != ELFV2;
+    match graph.symbols().find(|(_, symbol)| is_unknown && is_indirect(symbol)) {
         Some((id, symbol)) => Err(format!(
-            "{}: {} is an indirect function (STT_GNU_IFUNC), and those are not linked in big-endian code under the ELFv2 ABI; build \
-             without ifunc and target_clones attributes",
+            "{}: {} is an indirect function (STT_GNU_IFUNC) in code without function descriptors, but no object says that it is for the \
+             ELFv2 ABI (e_flags 2); compile with -mabi=elfv2, or assemble with .abiversion 2",
             graph.object(symbol.object).name,
             graph.display_symbol(id)
         )),

@@ -41,7 +41,10 @@ mod trampolines;
 
 use crate::branches;
 use groups::Groups;
-use jitlink_core::arch::{ArchInfo, CallForm, CodeSite, Outlined, Relaxed, StubKind, StubTemplate, SystemNames};
+use jitlink_core::arch::{
+    ArchInfo, CallForm, CodeSite, Outlined, Relaxed, StubKind, StubTemplate, SystemNames, Target,
+};
+use jitlink_core::error::Site;
 use jitlink_core::format::ObjectHeader;
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::link::{Pipeline, Stage};
@@ -78,6 +81,11 @@ static SYSTEM_LITTLE: [SystemNames; 1] =
         .qemu("ppc64le")
         .debian("powerpc64le-linux-gnu", "libc6-ppc64el-cross")];
 
+/// What big-endian code of that ABI is called by.
+const ELFV2: &str = "ELFv2";
+/// The bits of `e_flags` with the number of the ABI (`EF_PPC64_ABI`); zero where an object does not say it.
+const ABI: u32 = 3;
+
 /// `trap`.
 const TRAP: u32 = 0x7fe0_0008;
 const TRAP_LITTLE: [u8; 4] = TRAP.to_le_bytes();
@@ -100,7 +108,21 @@ impl TargetArch for Ppc64 {
     }
 
     fn stub(&self, kind: StubKind) -> Option<&'static StubTemplate> {
-        trampolines::template(kind, self.endian).or_else(|| stubs::template(kind, self.endian))
+        trampolines::template(kind, self.endian, false).or_else(|| stubs::template(kind, self.endian))
+    }
+
+    /// Big-endian code may be for either ABI (ELFv2 ABI, "ELF Header", `e_flags`), and systems of that byte order that are named here
+    /// have the older one.
+    fn convention(&self, header: &ObjectHeader) -> Option<&'static str> {
+        match (self.endian, header.flags & ABI) {
+            (Endian::Big, 0) => None,
+            (Endian::Big, 2) => Some(ELFV2),
+            _ => Some(""),
+        }
+    }
+
+    fn trampoline_part(&self, kind: StubKind, target: &Target) -> Option<&'static StubTemplate> {
+        trampolines::template(kind, self.endian, target.convention == ELFV2)
     }
 
     /// `pld` of a slot's content, where the address that the slot would hold is near.
@@ -120,7 +142,16 @@ impl TargetArch for Ppc64 {
         branches::outline(site, self.endian, rows::BRANCH)
     }
 
-    fn complete(&self, _header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
+    fn complete(&self, header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
+        let batch = object.target().convention;
+        if self.convention(header).is_some_and(|own| own != batch) {
+            let [own, other] = if batch == ELFV2 { ["ELFv1", ELFV2] } else { [ELFV2, "ELFv1"] };
+            return Err(LinkError::Unsupported {
+                site: Box::new(Site { object: object.name().into(), ..Site::default() }),
+                what: format!("this object is for the {own} ABI (e_flags), the link's first ones are for {other}"),
+                advice: "compile all objects of a link alike (-mabi=elfv2 or -mabi=elfv1)".into(),
+            });
+        }
         toc::place(object);
         descriptors::cut(object)
     }

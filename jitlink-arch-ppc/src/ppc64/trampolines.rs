@@ -221,15 +221,22 @@ static LAZY_STUB: StubTemplate = StubTemplate::new(&const { code::<28>(&LAZY, fa
 static BINDER_STUB: StubTemplate =
     StubTemplate::new(&const { code::<{ 4 * (BINDER_WORDS + 2) }>(&BINDER, false) }, 16, BINDER_FIXUPS);
 
+static TRAMPOLINE_BIG: StubTemplate =
+    StubTemplate::new(&const { code::<32>(&OUTSIDE_BCL, true) }, 4, OUTSIDE_BCL_FIXUPS);
+static LAZY_BIG_STUB: StubTemplate = StubTemplate::new(&const { code::<28>(&LAZY, true) }, 4, LAZY_FIXUPS);
+static BINDER_BIG_STUB: StubTemplate =
+    StubTemplate::new(&const { code::<{ 4 * (BINDER_WORDS + 2) }>(&BINDER, true) }, 16, BINDER_FIXUPS);
+
 static TRAMPOLINE_V1: StubTemplate = StubTemplate::new(&const { code::<48>(&ENTRY_V1, true) }, 8, ENTRY_V1_FIXUPS);
 static LAZY_V1_STUB: StubTemplate = StubTemplate::new(&[0; 24], 8, LAZY_V1_FIXUPS);
 static BINDER_V1_STUB: StubTemplate =
     StubTemplate::new(&const { code::<{ 4 * (BINDER_V1_WORDS + 2) }>(&BINDER_V1, true) }, 16, BINDER_V1_FIXUPS);
 
-/// A part of a trampoline: under the ELFv2 ABI where bytes are little-endian, under ELFv1 where they are big-endian.
-pub(super) fn template(kind: StubKind, endian: Endian) -> Option<&'static StubTemplate> {
+/// A part of a trampoline, under the ELFv2 ABI or under ELFv1, which is for big-endian code alone.
+pub(super) fn template(kind: StubKind, endian: Endian, is_v2: bool) -> Option<&'static StubTemplate> {
     let [trampoline, lazy, binder] = match endian {
         Endian::Little => [&TRAMPOLINE, &LAZY_STUB, &BINDER_STUB],
+        Endian::Big if is_v2 => [&TRAMPOLINE_BIG, &LAZY_BIG_STUB, &BINDER_BIG_STUB],
         Endian::Big => [&TRAMPOLINE_V1, &LAZY_V1_STUB, &BINDER_V1_STUB],
     };
     match kind {

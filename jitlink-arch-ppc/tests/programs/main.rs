@@ -1,6 +1,7 @@
 //! Programs of several C objects, compiled in every way that changes what the linker sees, linked by jitlink, and run under an
 //! emulator; the same objects linked by GNU ld must say the same.
 
+mod chosen;
 mod scattered;
 #[path = "../support/mod.rs"]
 mod support;
@@ -120,6 +121,16 @@ impl Machine {
         let source = folder.path().join(name);
         std::fs::write(&source, text).unwrap();
         self.object(compiler, flags, &source)
+    }
+
+    /// A pointer, as its memory holds it.
+    fn pointer(&self, address: u64) -> Vec<u8> {
+        let bytes = match self.endian {
+            Endian::Big => address.to_be_bytes(),
+            Endian::Little => address.to_le_bytes(),
+        };
+        // The narrow ones here are big-endian.
+        if self.abi == 0 { bytes[4..].to_vec() } else { bytes.to_vec() }
     }
 
     /// The program linked as a whole.
@@ -308,6 +319,8 @@ fn objects_of_different_abis_are_refused() {
     let mixed: Objects = one[..1].iter().chain(&other[1..]).cloned().collect();
     let errors = BIG.whole(&mixed).expect_err("two ABIs in one link");
     assert!(errors.contains("start.o is for the ELFv2 ABI") && errors.contains("main.o for ELFv1"), "{errors}");
+    let errors = BIG.whole(&vec![other[0].clone(), one[1].clone()]).expect_err("two ABIs in one link");
+    assert!(errors.contains("main.o is for the ELFv2 ABI") && errors.contains("start.o for ELFv1"), "{errors}");
 }
 
 /// A source whose function has 4,000 entries in the TOC and two slots in the GOT, and calls the function of the next such source, directly

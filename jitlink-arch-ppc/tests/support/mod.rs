@@ -5,17 +5,21 @@ pub(crate) mod elf;
 
 use elf::Segment;
 use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC32LE, ELF_PPC64, ELF_PPC64LE, PPC32, PPC32LE, PPC64, PPC64LE};
-use jitlink_core::executor::{ExecutorError, MemoryRequest, PointerArray, Reservation};
+use jitlink_core::arch::Target;
+use jitlink_core::executor::{
+    Action, Allocation, ExecutorError, IndirectSlot, MemoryRequest, PointerArray, Reservation, WorkingMemory,
+};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
 use jitlink_core::link::{LinkMap, LinkOptions, NoSymbols, Roots, Unresolved, link};
 use jitlink_core::registry::{Plugin, Registry};
-use jitlink_core::{Addr, Executor, Input};
+use jitlink_core::{Addr, AddrRange, Executor, Input};
 use jitlink_elf::ElfFormat;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 /// Where programs are linked: low enough for code that is not position-independent.
 pub(crate) const BASE: Addr = Addr(0x1010_0000);
@@ -23,39 +27,81 @@ pub(crate) const BASE: Addr = Addr(0x1010_0000);
 /// Where the linker of functions on their first call pretends to be.
 pub(crate) const LINKER: Addr = Addr(0x6660_0000);
 
-/// An image that has such a linker, so that what needs one is linked; nothing runs.
-struct Host(ImageExecutor);
+/// An image that has such a linker, so that what needs one is linked; nothing runs here. It notes the slots of indirect functions.
+struct Host {
+    image: ImageExecutor,
+    linker: Addr,
+    /// How its functions are called; without, as those of the target.
+    convention: Option<&'static str>,
+    slots: Arc<Mutex<Vec<IndirectSlot>>>,
+}
+
+struct HostMemory {
+    image: Box<dyn Reservation>,
+    slots: Arc<Mutex<Vec<IndirectSlot>>>,
+}
+
+impl Reservation for HostMemory {
+    fn address(&self, segment: usize) -> Addr {
+        self.image.address(segment)
+    }
+
+    fn region(&self) -> AddrRange {
+        self.image.region()
+    }
+
+    fn resize(&mut self, sizes: &[u64]) -> Result<(), ExecutorError> {
+        self.image.resize(sizes)
+    }
+
+    fn working_memory(&mut self) -> Vec<WorkingMemory<'_>> {
+        self.image.working_memory()
+    }
+
+    fn finalize(self: Box<Self>, actions: Vec<Action>) -> Result<Box<dyn Allocation>, ExecutorError> {
+        let slots = actions.iter().filter_map(|action| match action {
+            Action::ResolveOnCall(slots) => Some(slots),
+            _ => None,
+        });
+        self.slots.lock().unwrap().extend(slots.flatten().cloned());
+        self.image.finalize(actions)
+    }
+}
 
 #[allow(unsafe_code, reason = "the trait declares running as unsafe; nothing here runs")]
 impl Executor for Host {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.image.name()
     }
 
     fn page_size(&self) -> u64 {
-        self.0.page_size()
+        self.image.page_size()
     }
 
     fn reserve(&self, request: &MemoryRequest) -> Result<Box<dyn Reservation>, ExecutorError> {
-        self.0.reserve(request)
+        Ok(Box::new(HostMemory { image: self.image.reserve(request)?, slots: self.slots.clone() }))
+    }
+
+    fn calls_as(&self, target: &Target) -> bool {
+        self.convention.is_none_or(|convention| convention == target.convention)
     }
 
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
-        self.0.lookup(names)
+        self.image.lookup(names)
     }
 
     fn lazy_linker(&self) -> Result<Addr, ExecutorError> {
-        Ok(LINKER)
+        Ok(self.linker)
     }
 
     unsafe fn run_arrays(&self, arrays: &[PointerArray]) -> Result<(), ExecutorError> {
         // SAFETY: as the caller promises.
-        unsafe { self.0.run_arrays(arrays) }
+        unsafe { self.image.run_arrays(arrays) }
     }
 
     unsafe fn run_main(&self, entry: Addr, arguments: &[CString]) -> Result<i32, ExecutorError> {
         // SAFETY: as the caller promises.
-        unsafe { self.0.run_main(entry, arguments) }
+        unsafe { self.image.run_main(entry, arguments) }
     }
 }
 
@@ -64,6 +110,8 @@ pub(crate) struct Program {
     pub(crate) segments: Vec<Segment>,
     pub(crate) exports: BTreeMap<String, Addr>,
     pub(crate) map: LinkMap,
+    /// Of indirect functions.
+    pub(crate) slots: Vec<IndirectSlot>,
 }
 
 /// Everything of this crate, and the format.
@@ -84,23 +132,45 @@ impl Program {
         roots: Roots,
     ) -> Result<Program, String> {
         let options = LinkOptions { roots, ..LinkOptions::default() };
-        Program::link_as(base, objects, outside, options)
+        Program::link_as(base, objects, (outside, LINKER, None), options)
+    }
+
+    /// As [`Program::link`], with a linker for functions on their first call.
+    pub(crate) fn link_for(
+        linker: Addr,
+        base: Addr,
+        objects: &[(String, Vec<u8>)],
+        roots: Roots,
+    ) -> Result<Program, String> {
+        let options = LinkOptions { roots, ..LinkOptions::default() };
+        Program::link_as(base, objects, (&[], linker, None), options)
+    }
+
+    /// As [`Program::link`], where functions of the executor are called by a convention.
+    pub(crate) fn link_by(
+        convention: &'static str,
+        base: Addr,
+        objects: &[(String, Vec<u8>)],
+        roots: Roots,
+    ) -> Result<Program, String> {
+        let options = LinkOptions { roots, ..LinkOptions::default() };
+        Program::link_as(base, objects, (&[], LINKER, Some(convention)), options)
     }
 
     /// As [`Program::link`], where all that is not defined is null.
     pub(crate) fn tentative(base: Addr, objects: &[(String, Vec<u8>)]) -> Result<Program, String> {
         let options = LinkOptions { unresolved: Unresolved::Null, roots: Roots::Exported, ..LinkOptions::default() };
-        Program::link_as(base, objects, &[], options)
+        Program::link_as(base, objects, (&[], LINKER, None), options)
     }
 
     fn link_as(
         base: Addr,
         objects: &[(String, Vec<u8>)],
-        outside: &[(&str, Addr)],
+        (outside, linker, convention): (&[(&str, Addr)], Addr, Option<&'static str>),
         options: LinkOptions,
     ) -> Result<Program, String> {
         let config = ImageConfig { base, ..ImageConfig::default() };
-        let executor = Host(ImageExecutor::new(config).unwrap());
+        let executor = Host { image: ImageExecutor::new(config).unwrap(), linker, convention, slots: Arc::default() };
         let inputs: Vec<Input> =
             objects.iter().map(|(name, bytes)| Input::from_bytes(name.clone(), bytes.clone())).collect();
         let defines = outside.iter().map(|(name, address)| (name.to_string(), *address)).collect();
@@ -113,8 +183,9 @@ impl Program {
             protection: segment.protection,
             bytes: segment.bytes().to_vec(),
         };
-        let segments = executor.0.segments().iter().map(segment).collect();
-        Ok(Program { segments, exports, map: linked.map.unwrap() })
+        let segments = executor.image.segments().iter().map(segment).collect();
+        let slots = std::mem::take(&mut *executor.slots.lock().unwrap());
+        Ok(Program { segments, exports, map: linked.map.unwrap(), slots })
     }
 
     /// The word of the instruction or the data at an address.

@@ -92,6 +92,7 @@ fn link_and_run(args: &Run, place: &Place) -> Result<End, LinkErrors> {
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
     let executor = start(args, place)?;
+    given.inputs.first().map_or(Ok(()), |first| crate::run::check_convention(first, &executor))?;
     set_environment(args, &executor)?;
     executor.set_arguments(&arguments).map_err(LinkError::from)?;
     for library in &given.libraries {

@@ -114,7 +114,7 @@ impl<'l, 'a> LookUp<'l, 'a> {
                     graph.thread_locals.insert(symbol, Outside::Placed(place));
                     0
                 }
-                Some(Definition::Lazy(_)) if !graph.target.convention.is_empty() => {
+                Some(Definition::Lazy(_)) if !executor.calls_as(&graph.target) => {
                     let (name, convention) = (name.to_string(), graph.target.convention);
                     let what =
                         format!("{name} would be linked on its first call, which code for {convention} cannot make");

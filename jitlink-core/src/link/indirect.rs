@@ -97,6 +97,7 @@ fn references(graph: &LinkGraph<'_>) -> impl Iterator<Item = (BlockId, usize, Sy
 /// The executor's linker, if it has one and all resolvers are code of the batch; otherwise an error for each function.
 fn check(graph: &LinkGraph<'_>, executor: &dyn Executor, functions: &[SymbolId]) -> Result<Addr, LinkErrors> {
     let linker = executor.lazy_linker();
+    let is_called = executor.calls_as(&graph.target);
     let error = |&id: &SymbolId| {
         let in_code = match graph.symbol(id).value {
             Value::Block { block, .. } => {
@@ -108,11 +109,16 @@ fn check(graph: &LinkGraph<'_>, executor: &dyn Executor, functions: &[SymbolId])
         };
         let (what, advice) = match &linker {
             _ if !in_code => ("the resolver of an indirect function (STT_GNU_IFUNC) is not code of this link", REBUILD),
-            Ok(_) => return None,
+            Ok(_) if is_called => return None,
+            Ok(_) => ("the resolver of an indirect function (STT_GNU_IFUNC) is called in another way", RUN),
             Err(_) => ("an indirect function (STT_GNU_IFUNC) has no address before code runs that chooses one", RUN),
         };
         let what = match &linker {
             Err(_) if in_code => format!("{what}, and the executor \"{}\" runs none", executor.name()),
+            Ok(_) if in_code => {
+                let convention = graph.target.convention;
+                format!("{what} ({convention}) than the executor \"{}\" calls functions", executor.name())
+            }
             _ => what.into(),
         };
         Some(LinkError::Unsupported { site: Box::new(site(graph, id)), what, advice: advice.into() })

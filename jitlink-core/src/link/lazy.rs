@@ -74,8 +74,9 @@ impl<'m, 'a> Maker<'m, 'a> {
         sections: [&'static [u8]; 2],
     ) -> Result<Maker<'m, 'a>, LinkError> {
         let arch = graph.target.arch;
-        let entry = arch.stub(StubKind::Trampoline).or_else(|| arch.stub(StubKind::Plt));
-        let templates = [entry, arch.stub(StubKind::Lazy), arch.stub(StubKind::Binder)];
+        let part = |kind| arch.trampoline_part(kind, &graph.target);
+        let entry = part(StubKind::Trampoline).or_else(|| arch.stub(StubKind::Plt));
+        let templates = [entry, part(StubKind::Lazy), part(StubKind::Binder)];
         let ([Some(entry), Some(lazy), Some(binder)], Some(pointer_row)) = (templates, graph.target.pointer_row())
         else {
             let what =

@@ -137,7 +137,7 @@ impl Batch<'_> {
             Some(first) => first.clone(),
             None => first_member(&reader, &archives)?,
         };
-        let batch = objects.target(&first)?;
+        let batch = objects.target(&first, &sources)?;
         self.executor.accept(&batch.target).map_err(LinkError::from)?;
         self.resolver.begin(&batch.target);
         let mut graph = objects.empty(&batch);

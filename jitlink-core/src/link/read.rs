@@ -305,11 +305,18 @@ fn size<'s, 'a: 's>(sources: impl Iterator<Item = &'s Source<'a>>) -> usize {
 }
 
 impl ObjectReader<'_> {
-    /// The target that the first object decides.
-    pub(super) fn target(&self, source: &Source<'_>) -> Result<BatchTarget, LinkError> {
+    /// The target that the first object decides; the convention of its functions, if that does not say it, `others` do.
+    pub(super) fn target(&self, source: &Source<'_>, others: &[Source<'_>]) -> Result<BatchTarget, LinkError> {
         let format = self.format(source)?;
         let header = format.header(&source.name, source.bytes)?;
-        let (target, rows) = self.registry.target(format, &header, &source.name)?;
+        let (mut target, rows) = self.registry.target(format, &header, &source.name)?;
+        if target.arch.convention(&header).is_none() {
+            // The first object that says how functions are called.
+            let headers = others.iter().filter(|other| format.recognize(other.bytes));
+            let headers = headers.filter_map(|other| format.header(&other.name, other.bytes).ok());
+            let known = headers.map(|header| target.arch.convention(&header)).find(Option::is_some).flatten();
+            target.convention = known.filter(|name| !name.is_empty()).unwrap_or(target.convention);
+        }
         Ok(BatchTarget { target, rows, format, first: source.name.clone() })
     }
 

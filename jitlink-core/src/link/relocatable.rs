@@ -48,7 +48,7 @@ fn combine(
         Some(first) => first.clone(),
         None => first_member(&reader, &archives)?,
     };
-    let batch = objects.target(&first)?;
+    let batch = objects.target(&first, &sources)?;
     let header = batch.format.header(&first.name, first.bytes)?;
     let mut graph = objects.empty(&batch);
     let roots = command_line(&mut graph, options);

@@ -83,6 +83,10 @@ const ARENA_SIZE: u64 = if cfg!(target_pointer_width = "64") { 1 << 30 } else { 
 /// An arena of the usual size shrinks to this, where address space is limited, before it is an error.
 const SMALLEST_ARENA: u64 = 8 << 20;
 
+/// How functions of this process are called, where a target's convention has a name for that ([`Target::convention`]).
+const CONVENTION: &str =
+    if cfg!(all(target_arch = "powerpc64", target_endian = "big", target_abi = "elfv2")) { "ELFv2" } else { "" };
+
 /// Links into this process. Clones share their memory and libraries.
 #[derive(Clone, Debug)]
 pub struct ProcessExecutor {
@@ -340,6 +344,10 @@ impl Executor for ProcessExecutor {
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
         let libraries = self.shared.libraries.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(names.iter().map(|name| symbols::lookup(name, &libraries)).collect())
+    }
+
+    fn calls_as(&self, target: &Target) -> bool {
+        target.convention == CONVENTION
     }
 
     fn wants_description(&self) -> bool {

@@ -28,7 +28,7 @@ fn the_file_says_where_everything_is() {
         ];
         let sections = [(".debug_info".to_string(), b"information".to_vec()), (".debug_str".to_string(), Vec::new())];
         let image = DebugImage {
-            header: ObjectHeader { machine: 62, endian, pointer_bytes },
+            header: ObjectHeader { machine: 62, endian, pointer_bytes, flags: 0 },
             segments: &segments,
             unwind: Some((Addr(0x3010), b"sixteen bytes...")),
             symbols: vec![
@@ -100,7 +100,7 @@ fn sections(object: &[u8]) -> (Vec<(String, Vec<u8>)>, u64) {
 fn lines(sections: &[(String, Vec<u8>)], size: u64) -> Option<LineTable> {
     let segments = [segment(0, size, Protection::ReadExecute, Residence::Near)];
     let image = DebugImage {
-        header: ObjectHeader { machine: 62, endian: Endian::Little, pointer_bytes: 8 },
+        header: ObjectHeader { machine: 62, endian: Endian::Little, pointer_bytes: 8, flags: 0 },
         segments: &segments,
         unwind: None,
         symbols: Vec::new(),

@@ -14,7 +14,7 @@ fn the_header_says_the_machine() {
         let header = ElfFormat.header("test.o", &bytes).unwrap();
         let endian = if shape.big { Endian::Big } else { Endian::Little };
         let pointer_bytes = toy::pointer(shape) as u8;
-        assert_eq!(header, ObjectHeader { machine: u32::from(toy::MACHINE), pointer_bytes, endian });
+        assert_eq!(header, ObjectHeader { machine: u32::from(toy::MACHINE), pointer_bytes, endian, flags: 0 });
     }
 }
 

@@ -29,7 +29,7 @@
 //!         bytes.starts_with(b"RAW:")
 //!     }
 //!     fn header(&self, _name: &str, _bytes: &[u8]) -> Result<ObjectHeader, LinkError> {
-//!         Ok(ObjectHeader { machine: 1, pointer_bytes: 8, endian: Endian::Little })
+//!         Ok(ObjectHeader { machine: 1, pointer_bytes: 8, endian: Endian::Little, flags: 0 })
 //!     }
 //!     fn read<'a>(&self, bytes: &'a [u8], object: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
 //!         let mut section = Section::new(b"code", object.id());

@@ -256,6 +256,7 @@ pub(crate) const VARIANTS: &[Variant] = &[
     Variant { name: "O0", compile: &["-O0"], link: &[] },
     Variant { name: "O2", compile: &["-O2"], link: &[] },
     Variant { name: "O3", compile: &["-O3"], link: &[] },
+    Variant { name: "Os", compile: &["-Os"], link: &[] },
     Variant { name: "fPIC", compile: &["-O2", "-fPIC"], link: &[] },
     Variant { name: "fno-pic", compile: &["-O2", "-fno-pic"], link: &["-no-pie"] },
     Variant { name: "ffunction-sections", compile: &["-O2", "-ffunction-sections", "-fdata-sections"], link: &[] },

@@ -94,7 +94,7 @@ const MACHINES: &[Machine] = &[
         ],
         // Without lcms2: the C library's libm has instructions that the emulator does not know for any processor of 32 bits.
         bases: &["lua", "quickjs", "sqlite", "zstd", "oniguruma", "hunspell"],
-        variants: &["O0", "O2", "fPIC", "fno-pic", "ffunction-sections"],
+        variants: &["O0", "O2", "Os", "fPIC", "fno-pic", "ffunction-sections"],
         libraries: &["atomic"],
     },
 ];
@@ -103,7 +103,7 @@ const MACHINES: &[Machine] = &[
 const BASES: &[&str] = &["lua", "quickjs", "sqlite", "lcms2", "hunspell"];
 
 /// Their variants where a machine has code models.
-const VARIANTS: &[&str] = &["O0", "O2", "fPIC", "fno-pic", "ffunction-sections", "mcmodel=large"];
+const VARIANTS: &[&str] = &["O0", "O2", "Os", "fPIC", "fno-pic", "ffunction-sections", "mcmodel=large"];
 
 /// What CI runs: of the first machine, these programs in these variants, and a code base; of the second, the tests in a process of it.
 const SAMPLE: (&[&str], &[&str]) =

@@ -42,7 +42,7 @@ pub(crate) const OPTIONS: &str =
                         own linker (--machines ppc64le,ppc64,ppc32; without the option all). Of the options below it takes --only
                         (of either kind), --variants, --compilers, --sample, --jobs and --jitlink
   --only NAMES          some of the code bases, with --bpf of the projects, with --native of the programs, with commas
-  --variants NAMES      some of the variants, with commas (O0, O2, O3, fPIC, fno-pic, ffunction-sections,
+  --variants NAMES      some of the variants, with commas (O0, O2, O3, Os, fPIC, fno-pic, ffunction-sections,
                         mcmodel=large, mcmodel=large-fPIC); with --native they are options ('-O2 -fPIC')
   --compilers NAMES     some of gcc, clang and, with --native, rustc (without the option all)
   --sample              what CI runs: two code bases, four variants; with --bpf and --native a few cases too

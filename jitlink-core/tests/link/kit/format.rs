@@ -34,7 +34,7 @@ impl ObjectFormat for ToyFormat {
         let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let Text { endian, pointer_bytes, .. } = text(name, first)?;
         let machine = if endian == Endian::Little { 1 } else { 2 };
-        Ok(ObjectHeader { machine, pointer_bytes, endian })
+        Ok(ObjectHeader { machine, pointer_bytes, endian, flags: 0 })
     }
 
     fn read<'a>(&self, bytes: &'a [u8], object: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
