@@ -1,5 +1,9 @@
 //! The relocations of COFF objects: known answers on both sides of each limit, and the same of LLD.
 
+#[allow(dead_code, reason = "shared with the tests of i386, which use more of it")]
+mod coff_linkers;
+
+use coff_linkers::installed;
 use jitlink_arch_x86::{COFF_X86_64, X86_64};
 use jitlink_core::reloc::{FieldError, Inputs, Reloc, RowTable, apply, evaluate};
 use jitlink_core::testing::check_table;
@@ -98,16 +102,6 @@ fn limits_are_exact() {
             assert_eq!(at(name, beyond), Err(FieldError::Range { value: beyond as i64 }), "{name} {beyond:#x}");
         }
     }
-}
-
-/// A program, unless it is not installed; where everything has to be installed, that is an error.
-fn installed(names: &[&'static str]) -> Option<&'static str> {
-    let found = names.iter().copied().find(|name| Command::new(name).arg("--version").output().is_ok());
-    if found.is_none() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "none of {names:?} is installed");
-        eprintln!("skipped: none of {names:?} is installed");
-    }
-    found
 }
 
 /// Assembles `text`, which defines `fields` and `target` as exports, and links it by LLD; the file.

@@ -1,6 +1,6 @@
 //! The tables keep the rules that hold for every table, and the registry takes them.
 
-use jitlink_arch_x86::{COFF_X86_64, ELF_X86_64, X86_64};
+use jitlink_arch_x86::{COFF_I386, COFF_X86_64, ELF_X86_64, I386, X86_64};
 use jitlink_core::TargetArch;
 use jitlink_core::arch::StubKind;
 use jitlink_core::registry::{Plugin, Registry};
@@ -62,14 +62,20 @@ fn what_only_a_dynamic_linker_may_see_is_refused_by_name() {
 fn registers_itself_and_by_hand() {
     for registry in [
         Registry::global().unwrap(),
-        [Plugin::Arch(&X86_64), Plugin::Relocs(ELF_X86_64), Plugin::Relocs(COFF_X86_64)]
-            .into_iter()
-            .try_fold(Registry::empty(), Registry::with)
-            .unwrap(),
+        [
+            Plugin::Arch(&X86_64),
+            Plugin::Relocs(ELF_X86_64),
+            Plugin::Relocs(COFF_X86_64),
+            Plugin::Arch(&I386),
+            Plugin::Relocs(COFF_I386),
+        ]
+        .into_iter()
+        .try_fold(Registry::empty(), Registry::with)
+        .unwrap(),
     ] {
         assert_eq!(
             format!("{registry:?}"),
-            r#"Registry { formats: [], archs: ["x86-64"], tables: [("coff", "x86-64"), ("elf", "x86-64")] }"#
+            r#"Registry { formats: [], archs: ["i386", "x86-64"], tables: [("coff", "i386"), ("coff", "x86-64"), ("elf", "x86-64")] }"#
         );
     }
 }

@@ -41,8 +41,8 @@ fn the_features_and_the_program_decide_what_is_registered() {
         expected_formats.push("coff");
     }
     if cfg!(feature = "x86") {
-        expected_archs.push("x86-64");
-        expected_tables.extend([("coff", 0x8664, 8, "x86-64"), ("elf", 62, 8, "x86-64")]);
+        expected_archs.extend(["i386", "x86-64"]);
+        expected_tables.extend([("coff", 0x14c, 4, "i386"), ("coff", 0x8664, 8, "x86-64"), ("elf", 62, 8, "x86-64")]);
     }
     if cfg!(feature = "ppc") {
         expected_archs.extend(["ppc32", "ppc32le", "ppc64", "ppc64le"]);
