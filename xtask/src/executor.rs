@@ -45,8 +45,7 @@ fn check(path: &Path, wanted: &str, host: &str) -> Result {
     step(&format!("code for {wanted} in its executor"));
     let mut command = path.display().to_string();
     if is_windows(wanted) {
-        let wine = find_tool(&["/usr/lib/wine/wine64", "wine64", "wine"]);
-        let wine = wine.ok_or("Wine is not here: install the package wine64")?;
+        let wine = crate::wine::find().ok_or("Wine is not here: install the package wine64")?;
         command = format!("{} {command} --stdio", wine.display());
     } else if wanted != host {
         let arch = wanted.split('-').next().unwrap_or_default();

@@ -22,6 +22,7 @@ mod sanitize;
 mod setup;
 mod test;
 mod tidy;
+mod wine;
 
 use args::Args;
 use std::process::ExitCode;

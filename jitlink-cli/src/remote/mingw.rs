@@ -51,10 +51,11 @@ fn archive(folders: &[PathBuf], library: &str) -> Option<PathBuf> {
 fn folders(root: &Path) -> Vec<PathBuf> {
     let versions = std::fs::read_dir(root.join("lib/gcc").join(TRIPLE)).into_iter().flatten();
     let versions = versions.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("libgcc.a").is_file());
-    // `12-win32`: the number decides, and then the model of threads, of which the system's own needs no library.
+    // `12-posix`: the number decides, and then the model of threads: the library for `posix` has all that the other has, and threads.
     let number = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        (name.split('-').next().and_then(|number| number.parse::<u32>().ok()), name)
+        let number = name.split('-').next().and_then(|number| number.parse::<u32>().ok());
+        (number, name.ends_with("-posix"), name)
     };
     versions.max_by_key(number).into_iter().chain([root.join(TRIPLE).join("lib")]).collect()
 }
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn the_newest_compiler_comes_first() {
         let folder = tempfile::tempdir().unwrap();
-        for version in ["9-win32", "12-posix", "12-win32", "13-empty"] {
+        for version in ["9-posix", "12-posix", "12-win32", "13-empty"] {
             let of_version = folder.path().join("lib/gcc").join(TRIPLE).join(version);
             std::fs::create_dir_all(&of_version).unwrap();
             if !version.ends_with("empty") {
@@ -74,7 +75,7 @@ mod tests {
             }
         }
         let found = folders(folder.path());
-        assert!(found[0].ends_with("12-win32"), "{found:?}");
+        assert!(found[0].ends_with("12-posix"), "{found:?}");
         assert_eq!(archive(&found, "gcc"), Some(found[0].join("libgcc.a")));
         assert_eq!(archive(&found, "m"), None);
     }

@@ -35,7 +35,7 @@ impl Compiler {
     /// A command that links a program.
     pub(crate) fn link(&self, is_cpp: bool) -> Command {
         match self.machine {
-            Some(machine) => Command::new(machine.linker(is_cpp)),
+            Some(machine) => machine.link(is_cpp),
             None => self.compile(),
         }
     }
@@ -141,7 +141,8 @@ impl Unit<'_> {
         if is_cpp {
             command.arg("-std=c++17");
         }
-        command.args(self.base.flags);
+        let drops = self.compiler.machine.map_or(&[][..], |machine| machine.drops);
+        command.args(self.base.flags.iter().filter(|flag| !drops.contains(flag)));
         command.args(self.base.include.iter().map(|folder| format!("-I{}", top.join(folder).display())));
         command.arg(format!("-I{}", drivers().join(self.base.name).display()));
         // What was included is listed beside the object, for the count of lines.

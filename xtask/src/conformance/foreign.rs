@@ -2,7 +2,7 @@
 //! was built for it.
 
 use super::build::Compiler;
-use super::native::{self, Language};
+use super::native::{self, Language, MODELS};
 use super::{Plan, run_plan};
 use crate::process::{capture, cargo, find_tool, in_ci, run, step};
 use crate::{Args, Result, executor};
@@ -18,22 +18,35 @@ pub(crate) struct Machine {
     triple: &'static str,
     /// What Rust calls it.
     target: &'static str,
-    /// What QEMU calls it.
-    qemu: &'static str,
-    /// The processor that is emulated; the emulator's own choice without.
-    cpu: Option<&'static str>,
+    /// What runs its programs here.
+    runner: Runner,
     /// Its compilers, by what they are called in options and reports.
     compilers: [&'static str; 3],
     /// Programs with what its objects are refused for.
     pub(super) without: &'static [&'static str],
+    /// Levels of optimisation.
+    pub(super) levels: &'static [&'static str],
+    /// Code models, each with whether programs of it have fixed addresses.
+    pub(super) models: &'static [(&'static [&'static str], bool)],
     /// Options that change objects, with -O2.
     pub(super) options: &'static [&'static [&'static str]],
     /// The code bases that are run: in C and in C++.
     bases: &'static [&'static str],
     /// The variants of code bases.
     variants: &'static [&'static str],
+    /// Options of code bases that are for what its C library does not have.
+    pub(super) drops: &'static [&'static str],
     /// Shared libraries that its compilers count on for code bases: what they have no instructions for.
     pub(super) libraries: &'static [&'static str],
+}
+
+/// What runs programs of another machine or system.
+#[derive(Debug, PartialEq, Eq)]
+enum Runner {
+    /// QEMU: what that calls the machine, and the processor that is emulated; the emulator's own choice without.
+    Qemu(&'static str, Option<&'static str>),
+    /// Wine.
+    Wine,
 }
 
 const MACHINES: &[Machine] = &[
@@ -41,11 +54,12 @@ const MACHINES: &[Machine] = &[
         name: "ppc64le",
         triple: "powerpc64le-linux-gnu",
         target: "powerpc64le-unknown-linux-gnu",
-        qemu: "ppc64le",
         // The newest, for prefixed instructions.
-        cpu: Some("power10"),
+        runner: Runner::Qemu("ppc64le", Some("power10")),
         compilers: ["ppc64le-gcc", "ppc64le-clang", "ppc64le-rustc"],
         without: &[],
+        levels: LEVELS,
+        models: MODELS,
         options: &[
             &["-mcpu=power8"],
             &["-mcpu=power9", "-fPIC"],
@@ -57,16 +71,18 @@ const MACHINES: &[Machine] = &[
         ],
         bases: BASES,
         variants: VARIANTS,
+        drops: &[],
         libraries: &[],
     },
     Machine {
         name: "ppc64",
         triple: "powerpc64-linux-gnu",
         target: "powerpc64-unknown-linux-gnu",
-        qemu: "ppc64",
-        cpu: None,
+        runner: Runner::Qemu("ppc64", None),
         compilers: ["ppc64-gcc", "ppc64-clang", "ppc64-rustc"],
         without: &[],
+        levels: LEVELS,
+        models: MODELS,
         options: &[
             &["-mcpu=power8"],
             &["-mcpu=power9", "-fPIC"],
@@ -75,17 +91,20 @@ const MACHINES: &[Machine] = &[
         ],
         bases: BASES,
         variants: VARIANTS,
+        drops: &[],
         libraries: &[],
     },
     Machine {
         name: "ppc32",
         triple: "powerpc-linux-gnu",
         target: "powerpc-unknown-linux-gnu",
-        qemu: "ppc",
         // One with vector registers.
-        cpu: Some("7450"),
+        runner: Runner::Qemu("ppc", Some("7450")),
         compilers: ["ppc32-gcc", "ppc32-clang", "ppc32-rustc"],
         without: &[],
+        levels: LEVELS,
+        // There is one code model.
+        models: MODELS.split_at(3).0,
         options: &[
             &["-fpic"],
             &["-fPIC"],
@@ -95,9 +114,35 @@ const MACHINES: &[Machine] = &[
         // Without lcms2: the C library's libm has instructions that the emulator does not know for any processor of 32 bits.
         bases: &["lua", "quickjs", "sqlite", "zstd", "oniguruma", "hunspell"],
         variants: &["O0", "O2", "Os", "fPIC", "fno-pic", "ffunction-sections"],
+        drops: &[],
         libraries: &["atomic"],
     },
+    Machine {
+        name: "windows",
+        triple: "x86_64-w64-mingw32",
+        target: "x86_64-pc-windows-gnu",
+        runner: Runner::Wine,
+        compilers: ["windows-gcc", "windows-clang", "windows-rustc"],
+        // Signals as other systems have them, which stop and return.
+        without: &["c/signals", "c/indirect"],
+        levels: &["-O0", "-O2", "-O3"],
+        models: &[(&[], false), (&["-mcmodel=medium"], false), (&["-mcmodel=large"], false)],
+        options: &[
+            &["-ffunction-sections", "-fdata-sections"],
+            &["-Os"],
+            &["-g"],
+            &["-fno-asynchronous-unwind-tables"],
+            &["-march=x86-64-v3"],
+        ],
+        bases: &["sqlite", "lua", "quickjs", "lcms2", "zstd", "hunspell"],
+        variants: &["O0", "O2", "O3", "ffunction-sections"],
+        drops: &["-DLUA_USE_POSIX"],
+        libraries: &[],
+    },
 ];
+
+/// Levels of optimisation that change most.
+const LEVELS: &[&str] = &["-O0", "-O2", "-Os"];
 
 /// The code bases of machines that can run all of these.
 const BASES: &[&str] = &["lua", "quickjs", "sqlite", "lcms2", "hunspell"];
@@ -120,22 +165,28 @@ impl Machine {
         executor::for_target(self.target)
     }
 
-    /// A command for what the emulator is to run.
+    /// A command for what runs here by another program.
     pub(crate) fn run(&self, program: PathBuf) -> Result<Command> {
         let mut words = self.runner()?;
+        // Compilers for Windows add this to what they make.
+        let program = if self.runner == Runner::Wine { program.with_extension("exe") } else { program };
         words.push(program.display().to_string());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
+        self.prepare(&mut command);
         Ok(command)
     }
 
-    /// The emulator with its arguments.
+    /// The program that runs others, with its arguments.
     fn runner(&self) -> Result<Vec<String>> {
-        let emulator =
-            self.emulator().ok_or_else(|| format!("qemu-{} is not installed (package qemu-user)", self.qemu))?;
-        let cpu = self.cpu.into_iter().flat_map(|cpu| ["-cpu".to_owned(), cpu.to_owned()]);
+        let found = self.emulator();
+        let found = found.map_err(|(name, package)| format!("{name} is not installed (package {package})"))?;
+        let cpu = match self.runner {
+            Runner::Qemu(_, cpu) => cpu.into_iter().flat_map(|cpu| ["-cpu".to_owned(), cpu.to_owned()]),
+            Runner::Wine => return Ok(vec![found.display().to_string()]),
+        };
         let root = ["-L".to_owned(), format!("/usr/{}", self.triple)];
-        Ok([emulator.display().to_string()].into_iter().chain(cpu).chain(root).collect())
+        Ok([found.display().to_string()].into_iter().chain(cpu).chain(root).collect())
     }
 
     /// Runs tests of the library that link and call code of this machine in a process of this machine.
@@ -158,16 +209,23 @@ impl Machine {
         run(command.env("JITLINK_TEST_RUNNER", runner))
     }
 
-    /// Has the emulator that jitlink starts be such a processor.
+    /// Tells what runs programs of it how to, when jitlink starts that.
     pub(super) fn prepare(&self, command: &mut Command) {
-        if let Some(cpu) = self.cpu {
-            command.env("QEMU_CPU", cpu);
+        match self.runner {
+            Runner::Qemu(_, Some(cpu)) => _ = command.env("QEMU_CPU", cpu),
+            Runner::Qemu(_, None) => {}
+            Runner::Wine => crate::wine::prepare(command),
         }
     }
 
-    /// Whether its compilers know several code models.
-    pub(super) fn has_code_models(&self) -> bool {
-        self.variants.iter().any(|variant| variant.starts_with("mcmodel"))
+    /// A command that links a program for it.
+    pub(super) fn link(&self, is_cpp: bool) -> Command {
+        let mut command = Command::new(self.linker(is_cpp));
+        if self.runner == Runner::Wine {
+            // No DLL of the compiler's is where Wine looks.
+            command.arg("-static");
+        }
+        command
     }
 
     /// Its linker for a language.
@@ -175,16 +233,22 @@ impl Machine {
         format!("{}-{}", self.triple, if is_cpp { "g++" } else { "gcc" })
     }
 
-    fn emulator(&self) -> Option<PathBuf> {
-        find_tool(&[&format!("qemu-{}-static", self.qemu), &format!("qemu-{}", self.qemu)])
+    /// What runs its programs; or what that is called, and the package that has it.
+    fn emulator(&self) -> std::result::Result<PathBuf, (String, &'static str)> {
+        match self.runner {
+            Runner::Qemu(name, _) => {
+                let found = find_tool(&[&format!("qemu-{name}-static"), &format!("qemu-{name}")]);
+                found.ok_or_else(|| (format!("qemu-{name}"), "qemu-user"))
+            }
+            Runner::Wine => crate::wine::find().ok_or_else(|| ("wine64".to_owned(), "wine64")),
+        }
     }
 
     /// What is missing here to compile for it and to run.
     fn missing(&self) -> Option<String> {
         let tools = [self.linker(false), self.linker(true)];
         let compiler = tools.iter().find(|tool| find_tool(&[tool.as_str()]).is_none());
-        let emulator = self.emulator().is_none().then(|| format!("qemu-{}", self.qemu));
-        compiler.cloned().or(emulator)
+        compiler.cloned().or_else(|| self.emulator().err().map(|(name, _)| name))
     }
 
     /// Whether a Rust compiler has its standard library.

@@ -15,6 +15,7 @@ pub(super) use programs::Language;
 use programs::{PROGRAMS, Program};
 use serde_json::json;
 use std::path::PathBuf;
+pub(super) use variants::MODELS;
 
 /// What to run and how; empty lists stand for all.
 pub(super) struct Plan {

@@ -30,7 +30,7 @@ pub(super) enum Library {
 const LEVELS: &[&str] = &["-O0", "-O1", "-O2", "-O3"];
 
 /// Code models, each with whether programs of it have fixed addresses.
-const MODELS: &[(&[&str], bool)] = &[
+pub(in crate::conformance) const MODELS: &[(&[&str], bool)] = &[
     (&["-fPIC"], false),
     (&["-fPIE"], false),
     (&["-fno-pic"], true),
@@ -123,12 +123,9 @@ pub(super) fn of_machine(program: &Program, machine: &Machine) -> Vec<Variant> {
         variants.extend(more.map(|options| variant(&[&["-Copt-level=3"], *options].concat(), false, Library::Usual)));
         return variants;
     }
-    for level in ["-O0", "-O2", "-Os"] {
-        let is_known = |(model, _): &&(&[&str], bool)| {
-            machine.has_code_models() || !model.iter().any(|option| option.starts_with("-mcmodel"))
-        };
-        for (model, is_fixed) in MODELS.iter().filter(is_known) {
-            variants.push(variant(&[&[level], *model].concat(), *is_fixed, Library::Usual));
+    for level in machine.levels {
+        for (model, is_fixed) in machine.models {
+            variants.push(variant(&[&[*level], *model].concat(), *is_fixed, Library::Usual));
         }
     }
     let more = machine.options.iter().map(|options| variant(&[&["-O2"], *options].concat(), false, Library::Usual));
