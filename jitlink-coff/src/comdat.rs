@@ -5,8 +5,8 @@
 //! that form (`.pdata$NAME`, `.xdata$NAME`) goes with its function instead, be that a copy or not. A copy whose second symbol is its
 //! object's alone has no copies elsewhere.
 //!
-//! The rules are those of LLD: the same rule for all copies, but that one of any copies may be the largest; "exact match" compares
-//! bytes. The rule "newest" (7), which no linker in use implements, is refused by name.
+//! The rules are those of LLD: the same rule for all copies, but that one of any copies may be the largest, and, as for MinGW, may have
+//! the size of all; the size is the record's, and "exact match" compares bytes. The rule "newest" (7), which no linker in use implements, is refused by name.
 
 use crate::conventions;
 use crate::header::File;
@@ -93,6 +93,9 @@ impl Groups {
             };
             let mut group = Group::any(name, builder.id());
             group.selection = selection;
+            // GCC pads sections that have the size of all copies, and clang does not.
+            let is_padded = record.length > 0 && record.length < file.sections()[index].size;
+            group.leader_size = is_padded.then_some(record.length.into());
             groups.groups[index] = Some(builder.add_group(group));
         }
         for &(index, other) in &groups.associated {

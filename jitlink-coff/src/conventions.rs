@@ -150,9 +150,10 @@ pub(crate) fn imported(name: &[u8]) -> Option<&[u8]> {
     name.strip_prefix(b"__imp_").filter(|rest| !rest.is_empty())
 }
 
-/// Symbols that say something of the object under a name that every object has.
+/// Symbols that say something of the object under a name that every object has; and what weak externals of GNU's assembler fall back
+/// to, which is named after another symbol of the object (`.weak.NAME.OTHER`) that several objects may have.
 pub(crate) fn is_object_mark(name: &[u8]) -> bool {
-    matches!(name, b"@feat.00" | b"@comp.id" | b"@vol.md")
+    matches!(name, b"@feat.00" | b"@comp.id" | b"@vol.md") || name.starts_with(b".weak.")
 }
 
 #[cfg(test)]

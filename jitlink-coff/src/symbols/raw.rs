@@ -62,6 +62,8 @@ impl RawSymbol<'_> {
 /// What a section's symbol says of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SectionRecord {
+    /// The section's size, before padding.
+    pub(crate) length: u32,
     /// The number of the section with which this one goes.
     pub(crate) number: u32,
     /// The selection rule.
@@ -72,7 +74,8 @@ impl SectionRecord {
     /// The first record behind a section's symbol.
     pub(crate) fn of(symbol: &RawSymbol<'_>, is_big: bool) -> SectionRecord {
         let high = if is_big { u32::from(half(symbol.aux, 16)) << 16 } else { 0 };
-        SectionRecord { number: u32::from(half(symbol.aux, 12)) | high, selection: symbol.aux[14] }
+        let number = u32::from(half(symbol.aux, 12)) | high;
+        SectionRecord { length: word(symbol.aux, 0), number, selection: symbol.aux[14] }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::builder::{CODE, CONSTANTS, DATA, Object, ZEROS, section_record};
 use super::kit::{BASE, linked, read};
+use jitlink_core::executor::PointerArray;
 use jitlink_core::graph::{Content, Protection, Residence, Value};
 
 const EXTERNAL: u8 = 2;
@@ -70,7 +71,7 @@ fn sections_lie_in_the_order_of_what_follows_the_dollar() {
     let object = |pieces: &[(&str, u8)], ends: bool| {
         let mut object = Object::new();
         for (name, byte) in pieces {
-            object.section(name, CONSTANTS | 0x0010_0000, &[*byte]);
+            object.section(name, CONSTANTS | 0x0010_0000, &u64::from(*byte).to_le_bytes());
         }
         if ends {
             object.symbol("first", 0, 1, EXTERNAL);
@@ -84,10 +85,44 @@ fn sections_lie_in_the_order_of_what_follows_the_dollar() {
     let image = linked(&[("first.obj", &first), ("ends.obj", &ends), ("second.obj", &second)]);
     let image = image.unwrap_or_else(|errors| panic!("{errors}"));
     let (start, end) = (image.address("first"), image.address("last"));
-    assert_eq!(image.bytes(start - 1, (end - start) as usize + 3), [0, 0xa0, 1, 2, 3, 5, 6, 0xff, 9]);
-    // That nothing here calls such functions is said.
+    let walked = (start - 8..end + 16).step_by(8).map(|at| image.long(at)).collect::<Vec<u64>>();
+    assert_eq!(walked, [0, 0xa0, 1, 2, 3, 5, 6, 0xff, 9]);
+    // C's initialisers run before C++'s, each in that order.
+    let run = image.linked.initialisers.iter().map(|array| image.long(array.address.0)).collect::<Vec<u64>>();
+    assert_eq!(run, [9, 0xa0, 1, 2, 3, 5, 6, 0xff]);
+    // That nothing here calls those of other names is said.
     let warnings = &image.linked.statistics.warnings;
-    assert!(warnings.iter().any(|warning| warning.object == "second.obj" && warning.what.contains(".CRT$XCU")));
+    let names: Vec<&str> = warnings.iter().map(|warning| &*warning.object).collect();
+    assert!(names == ["second.obj"] && warnings[0].what.contains("section .CRT holds pointers"), "{warnings:?}");
+}
+
+#[test]
+fn constructors_run_from_the_last_object_to_the_first_and_destructors_forwards() {
+    // "collect2": start-up code walks over one list, backwards at the start and forwards at the end; names with numbers lie behind.
+    let object = |pieces: &[(&str, u8)]| {
+        let mut object = Object::new();
+        for (name, number) in pieces {
+            let numbers = [*number, *number + 1].map(|number| u64::from(number).to_le_bytes());
+            object.section(name, DATA, &numbers.concat());
+        }
+        object.bytes()
+    };
+    let first = object(&[(".ctors", 10), (".ctors.65434", 20), (".dtors", 30)]);
+    let second = object(&[(".ctors", 12), (".dtors", 32), (".dtors.00002", 40), (".ctors.00001", 24)]);
+    let image = linked(&[("first.obj", &first), ("second.obj", &second)]);
+    let image = image.unwrap_or_else(|errors| panic!("{errors}"));
+    let run = |arrays: &[PointerArray]| -> Vec<u64> {
+        let numbers = |array: &PointerArray| {
+            let mut numbers: Vec<u64> = (0..array.count).map(|index| image.long(array.address.0 + 8 * index)).collect();
+            if array.order.backwards {
+                numbers.reverse();
+            }
+            numbers
+        };
+        arrays.iter().flat_map(numbers).collect()
+    };
+    assert_eq!(run(&image.linked.initialisers), [21, 20, 25, 24, 13, 12, 11, 10]);
+    assert_eq!(run(&image.linked.finalisers), [30, 31, 32, 33, 40, 41]);
 }
 
 #[test]

@@ -181,13 +181,23 @@ pub struct Group<'a> {
     pub(crate) discarded_for: Option<ObjectId>,
     /// The section that size and content rules compare.
     pub leader: Option<SectionId>,
+    /// The leader's size in bytes, where the object says another than the section has: what follows is padding.
+    pub leader_size: Option<u64>,
 }
 
 impl<'a> Group<'a> {
     /// A group of which any copy may be kept.
     pub fn any(name: &'a [u8], object: ObjectId) -> Self {
         let name = Name::new(name);
-        Group { name, object, selection: Selection::Any, parent: None, discarded_for: None, leader: None }
+        Group {
+            name,
+            object,
+            selection: Selection::Any,
+            parent: None,
+            discarded_for: None,
+            leader: None,
+            leader_size: None,
+        }
     }
 
     /// The object whose copy is kept instead of this one, once names are resolved; `None` for a copy that is kept.

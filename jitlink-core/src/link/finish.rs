@@ -34,7 +34,7 @@ pub(super) fn exports(graph: &LinkGraph<'_>, names: &Names<'_>, addresses: &Addr
     exports
 }
 
-/// Arrays of function pointers of a stage in the order in which they run.
+/// Arrays of function pointers of a stage in the order in which they run. Sections that are gathered are one array.
 pub(super) fn arrays(graph: &LinkGraph<'_>, addresses: &Addresses, fini: bool) -> Vec<PointerArray> {
     let pointer = u64::from(graph.target.pointer_bytes);
     let mut arrays = Vec::new();
@@ -46,11 +46,15 @@ pub(super) fn arrays(graph: &LinkGraph<'_>, addresses: &Addresses, fini: bool) -
         for block in section.blocks.clone().map(BlockId).filter(|&block| graph.is_live(block)) {
             let count = graph.block(block).size() / pointer;
             if count > 0 {
-                arrays.push(PointerArray { address: addresses.blocks[block.index()], count, order });
+                let position = arrays.len() as i64;
+                let is_turned = section.gathered && order.backwards != fini;
+                let array = PointerArray { address: addresses.blocks[block.index()], count, order };
+                arrays.push((array, if is_turned { -position } else { position }));
             }
         }
     }
-    arrays.sort_by_key(|array| (array.order.stage, array.order.priority));
+    arrays.sort_by_key(|(array, position)| (array.order.stage, array.order.priority, *position));
+    let mut arrays: Vec<PointerArray> = arrays.into_iter().map(|(array, _)| array).collect();
     if fini {
         // What was set up first is torn down last.
         arrays.reverse();

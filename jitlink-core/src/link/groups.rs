@@ -48,13 +48,16 @@ pub(super) fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
         let named = GroupId::new(first as usize);
         let first = kept.get(&named).copied().unwrap_or(named);
         let leader = |group: GroupId| graph.groups[group.index()].leader;
-        let size = |group| {
-            leader(group).map_or(0, |leader| graph.blocks_of(leader).map(|(_, block)| block.size()).sum::<u64>())
+        let size = |group: GroupId| {
+            let blocks = leader(group).into_iter().flat_map(|leader| graph.blocks_of(leader));
+            graph.groups[group.index()].leader_size.unwrap_or_else(|| blocks.map(|(_, block)| block.size()).sum())
         };
         let rules = [graph.groups[first.index()].selection, selection];
-        let mixed = rules[0] != rules[1] && !(rules.contains(&Selection::Any) && rules.contains(&Selection::Largest));
-        // One of any copies may as well be the largest.
-        let selection = if rules.contains(&Selection::Largest) { Selection::Largest } else { selection };
+        // One of any copies may as well be the largest (compilers differ in that for virtual tables), or have the size of all.
+        let other = rules.into_iter().find(|rule| *rule != Selection::Any).unwrap_or(Selection::Any);
+        let fits_any = matches!(other, Selection::Largest | Selection::SameSize);
+        let mixed = rules[0] != rules[1] && !(rules.contains(&Selection::Any) && fits_any);
+        let selection = if mixed { selection } else { other };
         let differs = match selection {
             _ if mixed => Some(format!("copies must have one selection rule, but have {} and {}", rules[0], rules[1])),
             Selection::NoDuplicates => Some("may have only one copy".to_string()),

@@ -230,7 +230,9 @@ impl Machine {
 
     /// Its linker for a language.
     pub(super) fn linker(&self, is_cpp: bool) -> String {
-        format!("{}-{}", self.triple, if is_cpp { "g++" } else { "gcc" })
+        // Of the two models of threads that MinGW has, the one whose C++ library has threads.
+        let model = if self.runner == Runner::Wine { "-posix" } else { "" };
+        format!("{}-{}{model}", self.triple, if is_cpp { "g++" } else { "gcc" })
     }
 
     /// What runs its programs; or what that is called, and the package that has it.
