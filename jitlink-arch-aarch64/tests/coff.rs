@@ -224,13 +224,16 @@ fn lld_still_gives_the_known_bytes() {
     compare(lld, 0x1000_0000, &words);
 }
 
+/// A relocation, the word that it is applied to and at which base; what fits, what does not, and what LLD says to that, unless it cuts it
+/// off or makes a thunk.
+type Limit = (&'static str, u32, u64, Target, Target, Option<&'static str>);
+
 #[test]
 fn lld_has_the_same_limits_or_none() {
     let Some(lld) = installed(&["lld-link-22", "lld-link"]) else { return };
     let base = 0x1000_0000;
     let at = |distance: i64| At((base as i64 + FIRST as i64 + distance) as u32);
-    // What fits, what does not, and what LLD says to that, unless it cuts it off or makes a thunk.
-    let limits: [(&str, u32, u64, Target, Target, Option<&str>); 15] = [
+    let limits: [Limit; 15] = [
         ("BRANCH26", 0x1400_0000, base, at(0x7ff_fffc), at(0x800_0000), None),
         ("BRANCH26", 0x9400_0000, base, at(-0x800_0000), at(-0x800_0004), None),
         ("BRANCH19", 0x5400_0000, base, at(0xf_fffc), at(0x10_0000), None),
