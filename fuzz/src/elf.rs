@@ -10,7 +10,8 @@ use jitlink_core::{LinkError, ObjectFormat};
 use jitlink_elf::ElfFormat;
 use std::collections::BTreeSet;
 
-const NAME: &str = "input.o";
+/// What objects are called.
+pub const NAME: &str = "input.o";
 
 /// Reads the bytes as an object.
 pub fn run(bytes: &[u8]) {
@@ -62,7 +63,7 @@ fn definitions(bytes: &[u8]) -> Result<Vec<&[u8]>, LinkError> {
 }
 
 /// An error says which object is at fault, or which number is too large, and always has a text and a code.
-fn check_error(error: &LinkError) {
+pub fn check_error(error: &LinkError) {
     assert!(!error.to_string().is_empty() && !error.code().is_empty());
     match error.site() {
         Some(site) => assert_eq!(site.object, NAME, "{error}"),
@@ -108,7 +109,7 @@ pub fn check_graph(graph: &LinkGraph<'_>) {
 
 /// Names by which an archive's member would be found are those under which the graph defines something; sections that were
 /// left out take their symbols with them.
-fn check_definitions(graph: &LinkGraph<'_>, listed: &[&[u8]]) {
+pub fn check_definitions(graph: &LinkGraph<'_>, listed: &[&[u8]]) {
     let listed: BTreeSet<&[u8]> = listed.iter().copied().collect();
     for (_, symbol) in graph.symbols() {
         if symbol.scope != Scope::Local && symbol.is_defined() {
@@ -118,7 +119,7 @@ fn check_definitions(graph: &LinkGraph<'_>, listed: &[&[u8]]) {
 }
 
 /// Numbers that tell two graphs apart.
-fn shape(graph: &LinkGraph<'_>) -> (usize, usize, usize, usize, usize) {
+pub fn shape(graph: &LinkGraph<'_>) -> (usize, usize, usize, usize, usize) {
     let edges = graph.blocks().map(|(id, _)| graph.edges(id).len()).sum();
     (graph.sections().len(), graph.blocks().len(), graph.symbols().len(), edges, graph.groups().len())
 }

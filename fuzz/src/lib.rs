@@ -4,6 +4,9 @@
 //! | module | what the bytes are |
 //! | --- | --- |
 //! | [`elf`] | an object, for any machine |
+//! | [`coff`] | an object of Windows, for any machine |
+//! | [`directives`] | what such an object says in words |
+//! | [`imports`] | an import library, or a member of one |
 //! | [`archive`] | an archive |
 //! | [`link`] | a drawn batch of objects and archives with options of a link ([`case`]; [`made`] draws objects) |
 //! | [`update`] | a drawn module, and changes of its objects |
@@ -17,9 +20,12 @@
 pub mod archive;
 pub mod bpf;
 pub mod case;
+pub mod coff;
 pub mod counting;
+pub mod directives;
 pub mod elf;
 pub mod host;
+pub mod imports;
 pub mod link;
 pub mod machines;
 pub mod made;

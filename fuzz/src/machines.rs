@@ -1,7 +1,9 @@
 //! Machines to read objects for: the real x86-64, and for everything else a made-up table under the number of a real machine,
 //! so that every width, byte order and kind of relocation section leads somewhere.
 
-use jitlink_arch_x86::{ELF_X86_64, X86_64};
+use jitlink_arch_aarch64::{AARCH64, COFF_AARCH64};
+use jitlink_arch_x86::{COFF_I386, COFF_X86_64, ELF_X86_64, I386, X86_64};
+use jitlink_coff::CoffFormat;
 use jitlink_core::arch::{ArchInfo, StubKind, StubTemplate};
 use jitlink_core::registry::Plugin;
 use jitlink_core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject, bits, reloc};
@@ -74,5 +76,17 @@ pub fn x86_64() -> &'static Registry {
             .into_iter()
             .try_fold(Registry::empty(), Registry::with)
             .expect("three different plugins")
+    })
+}
+
+/// COFF for every machine that has it, as the linker has them.
+pub fn coff() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let archs: [(&'static dyn TargetArch, RelocTable); 3] =
+            [(&X86_64, COFF_X86_64), (&I386, COFF_I386), (&AARCH64, COFF_AARCH64)];
+        let plugins = archs.into_iter().flat_map(|(arch, table)| [Plugin::Arch(arch), Plugin::Relocs(table)]);
+        let registry = Registry::empty().with(Plugin::Format(&CoffFormat)).expect("the first");
+        plugins.fold(registry, |registry, plugin| registry.with(plugin).expect("one for each machine"))
     })
 }

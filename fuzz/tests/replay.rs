@@ -66,6 +66,21 @@ fn elf() {
 }
 
 #[test]
+fn coff() {
+    replay("coff", jitlink_fuzz::coff::run);
+}
+
+#[test]
+fn directives() {
+    replay("directives", jitlink_fuzz::directives::run);
+}
+
+#[test]
+fn imports() {
+    replay("imports", jitlink_fuzz::imports::run);
+}
+
+#[test]
 fn archives() {
     replay("archive", jitlink_fuzz::archive::run);
 }

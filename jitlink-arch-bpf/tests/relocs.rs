@@ -107,7 +107,7 @@ fn calls_reach_sixteen_gibibytes() {
     assert_eq!(bytes, [0x85, 0x10, 0, 0, 0, 0, 0, 0x80]);
     assert_eq!(apply(row, &mut bytes, first - 8, Endian::Little), Err(FieldError::Range { value: first - 8 }));
     // Between two instructions there is nothing to call.
-    assert_eq!(apply(row, &mut bytes, 12, Endian::Little), Err(FieldError::Align { value: 12 }));
+    assert_eq!(apply(row, &mut bytes, 12, Endian::Little), Err(FieldError::Align { value: 12, align: 8 }));
 }
 
 #[test]

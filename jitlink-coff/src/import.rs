@@ -137,6 +137,8 @@ pub(crate) struct GnuImport<'a> {
     slot: RawSymbol<'a>,
     /// The code that jumps through the slot.
     code: Option<RawSymbol<'a>>,
+    /// The section of that code, if it holds nothing else that others see.
+    code_section: Option<usize>,
     outside: &'a [u8],
 }
 
@@ -168,7 +170,21 @@ impl<'a> GnuImport<'a> {
         let code = symbols.iter().filter(is_seen).find(|symbol| {
             Some(symbol.name) == imported && matches!(symbol.home, Home::Section(index) if index != slots)
         });
-        Ok(Some(GnuImport { slot: *slot, code: code.copied(), outside }))
+        let section = |symbol: &RawSymbol<'_>| match symbol.home {
+            Home::Section(index) => Some(index),
+            _ => None,
+        };
+        let is_alone = |index: &usize| {
+            let others = symbols.iter().filter(is_seen).filter(|symbol| section(symbol) == Some(*index));
+            others.count() == 1
+        };
+        let code_section = code.and_then(section).filter(is_alone);
+        Ok(Some(GnuImport { slot: *slot, code: code.copied(), code_section, outside }))
+    }
+
+    /// Whether a section holds nothing but code that gives way to what is outside: it jumps by pieces of the tables, which are left out.
+    pub(crate) fn is_code(&self, section: usize) -> bool {
+        self.code_section == Some(section)
     }
 
     /// Whether a symbol's definition gives way to what is outside.
@@ -186,8 +202,17 @@ impl<'a> GnuImport<'a> {
             }
         };
         means(&self.slot, symbol);
-        if let Some(code) = self.code.filter(|code| code.name != self.outside) {
-            means(&code, target);
+        match self.code {
+            Some(code) if code.name != self.outside => means(&code, target),
+            Some(_) => {}
+            // Data has no name but that of the slot; other objects make slots for themselves, with the name that this is the slot of.
+            None => {
+                if let Some(imported) = conventions::imported(self.slot.name).filter(|name| *name != self.outside) {
+                    let reference = Symbol { linkage: Linkage::Weak, ..Symbol::undefined(imported, builder.id()) };
+                    let name = builder.add_symbol(reference);
+                    builder.add_fallback(Fallback { name, target, needs: Some(target) });
+                }
+            }
         }
         Ok(())
     }

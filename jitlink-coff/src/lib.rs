@@ -20,7 +20,7 @@ use jitlink_core::format::{ObjectHeader, Provided};
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::registry::Plugin;
 use jitlink_core::{LinkError, ObjectFormat};
-use sections::Placement;
+use sections::{Placement, Said};
 use symbols::raw::RawSymbol;
 
 /// Relocatable COFF objects, and the members of import libraries.
@@ -88,8 +88,9 @@ fn read_object<'a>(name: &str, bytes: &'a [u8], builder: &mut ObjectBuilder<'_, 
         }
     }
     let groups = Groups::read(&file, &symbols, builder)?;
-    let placement = Placement::read(&file, &groups, &symbols, &directives, builder)?;
     let import = GnuImport::find(&file, &symbols)?;
+    let said = Said { symbols: &symbols, directives: &directives, import: import.as_ref() };
+    let placement = Placement::read(&file, &groups, &said, builder)?;
     let reader = symbols::Reader { file: &file, placement: &placement, directives: &directives, import };
     let ids = reader.read(&symbols, builder)?;
     relocations::read(&file, &placement, &ids, builder)?;

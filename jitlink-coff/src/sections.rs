@@ -9,6 +9,7 @@ use crate::comdat::{COMDAT, Groups};
 use crate::conventions;
 use crate::directives::Directives;
 use crate::header::{File, SectionHeader};
+use crate::import::GnuImport;
 use crate::machine;
 use crate::symbols::raw::{Home, RawSymbol};
 use hashbrown::HashSet;
@@ -58,6 +59,14 @@ impl Placed {
     }
 }
 
+/// What the rest of an object says of its sections.
+pub(crate) struct Said<'s, 'a> {
+    pub(crate) symbols: &'s [RawSymbol<'a>],
+    pub(crate) directives: &'s Directives<'a>,
+    /// The import that the object is, if it is one.
+    pub(crate) import: Option<&'s GnuImport<'a>>,
+}
+
 /// Where the sections of the file went, by their indices.
 pub(crate) struct Placement {
     placed: Vec<Option<Placed>>,
@@ -78,16 +87,16 @@ impl Placement {
     pub(crate) fn read<'a>(
         file: &File<'_, 'a>,
         groups: &Groups,
-        symbols: &[RawSymbol<'a>],
-        directives: &Directives<'a>,
+        said: &Said<'_, 'a>,
         builder: &mut ObjectBuilder<'_, 'a>,
     ) -> Result<Placement, LinkError> {
         let mut placement = Placement { placed: vec![None; file.sections().len()] };
-        let named = variables(symbols);
-        for (index, header) in file.sections().iter().enumerate() {
+        let named = variables(said.symbols);
+        let is_replaced = |index| said.import.is_some_and(|import| import.is_code(index));
+        for (index, header) in file.sections().iter().enumerate().filter(|(index, _)| !is_replaced(*index)) {
             let name = file.section_name(index)?;
             let (run, suffix) = name.split_at(name.len() - conventions::suffix(name));
-            let reader = Reader { file, index, name, header, protection: directives.protection(run) };
+            let reader = Reader { file, index, name, header, protection: said.directives.protection(run) };
             let Some(residence) = reader.residence(builder)? else { continue };
             let is_variable = suffix.get(1..).is_some_and(|suffix| named.contains(&(index, suffix)));
             let placed = reader.read(builder, residence, groups, is_variable)?;

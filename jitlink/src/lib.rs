@@ -112,6 +112,8 @@ mod sync;
 mod update;
 mod variable;
 
+#[cfg(feature = "aarch64")]
+use jitlink_arch_aarch64 as _;
 #[cfg(feature = "ppc")]
 use jitlink_arch_ppc as _;
 #[cfg(feature = "x86")]

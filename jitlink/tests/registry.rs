@@ -49,6 +49,10 @@ fn the_features_and_the_program_decide_what_is_registered() {
         expected_tables.extend([("elf", 20, 4, "ppc32"), ("elf", 20, 4, "ppc32le")]);
         expected_tables.extend([("elf", 21, 8, "ppc64"), ("elf", 21, 8, "ppc64le")]);
     }
+    if cfg!(feature = "aarch64") {
+        expected_archs.push("aarch64");
+        expected_tables.push(("coff", 0xaa64, 8, "aarch64"));
+    }
     if cfg!(feature = "bpf") {
         expected_archs.push("bpf");
         expected_tables.extend([("elf", 0, 8, "bpf"), ("elf", 247, 8, "bpf")]);

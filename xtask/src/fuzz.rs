@@ -12,7 +12,8 @@ use crate::{Args, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) const OPTIONS: &str = "  --target T    one of the targets: elf, archive, link, update, bpf, vm, remote
+pub(crate) const OPTIONS: &str =
+    "  --target T    one of the targets: elf, coff, directives, imports, archive, link, update, bpf, vm, remote
   --seconds N   how long each target runs (default 60); 0 only replays the committed inputs
   --input FILE  run a target on one file, for example on one that failed
 ";
@@ -20,6 +21,9 @@ pub(crate) const OPTIONS: &str = "  --target T    one of the targets: elf, archi
 /// A target: its name, and the largest inputs that it is given.
 const TARGETS: &[(&str, usize)] = &[
     ("elf", 20_000),
+    ("coff", 20_000),
+    ("directives", 1_024),
+    ("imports", 8_192),
     ("archive", 8_192),
     ("link", 4_096),
     ("update", 2_048),
@@ -83,7 +87,8 @@ fn fuzz(targets: &[&(&str, usize)], seconds: usize, seed: Option<u32>) -> Result
         let mut command = Command::new(programs.join(name));
         command.arg(format!("-max_total_time={seconds}")).arg(format!("-max_len={longest}"));
         // Whole links are worth trying with long inputs from the start.
-        command.arg(format!("-len_control={}", if *name == "elf" || *name == "archive" { 100 } else { 0 }));
+        let grows = ["elf", "coff", "imports", "archive"].contains(name);
+        command.arg(format!("-len_control={}", if grows { 100 } else { 0 }));
         command.args(seed.map(|seed| format!("-seed={seed}")));
         limits(&mut command, &artifacts);
         let dictionary = seeds.join(format!("{name}.dict"));

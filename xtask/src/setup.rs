@@ -95,6 +95,16 @@ const TOOLS: &[Tool] = &[
         packages: &["g++-powerpc-linux-gnu"],
         needed_for: "C++ objects for 32-bit PowerPC",
     },
+    Tool {
+        names: &["i686-w64-mingw32-gcc"],
+        packages: &["gcc-mingw-w64-i686"],
+        needed_for: "objects of 32-bit Windows, and GNU ld for them",
+    },
+    Tool {
+        names: &["qemu-aarch64"],
+        packages: &["qemu-user"],
+        needed_for: "code of Windows objects for ARM64 and i386 that runs",
+    },
     Tool { names: &["qemu-ppc64le"], packages: &["qemu-user"], needed_for: "programs for it that run" },
     Tool { names: &["bpf-gcc"], packages: &["gcc-bpf"], needed_for: "BPF objects made by GCC" },
     Tool { names: &["bpftool"], packages: &["bpftool"], needed_for: "what libbpf makes of the same BPF objects" },

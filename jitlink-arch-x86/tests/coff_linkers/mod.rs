@@ -24,8 +24,8 @@ pub(crate) struct Place {
 const STRIDE: usize = 32;
 const START: usize = 8;
 
-/// The size of `.target`.
-const TARGET_SIZE: usize = 0x2_0000;
+/// The size of `.target`, whose bytes are all zero: more than 24 bits can say.
+const TARGET_SIZE: usize = 0x200_0000;
 
 /// An object for a machine, with the places in `.place`.
 pub(crate) fn object(machine: u16, places: &[Place]) -> Vec<u8> {
@@ -43,8 +43,7 @@ pub(crate) fn object(machine: u16, places: &[Place]) -> Vec<u8> {
         symbol(&mut symbols, &format!("t{index}"), value, section);
     }
     let content_at = 20 + 2 * 40;
-    let target_at = content_at + content.len();
-    let relocations_at = target_at + TARGET_SIZE;
+    let relocations_at = content_at + content.len();
     let symbols_at = relocations_at + relocations.len();
     let mut file = Vec::new();
     for half in [machine, 2, 0, 0] {
@@ -53,20 +52,18 @@ pub(crate) fn object(machine: u16, places: &[Place]) -> Vec<u8> {
     for word in [symbols_at as u32, places.len() as u32, 0] {
         file.extend(word.to_le_bytes());
     }
-    // Initialised data that is written, aligned to 16.
-    let flags = 0xc050_0040u32;
+    // Data that is written, aligned to 16: with bytes, and without.
     let headers = [
-        (b".place\0\0", content.len(), content_at, relocations_at, places.len()),
-        (b".target\0", TARGET_SIZE, target_at, 0, 0),
+        (b".place\0\0", content.len(), content_at, relocations_at, places.len(), 0xc050_0040),
+        (b".target\0", TARGET_SIZE, 0, 0, 0, 0xc050_0080u32),
     ];
-    for (name, size, at, relocations_at, count) in headers {
+    for (name, size, at, relocations_at, count, flags) in headers {
         file.extend(name);
         for word in [0, 0, size as u32, at as u32, relocations_at as u32, 0, count as u32, flags] {
             file.extend(word.to_le_bytes());
         }
     }
     file.extend(content);
-    file.resize(relocations_at, 0);
     file.extend(relocations);
     file.extend(symbols);
     // An empty string table.

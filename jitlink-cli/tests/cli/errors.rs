@@ -198,8 +198,8 @@ fn objects_for_other_machines_and_damaged_ones() {
         &folder,
         "run arm.o",
         "\
-error[no-backend]: arm.o: no backend for elf machine 183 with 64-bit pointers; registered: coff x86-64, elf bpf, elf ppc32, elf ppc32le, elf ppc64, elf ppc64le, elf x86-64
-  help: compile for what this build links (coff x86-64, elf bpf, elf ppc32, elf ppc32le, elf ppc64, elf ppc64le, elf x86-64; see jitlink targets)",
+error[no-backend]: arm.o: no backend for elf machine 183 with 64-bit pointers; registered: coff aarch64, coff i386, coff x86-64, elf bpf, elf ppc32, elf ppc32le, elf ppc64, elf ppc64le, elf x86-64
+  help: compile for what this build links (coff aarch64, coff i386, coff x86-64, elf bpf, elf ppc32, elf ppc32le, elf ppc64, elf ppc64le, elf x86-64; see jitlink targets)",
     );
     let damaged = folder.jitlink("run short.o");
     assert!(damaged.errors().starts_with("error[malformed]: short.o: malformed: "), "{}", damaged.stderr);

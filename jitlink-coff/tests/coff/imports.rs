@@ -136,10 +136,9 @@ fn a_long_member_has_a_name_or_an_ordinal() {
 }
 
 /// The import library that a tool makes of a list of names.
-fn library(tool: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+pub(crate) fn library(tool: &str, arguments: &[&str], names: &str) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a folder");
-    let names = "LIBRARY a.dll\nEXPORTS\nplain\nvalue DATA\nnumbered @7 NONAME\n";
-    std::fs::write(folder.path().join("a.def"), names).expect("a file");
+    std::fs::write(folder.path().join("a.def"), format!("LIBRARY a.dll\nEXPORTS\n{names}")).expect("a file");
     let arguments = arguments.iter().copied().chain(["-d", "a.def", "-l", "a.lib"]);
     let output = Command::new(tool).current_dir(folder.path()).args(arguments).output().ok()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -152,7 +151,7 @@ fn import_libraries_of_both_forms_are_archives_like_others() {
         [(&["llvm-dlltool-22", "llvm-dlltool"], &["-m", "i386:x86-64"]), (&["x86_64-w64-mingw32-dlltool"], &[])];
     for (names, arguments) in tools {
         let Some(tool) = super::kit::installed(names) else { continue };
-        let Some(library) = library(tool, arguments) else { continue };
+        let Some(library) = library(tool, arguments, "plain\nvalue DATA\nnumbered @7 NONAME\n") else { continue };
         let user = refers(&["__imp_plain", "plain", "__imp_value", "__imp_numbered"]);
         let outside = [("plain", 0x7000_0000_1111), ("value", 0x7000_0000_2222), ("numbered", 0x7000_0000_3333)];
         let image = link(&[("a.obj", user), ("a.lib", library)], &outside);

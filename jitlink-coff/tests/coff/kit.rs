@@ -1,6 +1,7 @@
 //! What the tests have in common: reading and linking objects, an assembler, and LLD.
 
-use jitlink_arch_x86::{COFF_X86_64, X86_64};
+use jitlink_arch_aarch64::{AARCH64, COFF_AARCH64};
+use jitlink_arch_x86::{COFF_I386, COFF_X86_64, I386, X86_64};
 use jitlink_coff::CoffFormat;
 use jitlink_core::graph::{LinkGraph, ObjectBuilder};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
@@ -14,7 +15,15 @@ use std::process::Command;
 pub(crate) const BASE: u64 = 0x1_4000_0000;
 
 pub(crate) fn registry() -> Registry {
-    let plugins = [Plugin::Format(&CoffFormat), Plugin::Arch(&X86_64), Plugin::Relocs(COFF_X86_64)];
+    let plugins = [
+        Plugin::Format(&CoffFormat),
+        Plugin::Arch(&X86_64),
+        Plugin::Relocs(COFF_X86_64),
+        Plugin::Arch(&I386),
+        Plugin::Relocs(COFF_I386),
+        Plugin::Arch(&AARCH64),
+        Plugin::Relocs(COFF_AARCH64),
+    ];
     plugins.into_iter().try_fold(Registry::empty(), Registry::with).expect("plugins that differ")
 }
 
@@ -66,7 +75,12 @@ impl Image {
 
 /// Links objects as an image.
 pub(crate) fn image(inputs: &[Input], options: &LinkOptions) -> Result<Image, LinkErrors> {
-    let config = ImageConfig { base: Addr(BASE), ..ImageConfig::default() };
+    image_at(BASE, inputs, options)
+}
+
+/// Links objects as an image at an address.
+pub(crate) fn image_at(base: u64, inputs: &[Input], options: &LinkOptions) -> Result<Image, LinkErrors> {
+    let config = ImageConfig { base: Addr(base), ..ImageConfig::default() };
     let executor = ImageExecutor::new(config).expect("a base that is aligned");
     let linked = link(&registry(), &executor, inputs, &NoSymbols, options)?;
     Ok(Image { linked, executor })
@@ -90,11 +104,17 @@ pub(crate) fn installed(names: &[&'static str]) -> Option<&'static str> {
 
 /// The object of a text in assembly, in LLVM's spelling; `None` without an assembler.
 pub(crate) fn assemble(text: &str) -> Option<Vec<u8>> {
+    assemble_for("x86_64-pc-windows-msvc", text)
+}
+
+/// The same for another machine.
+pub(crate) fn assemble_for(triple: &str, text: &str) -> Option<Vec<u8>> {
     let assembler = installed(&["llvm-mc-22", "llvm-mc"])?;
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("a.s"), text).expect("a source");
-    let arguments = ["-filetype=obj", "-triple=x86_64-pc-windows-msvc", "a.s", "-o", "a.obj"];
+    let triple = format!("-triple={triple}");
+    let arguments = ["-filetype=obj", &triple, "a.s", "-o", "a.obj"];
     let output = Command::new(assembler).current_dir(folder.path()).args(arguments).output().expect("an assembler");
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     Some(std::fs::read(path("a.obj")).expect("an object"))

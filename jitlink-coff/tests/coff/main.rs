@@ -4,6 +4,7 @@ mod builder;
 mod comdat;
 mod imports;
 mod kit;
+mod machines;
 mod malformed;
 mod objects;
 mod symbols;

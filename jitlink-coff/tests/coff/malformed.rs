@@ -127,7 +127,7 @@ fn files_of_other_kinds_are_refused_by_name() {
     assert!(error.to_string().contains("GCC's intermediate code"), "{error}");
     // Known by its number, and without a backend here.
     let mut other = everything(false);
-    other.machine = 0xaa64;
+    other.machine = 0x1c4;
     let error = read(&other.bytes(), false).expect_err("no backend");
     assert_eq!(error.code(), "no-backend", "{error}");
 }

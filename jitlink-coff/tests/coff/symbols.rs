@@ -103,6 +103,27 @@ fn chains_of_defaults_end_and_circles_are_undefined() {
 }
 
 #[test]
+fn absolute_symbols_are_where_they_say() {
+    let mut object = directed("");
+    object.sections[0].content = vec![3, 0, 0, 0, 0, 0, 0, 0];
+    let number = object.symbol("absolute", 0xfedc_ba98, -1, EXTERNAL);
+    object.sections[0].relocations = vec![(0, number, 1)];
+    let user = {
+        let mut user = Object::new();
+        user.section(".data", DATA, &[0; 8]);
+        user.symbol("user", 0, 1, EXTERNAL);
+        let number = user.symbol("absolute", 0, 0, EXTERNAL);
+        user.sections[0].relocations = vec![(0, number, 2)];
+        user.bytes()
+    };
+    let image = linked(&[("a.obj", &object.bytes()), ("b.obj", &user)]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(image.long(image.address("own")), 0xfedc_ba9b);
+    assert_eq!(image.word(image.address("user")), 0xfedc_ba98, "the other object's is the same");
+    let errors = linked(&[("a.obj", &object.bytes()), ("b.obj", &object.bytes())]).err().expect("two definitions");
+    assert!(errors.iter().any(|error| error.code() == "duplicate"), "{errors}");
+}
+
+#[test]
 fn common_symbols_have_the_alignment_of_their_size_or_what_is_asked_for() {
     let mut object = Object::new();
     object.symbol("small", 3, 0, EXTERNAL);

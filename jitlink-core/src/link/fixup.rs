@@ -421,9 +421,8 @@ fn describe(
 ) -> LinkError {
     let site = Box::new(context.graph.site(id, edge));
     match error {
-        FieldError::Align { value } => {
-            let align = u64::from(row.field().alignment());
-            LinkError::Misaligned { site, value: SignedHex(i128::from(value)), align }
+        FieldError::Align { value, align } => {
+            LinkError::Misaligned { site, value: SignedHex(i128::from(value)), align: align.into() }
         }
         FieldError::Range { value } => {
             let (min, max) = row.limits().unwrap_or((i128::from(i64::MIN), i128::from(i64::MAX)));

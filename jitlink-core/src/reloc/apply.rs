@@ -34,6 +34,8 @@ pub enum FieldError {
     Align {
         /// The value.
         value: i64,
+        /// The alignment.
+        align: u32,
     },
 }
 
@@ -63,8 +65,11 @@ pub fn evaluate(row: &Reloc, inputs: &Inputs) -> i64 {
 #[inline]
 pub fn apply(row: &Reloc, bytes: &mut [u8], value: i64, endian: Endian) -> Result<(), FieldError> {
     let field = row.field();
-    if field.alignment() > 1 && value.rem_euclid(i64::from(field.alignment())) != 0 {
-        return Err(FieldError::Align { value });
+    if field.alignment() > 1 {
+        let align = field.alignment_in(bytes, endian);
+        if align > 1 && value.rem_euclid(i64::from(align)) != 0 {
+            return Err(FieldError::Align { value, align });
+        }
     }
     let rounded = value.wrapping_add(field.rounding());
     if !fits(rounded, field.value_bits(), row.overflow()) {

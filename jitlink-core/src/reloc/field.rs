@@ -24,6 +24,8 @@ pub const fn bits(from: u8, width: u8, word: u8, lsb: u8) -> Bits {
 type Insert = fn(&mut [u8], u64, Endian);
 /// Reads the field back, sign-extended.
 type Extract = fn(&[u8], Endian) -> i64;
+/// What the value must be a multiple of, by the bytes that hold the field.
+type Alignment = fn(&[u8], Endian) -> u32;
 
 #[derive(Clone, Copy, Debug)]
 enum Shape {
@@ -47,18 +49,28 @@ pub struct Field {
     value_bits: u8,
     round: i64,
     align: u32,
+    align_in: Option<Alignment>,
     adds: bool,
 }
 
 impl Field {
     /// No field: nothing is written.
     pub const fn none() -> Field {
-        Field { shape: Shape::Plain, word: 0, words: 0, value_bits: 0, round: 0, align: 1, adds: false }
+        Field { shape: Shape::Plain, word: 0, words: 0, value_bits: 0, round: 0, align: 1, align_in: None, adds: false }
     }
 
     /// A whole word of 1, 2, 4 or 8 bytes.
     pub const fn plain(bytes: u8) -> Field {
-        Field { shape: Shape::Plain, word: bytes, words: 1, value_bits: bytes * 8, round: 0, align: 1, adds: false }
+        Field {
+            shape: Shape::Plain,
+            word: bytes,
+            words: 1,
+            value_bits: bytes * 8,
+            round: 0,
+            align: 1,
+            align_in: None,
+            adds: false,
+        }
     }
 
     /// Slices of the value in words of `word` bytes.
@@ -74,7 +86,16 @@ impl Field {
             }
             index += 1;
         }
-        Field { shape: Shape::Slices(slices), word, words, value_bits: top, round: 0, align: 1, adds: false }
+        Field {
+            shape: Shape::Slices(slices),
+            word,
+            words,
+            value_bits: top,
+            round: 0,
+            align: 1,
+            align_in: None,
+            adds: false,
+        }
     }
 
     /// `bytes` bytes in an encoding of their own, for values of `value_bits` bits.
@@ -86,6 +107,7 @@ impl Field {
             value_bits,
             round: 0,
             align: 1,
+            align_in: None,
             adds: false,
         }
     }
@@ -100,6 +122,13 @@ impl Field {
     /// This field for values that must be multiples of `align`.
     pub const fn align(mut self, align: u32) -> Field {
         self.align = align;
+        self
+    }
+
+    /// This field for values that must be multiples of what the instruction around it says, which is a divisor of `most`: offsets
+    /// that the machine scales by the size of an access.
+    pub const fn aligned_by(mut self, most: u32, alignment: fn(&[u8], Endian) -> u32) -> Field {
+        (self.align, self.align_in) = (most, Some(alignment));
         self
     }
 
@@ -128,10 +157,19 @@ impl Field {
         self.round
     }
 
-    /// What the value must be a multiple of.
+    /// What the value must be a multiple of; the most that it may have to be where the instruction says it.
     #[inline]
     pub const fn alignment(&self) -> u32 {
         self.align
+    }
+
+    /// What the value must be a multiple of in these bytes.
+    #[inline]
+    pub fn alignment_in(&self, bytes: &[u8], endian: Endian) -> u32 {
+        match self.align_in {
+            None => self.align,
+            Some(alignment) => alignment(bytes, endian),
+        }
     }
 
     /// The lowest bit of the value that the field keeps; those below are dropped, or hold nothing if values are aligned.

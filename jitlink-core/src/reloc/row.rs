@@ -123,6 +123,7 @@ pub struct Reloc {
     refused: Option<&'static str>,
     elsewhere: Option<u32>,
     bias: i64,
+    stored: Option<&'static Field>,
 }
 
 /// A row: raw number, the name that the ABI gives it, and `subject + addend - base` into `field` under `overflow`.
@@ -146,6 +147,7 @@ pub const fn reloc(
         refused: None,
         elsewhere: None,
         bias: 0,
+        stored: None,
     }
 }
 
@@ -195,10 +197,17 @@ impl Reloc {
         self
     }
 
+    /// This row, whose addend stands in the same bytes in other units than the value: `stored` reads it where the format keeps it in
+    /// the field.
+    pub const fn stored_as(mut self, stored: &'static Field) -> Reloc {
+        self.stored = Some(stored);
+        self
+    }
+
     /// The addend of a relocation whose format keeps it in the field, which is at the start of `bytes`.
     #[inline]
     pub fn implicit_addend(&self, bytes: &[u8], endian: Endian) -> i64 {
-        self.field.extract(bytes, endian).wrapping_add(self.bias)
+        self.stored.unwrap_or(self.field).extract(bytes, endian).wrapping_add(self.bias)
     }
 
     /// The number whose row is meant in sections that hold no code.

@@ -76,7 +76,7 @@ int deep(int n) {
 }
 
 // The compilers' probe of large frames, which a library has: touches each page below the stack pointer, and keeps all registers.
-#ifdef _WIN64
+#if defined(_WIN64) && defined(__x86_64__)
 __asm__(".globl ___chkstk_ms\n.globl __chkstk\n___chkstk_ms:\n__chkstk:\n"
         "push %rcx\npush %rax\ncmp $4096, %rax\nlea 24(%rsp), %rcx\njb 2f\n"
         "1: sub $4096, %rcx\ntest %rcx, (%rcx)\nsub $4096, %rax\ncmp $4096, %rax\nja 1b\n"

@@ -31,15 +31,35 @@ pub(crate) struct Compiler {
     tools: &'static [&'static str],
     /// What is said where none is here.
     absent: &'static str,
+    /// What makes it compile for that machine and system.
+    flags: &'static [&'static str],
+    /// What makes archives of its objects.
+    archivers: &'static [&'static str],
 }
 
 /// For this machine.
-const HOST: Compiler = Compiler { tools: &["gcc", "clang-22", "clang"], absent: "there is no compiler here" };
+const HOST: Compiler = Compiler {
+    tools: &["gcc", "clang-22", "clang"],
+    absent: "there is no compiler here",
+    flags: &[],
+    archivers: &["ar", "llvm-ar"],
+};
 
 /// For little-endian 64-bit PowerPC.
 pub(crate) const PPC64LE: Compiler = Compiler {
     tools: &["powerpc64le-linux-gnu-gcc"],
     absent: "there is no compiler for ppc64le here (package gcc-powerpc64le-linux-gnu)",
+    flags: &[],
+    archivers: &["ar", "llvm-ar"],
+};
+
+/// For this machine under Windows.
+pub(crate) const WINDOWS: Compiler = Compiler {
+    tools: &["clang-22", "clang"],
+    absent: "there is no clang here, which compiles for Windows",
+    flags: &["--target=x86_64-pc-windows-msvc", "-ffreestanding"],
+    // Indexes of others do not list such members.
+    archivers: &["llvm-ar-22", "llvm-ar"],
 };
 
 impl Compiler {
@@ -48,6 +68,7 @@ impl Compiler {
         let compiler = find_tool(self.tools).ok_or(self.absent)?;
         std::fs::write(folder.join(name), text)?;
         let object = Path::new(name).with_extension("o");
+        let flags = self.flags.iter().chain(flags);
         capture(Command::new(compiler).args(flags).args(["-g0", "-c", name, "-o"]).arg(&object).current_dir(folder))?;
         Ok(folder.join(object))
     }
@@ -81,6 +102,9 @@ pub(crate) const ROWS: &[Row] = &[
     row("chain", "a chain of calls through 1,000 sections", chain),
     row("archive", "an archive of 2,000 members, all pulled in", archive),
 ];
+
+/// Rows of which the sources are in C, for any machine.
+pub(crate) const COMPILED: [&str; 5] = ["trivial", "large", "many", "chain", "archive"];
 
 /// More files than this are named in a response file.
 const MOST_ARGUMENTS: usize = 64;
@@ -212,7 +236,7 @@ fn archive(compiler: &Compiler, folder: &Path) -> Result<Vec<PathBuf>> {
     let (main, members) = files.split_first().ok_or("no objects")?;
     let library = folder.join("libsmall.a");
     std::fs::remove_file(&library).or_else(|error| if library.exists() { Err(error) } else { Ok(()) })?;
-    let tool = find_tool(&["ar", "llvm-ar"]).ok_or("there is no `ar` here")?;
+    let tool = find_tool(compiler.archivers).ok_or("there is no `ar` here")?;
     capture(Command::new(tool).arg("rcs").arg(&library).args(members))?;
     for member in members {
         std::fs::remove_file(member)?;

@@ -8,6 +8,7 @@
 
 mod bpf;
 mod churn;
+mod coff;
 mod floor;
 mod growth;
 mod inputs;
@@ -40,6 +41,7 @@ pub(crate) const OPTIONS: &str =
   --program        also a compiler made of LLVM's static libraries (package llvm-22-dev), against mold and ld.lld, and the floor
   --thread-locals  also 100,000,000 calls through each model of thread-local storage, against natively linked programs
   --powerpc        also objects for 64-bit PowerPC: links against llvm-jitlink, and into an emulated process against --no-exec
+  --coff           also objects of Windows: links against llvm-jitlink
   --bpf            also BPF: four programs in our machine against the interpreters of rbpf and uBPF, and links of 1,000 and of
                    10,000 functions to one object, against bpftool and each other
   --no-rivals      only the tables of the options
@@ -103,6 +105,7 @@ const TABLES: &[Table] = &[
         make: powerpc::compare,
         prepare: powerpc::prepare,
     },
+    Table { option: "--coff", title: "objects of Windows", make: coff::compare, prepare: coff::prepare },
     Table {
         option: "--bpf",
         title: "BPF programs against other interpreters (aim 0.25), and links to one object",

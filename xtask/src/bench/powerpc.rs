@@ -1,6 +1,6 @@
 //! Objects for 64-bit PowerPC: links against those of llvm-jitlink, and links to another process against links to nowhere.
 
-use super::inputs::{PPC64LE, ROWS, prepared};
+use super::inputs::{COMPILED, PPC64LE, ROWS, prepared};
 use super::measure::{self, Side};
 use super::report::{Bars, Line, Measured};
 use super::rivals::{self, pair};
@@ -11,9 +11,6 @@ use crate::process::{find_tool, target};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-
-/// Rows of which the sources are in C.
-const COMPILED: [&str; 5] = ["trivial", "large", "many", "chain", "archive"];
 
 /// Our time at most this part of llvm-jitlink's.
 const TIME_BAR: f64 = 1.0 / 3.0;

@@ -61,7 +61,7 @@ fn what_no_instruction_reaches_is_refused() {
         assert!(encoded(name, 0, inside).is_ok(), "{name} reaches {inside:#x}");
         assert_eq!(encoded(name, 0, outside), range(outside), "{name}");
     }
-    assert_eq!(encoded("R_RISCV_JAL", 0, 3), Err(FieldError::Align { value: 3 }));
+    assert_eq!(encoded("R_RISCV_JAL", 0, 3), Err(FieldError::Align { value: 3, align: 2 }));
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn move_out(
 
     let mut section = Section::new(b".outlined", synthetic.object(graph));
     (section.protection, section.residence) = (Protection::ReadExecute, residence(graph, block));
-    let code = synthetic.add(graph, section, Content::Owned(outlined.code.into()), 0);
+    // Where instructions have one length, that is also what they are aligned to.
+    let align_log2 = graph.target.arch.info().trap_bytes().len().trailing_zeros() as u8;
+    let code = synthetic.add(graph, section, Content::Owned(outlined.code.into()), align_log2);
     let entry = synthetic.symbol(graph, code, 0);
     let home = synthetic.symbol(graph, block, 0);
     let fixup = |target: SymbolId| {

@@ -311,6 +311,11 @@ fn reaches(row: &Reloc, region: AddrRange, target: Addr, addend: i64) -> bool {
         Base::Place | Base::Got | Base::Image | Base::Section => {
             fits(value - i128::from(region.start.0)) && fits(value - i128::from(region.last.0))
         }
+        Base::PlacePage => {
+            let page = |address: i128| address & !0xfff;
+            let from = |place: Addr| fits(page(value) - page(place.0.into()));
+            from(region.start) && from(region.last)
+        }
         _ => true,
     }
 }
