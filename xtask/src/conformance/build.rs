@@ -35,7 +35,7 @@ impl Compiler {
     /// A command that links a program.
     pub(crate) fn link(&self, is_cpp: bool) -> Command {
         match self.machine {
-            Some(machine) => machine.link(is_cpp),
+            Some(machine) => machine.link(self.name, is_cpp),
             None => self.compile(),
         }
     }

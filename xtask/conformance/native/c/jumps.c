@@ -1,5 +1,4 @@
 // Control flow that is no plain call: computed jumps, tables of jumps, tail calls, long jumps, memory of a frame.
-#include <alloca.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -70,7 +69,7 @@ int main(int argc, char **argv) {
     printf("signal %s\n", number == SIGUSR1 ? "came" : "lost");
     int sum = 0;
     for (int size = 1; size < 2000; size += 333) {
-        char *memory = alloca((size_t)size), array[size];
+        char *memory = __builtin_alloca((size_t)size), array[size];
         memset(memory, 3, (size_t)size);
         memset(array, 4, (size_t)size);
         sum += memory[size - 1] + array[size / 2];

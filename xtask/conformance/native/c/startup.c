@@ -10,14 +10,16 @@ __attribute__((constructor)) static void plain(void) { say("constructor"); }
 __attribute__((destructor)) static void after(void) { say("destructor"); }
 __attribute__((destructor(300))) static void after_third(void) { say("destructor 300"); }
 __attribute__((destructor(101))) static void after_first(void) { say("destructor 101"); }
+#ifndef _WIN32
 static void with_arguments(int argc, char **argv, char **environment) {
     printf("initialiser: %d %d %d\n", argc, argv[0] != NULL, environment != NULL);
 }
 __attribute__((section(".init_array"), used)) static void (*initialiser)(int, char **, char **) = with_arguments;
+static void status(int code, void *argument) { printf("on exit %d %s\n", code, (char *)argument); }
+#endif
 static void one(void) { say("exit one"); }
 static void nested(void) { say("exit nested"); }
 static void two(void) { say("exit two"); atexit(nested); }
-static void status(int code, void *argument) { printf("on exit %d %s\n", code, (char *)argument); }
 
 __attribute__((noinline)) static void leave(int code) { exit(code); }
 
@@ -25,7 +27,9 @@ int main(int argc, char **argv) {
     say("main");
     for (int at = 1; at < argc; at++) printf("[%s]\n", argv[at]);
     atexit(one);
+#ifndef _WIN32
     on_exit(status, "argument");
+#endif
     atexit(two);
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     printf("without a line's end");

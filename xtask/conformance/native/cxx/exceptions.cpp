@@ -47,7 +47,7 @@ template <class T> static int kind(void (*function)()) {
 int main(int argc, char **argv) {
     try { nested(3); } catch (const std::exception &error) { std::printf("%d levels, %d live\n", chain(error), Trace::live); }
     for (int what = 0; what < 7; what++) {
-        try { raise(what); std::printf("nothing\n"); }
+        try { throw_one(what); std::printf("nothing\n"); }
         catch (const Derived &error) { std::printf("Derived %s %d\n", error.what(), error.code); }
         catch (const Base &error) { std::printf("Base %s\n", error.what()); }
         catch (const std::bad_alloc &) { std::printf("bad_alloc\n"); }
@@ -58,14 +58,14 @@ int main(int argc, char **argv) {
     }
     try { Built built(3); } catch (int number) { std::printf("%d, %d live\n", number, Trace::live); }
     std::exception_ptr kept;
-    try { raise(1); } catch (...) { kept = std::current_exception(); }
+    try { throw_one(1); } catch (...) { kept = std::current_exception(); }
     for (int round = 0; round < 2; round++)
         try { std::rethrow_exception(kept); } catch (Base &error) { std::printf("kept %s\n", error.what()); }
     std::vector<int> numbers;
     for (int at = 0; at < 40; at++) numbers.push_back(at * 7 % 40);
     try { std::qsort(numbers.data(), numbers.size(), sizeof(int), compare); } catch (const std::logic_error &error) { std::printf("through qsort: %s\n", error.what()); }
     std::printf("%d %d %d\n", kind<Base>(quiet), kind<Derived>(quiet), kind<int>(quiet));
-    auto future = std::async(std::launch::async, [] { raise(0); return 1; });
+    auto future = std::async(std::launch::async, [] { throw_one(0); return 1; });
     try { future.get(); } catch (const std::exception &error) { std::printf("of a thread: %s\n", error.what()); }
     std::printf("%d %d\n", cleaned(argc + 4), std::uncaught_exceptions());
     try { std::vector<int>(3).at(static_cast<size_t>(argc) + 5); } catch (const std::out_of_range &) { std::printf("at\n"); }

@@ -2,7 +2,7 @@
 #include <new>
 #include <system_error>
 Mixin::~Mixin() = default;
-void raise(int what) {
+void throw_one(int what) {
     static int number = 17;
     Trace trace(what);
     switch (what) {
@@ -21,4 +21,4 @@ static int dive(int depth, int &count) {
     return dive(depth - 1, count) + 1;
 }
 int cleaned(int depth) { int count = 0; try { dive(depth, count); } catch (int) { } return count; }
-void cannot_throw() noexcept { raise(0); }
+void cannot_throw() noexcept { throw_one(0); }
