@@ -73,22 +73,17 @@ impl Case {
         }
     }
 
-    /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and absolute branches are some to it.
+    /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and so are absolute branches of 64 bits.
     fn is_let_pass(&self) -> bool {
         let is_bit_field = self.row.overflow() == Overflow::Bitfield && self.value < 0;
-        is_bit_field || self.row.name().ends_with("_ADDR24")
-    }
-
-    /// Whether other linkers put a stub in the place of an error.
-    fn gets_a_stub(&self) -> bool {
-        self.row.subject() == Subject::Callee && self.row.base() == Base::Place
+        is_bit_field || self.row.name() == "R_PPC64_ADDR24"
     }
 }
 
 /// All cases, in the order of the table.
 pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
     let asked = |row: &&Reloc| {
-        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee);
+        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee | Subject::TpOffset | Subject::DtpOffset);
         let odd = machine.odd.contains(&row.name());
         plain && row.refusal().is_none() && row.field().bytes() > 0 && !odd
     };
@@ -107,7 +102,7 @@ pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
                 rounded < min || rounded > max
             })
         };
-        cases.filter(move |case| !refused(case) || !(case.gets_a_stub() || case.is_let_pass()))
+        cases.filter(move |case| !refused(case) || !case.is_let_pass())
     })
 }
 

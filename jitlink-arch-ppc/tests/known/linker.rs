@@ -2,7 +2,7 @@
 
 use super::cases::{Case, Machine, SIZE};
 use jitlink_core::Endian;
-use jitlink_core::reloc::Base;
+use jitlink_core::reloc::{Base, Subject};
 use std::fmt::Write;
 use std::process::Command;
 
@@ -36,12 +36,17 @@ pub(crate) fn answers(machine: &Machine, cases: &[Case], endian: Endian) -> Vec<
 /// The bytes of some of the cases' places, and what is wrong with them.
 fn link(machine: &Machine, cases: &[Case], some: &[usize], endian: Endian) -> (Vec<u8>, String) {
     let mut source = format!(
-        ".globl _start\n.text\n_start: nop\n.section {},\"aw\"\nfirst: .quad 0\n.section .place,\"aw\"\n",
+        ".globl _start\n.text\n_start: nop\n.section {},\"aw\"\nfirst: .quad 0\n\
+         .section .tdata,\"awT\"\nvariable: .quad 0\n.section .place,\"aw\"\n",
         machine.anchored
     );
     for (position, &index) in some.iter().enumerate() {
         let case = &cases[index];
         let target = match case.row.base() {
+            // The thread pointer, and what is counted from, lie so far behind the start of the variables (ELFv2 ABI, "TLS Runtime
+            // Handling").
+            _ if case.row.subject() == Subject::TpOffset => "variable + 0x7000 + ".to_string(),
+            _ if case.row.subject() == Subject::DtpOffset => "variable + 0x8000 + ".to_string(),
             Base::Zero => "zero + ".to_string(),
             Base::Place => format!("p{position} + {} + ", case.field_offset(endian)),
             // The TOC starts with `.toc`, as there is nothing that needs a GOT.
