@@ -32,7 +32,7 @@ pub(crate) struct Machine {
     bases: &'static [&'static str],
     /// The variants of code bases.
     variants: &'static [&'static str],
-    /// Shared libraries that its compilers count on for code bases: what they have no instructions for.
+    /// Shared libraries that its compilers count on for what they have no instructions for.
     pub(super) libraries: &'static [&'static str],
 }
 

@@ -112,6 +112,7 @@ impl Case<'_> {
         }
         let mut link = self.compiler.link(self.program.language == Language::Cxx);
         link.args(&inputs).arg("-o").arg(&reference).args(&self.variant.reference).args(["-pthread", "-lm"]);
+        link.args(self.libraries().map(|library| format!("-l{library}")));
         capture(&mut link)?;
         Ok(Built { reference, inputs })
     }
@@ -123,10 +124,16 @@ impl Case<'_> {
         command
     }
 
+    /// Further shared libraries that the machine's compilers count on, as after `-l`.
+    fn libraries(&self) -> impl Iterator<Item = &'static str> {
+        let of_c = self.program.language != Language::Rust;
+        self.compiler.machine.filter(|_| of_c).map_or(&[][..], |machine| machine.libraries).iter().copied()
+    }
+
     /// The libraries that jitlink is given, as the compiler gives them to its linker.
     fn options(&self) -> Result<Vec<String>> {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Ok(match (self.program.language, self.variant.library) {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+        let mut options: Vec<String> = match (self.program.language, self.variant.library) {
             (Language::C, _) => words(&["-l", "m"]),
             (Language::Rust, _) if self.program.flags.contains(&"-Cpanic=abort") => words(&["--rust-std=abort"]),
             (Language::Rust, _) => words(&["--rust-std"]),
@@ -142,7 +149,9 @@ impl Case<'_> {
                 options.extend(words(&["-l", "c++", "-l", "m"]));
                 options
             }
-        })
+        };
+        options.extend(self.libraries().flat_map(|library| words(&["-l", library])));
+        Ok(options)
     }
 
     /// Libraries of the compiler as inputs; what is left is in the mathematical one.
