@@ -2,7 +2,7 @@
 
 use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC64LE};
 use jitlink_core::Endian;
-use jitlink_core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject};
+use jitlink_core::reloc::{Field, Overflow, Reloc, RelocTable, Subject};
 
 /// A table, and the GNU tools that know it.
 pub(crate) struct Machine {
@@ -11,8 +11,10 @@ pub(crate) struct Machine {
     pub(crate) tools: (&'static str, &'static str),
     /// Options of the assembler and of the linker.
     pub(crate) options: (&'static [&'static str], &'static [&'static str]),
+    /// What the linker hears where slots are asked for.
+    pub(crate) slots: &'static [&'static str],
     /// What the linker calls the little-endian and the big-endian machine.
-    pub(crate) emulations: [&'static str; 2],
+    emulations: [&'static str; 2],
     /// The section that has the base of what counts from an anchor.
     pub(crate) anchored: &'static str,
     /// Rows that GNU ld makes something else of.
@@ -25,6 +27,7 @@ pub(crate) const MACHINE64: Machine = Machine {
     table: ELF_PPC64LE,
     tools: ("powerpc64le-linux-gnu-", "binutils-powerpc64le-linux-gnu"),
     options: (&["-a64", "-mpower10"], &["--no-toc-optimize"]),
+    slots: &["--no-multi-toc"],
     emulations: ["elf64lppc", "elf64ppc"],
     anchored: ".toc",
     odd: &["R_PPC64_REL24_P9NOTOC", "R_PPC64_REL30"],
@@ -36,10 +39,22 @@ pub(crate) const MACHINE32: Machine = Machine {
     table: ELF_PPC32,
     tools: ("powerpc-linux-gnu-", "binutils-powerpc-linux-gnu"),
     options: (&["-a32", "-mregnames"], &[]),
+    slots: &["--secure-plt"],
     emulations: ["elf32lppc", "elf32ppc"],
     anchored: ".sdata",
     odd: &["R_PPC_ADDR30", "R_PPC_REL16DX_HA"],
 };
+
+impl Machine {
+    /// What the assembler hears for a byte order, and what the linker calls the machine. One assembler, linker and copier serve both.
+    pub(crate) fn order(&self, endian: Endian) -> (&'static str, &'static str) {
+        let [little, big] = self.emulations;
+        match endian {
+            Endian::Little => ("-mlittle-endian", little),
+            Endian::Big => ("-mbig-endian", big),
+        }
+    }
+}
 
 /// A relocation and the value that its field is to get.
 #[derive(Clone, Copy, Debug)]

@@ -4,24 +4,23 @@ use super::cases::{Case, Machine, SIZE};
 use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Subject};
 use std::fmt::Write;
+use std::path::Path;
 use std::process::Command;
+
+/// The bytes, or what is wrong with the value.
+pub(crate) type Answer = Result<Vec<u8>, &'static str>;
 
 /// Few enough for GNU ld to report all of them.
 const AT_ONCE: usize = 8;
 
 /// What it says of each case, in order.
-pub(crate) fn answers(machine: &Machine, cases: &[Case], endian: Endian) -> Vec<Result<Vec<u8>, &'static str>> {
+pub(crate) fn answers(machine: &Machine, cases: &[Case], endian: Endian) -> Vec<Answer> {
     let all: Vec<usize> = (0..cases.len()).collect();
     let mut refused: Vec<Option<&'static str>> = vec![None; cases.len()];
     for some in all.chunks(AT_ONCE) {
         let (_, complaints) = link(machine, cases, some, endian);
         for (position, &case) in some.iter().enumerate() {
-            let at = format!("(.place+{:#x})", SIZE * position + cases[case].field_offset(endian));
-            refused[case] = complaints.lines().find(|line| line.contains(&at)).map(|line| match line {
-                _ if line.contains("truncated to fit") => "overflow",
-                _ if line.contains("not a multiple") => "misaligned",
-                _ => panic!("{line}"),
-            });
+            refused[case] = refusal(&complaints, SIZE * position + cases[case].field_offset(endian));
         }
     }
     let fitting: Vec<usize> = all.into_iter().filter(|&case| refused[case].is_none()).collect();
@@ -31,6 +30,23 @@ pub(crate) fn answers(machine: &Machine, cases: &[Case], endian: Endian) -> Vec<
     assert_eq!(complaints, Vec::<&str>::new());
     let mut bytes = bytes.chunks(SIZE);
     refused.into_iter().map(|why| why.map_or_else(|| Ok(bytes.next().unwrap().to_vec()), Err)).collect()
+}
+
+/// What it says is wrong at an offset of the places.
+pub(crate) fn refusal(complaints: &str, offset: usize) -> Option<&'static str> {
+    let at = format!("(.place+{offset:#x})");
+    complaints.lines().find(|line| line.contains(&at)).map(|line| match line {
+        _ if line.contains("truncated to fit") => "overflow",
+        _ if line.contains("not a multiple") => "misaligned",
+        _ => panic!("{line}"),
+    })
+}
+
+/// One of the tools, which is to work in a folder.
+pub(crate) fn tool(machine: &Machine, name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(format!("{}{name}", machine.tools.0));
+    command.current_dir(folder);
+    command
 }
 
 /// The bytes of some of the cases' places, and what is wrong with them.
@@ -66,17 +82,8 @@ fn link(machine: &Machine, cases: &[Case], some: &[usize], endian: Endian) -> (V
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("a.s"), source).unwrap();
-    // One assembler, linker and copier serve both byte orders.
-    let [little, big] = machine.emulations;
-    let (order, emulation) = match endian {
-        Endian::Little => ("-mlittle-endian", little),
-        Endian::Big => ("-mbig-endian", big),
-    };
-    let tool = |name: &str| {
-        let mut command = Command::new(format!("{}{name}", machine.tools.0));
-        command.current_dir(folder.path());
-        command
-    };
+    let (order, emulation) = machine.order(endian);
+    let tool = |name: &str| tool(machine, name, folder.path());
     super::support::finish(tool("as").args(machine.options.0).args([order, "-o", "a.o", "a.s"]));
     let mut ld = tool("ld");
     ld.args(["-m", emulation, "-noinhibit-exec", "--defsym=zero=0", "-Ttext-segment=0x10000000", "-o", "out", "a.o"]);
