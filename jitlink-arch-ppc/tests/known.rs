@@ -2,8 +2,8 @@
 //! orders, over fields that were filled with ones; and the same asked again where it is installed.
 //!
 //! `known/answers.txt` (64 bits) and `known/answers32.txt` hold the answers, `known/slots.txt` and `known/slots32.txt` those of what asks for
-//! a slot, a line a value: the relocation, the value, the bytes in little-endian and in big-endian order, or what the value is instead.
-//! `JITLINK_BLESS=1` writes what GNU ld says now.
+//! a slot, `known/lld.txt` and `known/lld32.txt` those of LLD, a line a value: the relocation, the value, the bytes in little-endian and in big-endian order, or what the value is instead.
+//! `JITLINK_BLESS=1` writes what the linkers say now.
 
 #[path = "known/cases.rs"]
 mod cases;
@@ -19,7 +19,7 @@ use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC32LE, ELF_PPC64LE};
 use jitlink_core::Endian;
 use jitlink_core::reloc::{FieldError, Reloc, apply};
 use jitlink_core::testing::check_row;
-use linker::Answer;
+use linker::{Answer, By, UNKNOWN};
 use std::fmt::Write;
 use support::tool;
 
@@ -32,6 +32,10 @@ static MACHINES: [(Machine, &str, &str); 2] = [
 const SLOTS: [(&str, &str); 2] =
     [("slots.txt", include_str!("known/slots.txt")), ("slots32.txt", include_str!("known/slots32.txt"))];
 const ORDERS: [Endian; 2] = [Endian::Little, Endian::Big];
+
+/// What LLD says of the rows that it knows.
+const LLD: [(&str, &str); 2] =
+    [("lld.txt", include_str!("known/lld.txt")), ("lld32.txt", include_str!("known/lld32.txt"))];
 
 /// An answer as the file has it.
 fn text(answer: &Answer) -> String {
@@ -89,16 +93,20 @@ fn fields_get_the_known_bytes() {
         let cases = slots::all(machine).into_iter().flat_map(|slots| slots.cases);
         compare(&document(cases.map(ours)), slots, "left: ours, right: GNU ld");
     }
+    for ((machine, ..), (_, answers)) in MACHINES.iter().zip(LLD) {
+        let is_known = |case: &Case| answers.contains(&format!("{} {:#x} ", case.row.name(), case.value));
+        compare(&document(cases::of_lld(machine).filter(is_known).map(ours)), answers, "left: ours, right: LLD");
+    }
 }
 
-/// What GNU ld says now has to be what is known, unless it is to be written down.
+/// What a linker says now has to be what is known, unless it is to be written down.
 fn check(file: &str, found: &str, known: &str) {
     if std::env::var("JITLINK_BLESS").is_ok() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/known/");
         std::fs::write(format!("{path}{file}"), found).unwrap();
         return;
     }
-    compare(found, known, "left: GNU ld now, right: as it was");
+    compare(found, known, "left: the linker now, right: as it was");
 }
 
 #[test]
@@ -108,7 +116,7 @@ fn gnu_ld_still_gives_the_known_bytes() {
             continue;
         }
         let cases: Vec<Case> = all(machine).collect();
-        let [little, big] = ORDERS.map(|endian| linker::answers(machine, &cases, endian));
+        let [little, big] = ORDERS.map(|endian| linker::answers(machine, &cases, endian, By::Gnu));
         let answers = cases.iter().zip(little.into_iter().zip(big)).map(|(case, (little, big))| (*case, [little, big]));
         check(file, &document(answers), known);
     }
@@ -125,5 +133,19 @@ fn gnu_ld_still_gives_the_known_slots() {
             slots.cases.into_iter().zip(little.into_iter().zip(big).map(|(little, big)| [little, big]))
         });
         check(file, &document(answers), known);
+    }
+}
+
+#[test]
+fn lld_still_gives_the_known_bytes() {
+    let Some(lld) = tool("ld.lld-22", "lld-22") else { return };
+    for ((machine, ..), (file, known)) in MACHINES.iter().zip(LLD) {
+        if tool(&format!("{}as", machine.tools.0), machine.tools.1).is_none() {
+            continue;
+        }
+        let cases: Vec<Case> = cases::of_lld(machine).collect();
+        let [little, big] = ORDERS.map(|endian| linker::answers(machine, &cases, endian, By::Lld(&lld)));
+        let answers = cases.into_iter().zip(little.into_iter().zip(big).map(|(little, big)| [little, big]));
+        check(file, &document(answers.filter(|(_, answers)| *answers != [Err(UNKNOWN), Err(UNKNOWN)])), known);
     }
 }

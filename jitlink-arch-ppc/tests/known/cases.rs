@@ -2,7 +2,7 @@
 
 use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC64LE};
 use jitlink_core::Endian;
-use jitlink_core::reloc::{Field, Overflow, Reloc, RelocTable, Subject};
+use jitlink_core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject};
 
 /// A table, and the GNU tools that know it.
 pub(crate) struct Machine {
@@ -88,6 +88,14 @@ impl Case {
         }
     }
 
+    /// Whether the value is past a limit.
+    fn is_refused(&self) -> bool {
+        self.row.limits().is_some_and(|(min, max)| {
+            let rounded = i128::from(self.value) + i128::from(self.row.field().rounding());
+            rounded < min || rounded > max
+        })
+    }
+
     /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and so are absolute branches of 64 bits.
     fn is_let_pass(&self) -> bool {
         let is_bit_field = self.row.overflow() == Overflow::Bitfield && self.value < 0;
@@ -95,12 +103,28 @@ impl Case {
     }
 }
 
-/// All cases, in the order of the table.
+/// What GNU ld is asked, in the order of the table.
 pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
+    let asked = |case: &Case| {
+        let is_odd = machine.odd.contains(&case.row.name());
+        !is_odd && (!case.is_refused() || !case.is_let_pass())
+    };
+    every(machine).filter(asked)
+}
+
+/// What LLD is asked: what assemblers know. It has no base for what counts from an anchor, and version 22 crashes over some offsets of variables of threads.
+pub(crate) fn of_lld(machine: &'static Machine) -> impl Iterator<Item = Case> {
+    let asked = |row: &Reloc| {
+        matches!(row.base(), Base::Zero | Base::Place) && matches!(row.subject(), Subject::Symbol | Subject::Callee)
+    };
+    every(machine).filter(move |case| asked(case.row) && !machine.odd.contains(&case.row.name()))
+}
+
+/// All cases, in the order of the table.
+fn every(machine: &'static Machine) -> impl Iterator<Item = Case> {
     let asked = |row: &&Reloc| {
         let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee | Subject::TpOffset | Subject::DtpOffset);
-        let odd = machine.odd.contains(&row.name());
-        plain && row.refusal().is_none() && row.field().bytes() > 0 && !odd
+        plain && row.refusal().is_none() && row.field().bytes() > 0
     };
     machine.table.rows().iter().filter(asked).flat_map(|row| {
         let mut values: Vec<i64> = values(row.field());
@@ -110,14 +134,7 @@ pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
         values.retain(is_there);
         values.sort_unstable();
         values.dedup();
-        let cases = values.into_iter().map(move |value| Case { row, value });
-        let refused = move |case: &Case| {
-            row.limits().is_some_and(|(min, max)| {
-                let rounded = i128::from(case.value) + i128::from(row.field().rounding());
-                rounded < min || rounded > max
-            })
-        };
-        cases.filter(move |case| !refused(case) || !case.is_let_pass())
+        values.into_iter().map(move |value| Case { row, value })
     })
 }
 
