@@ -290,6 +290,19 @@ fn what_cannot_be_an_executor_is_said() {
     assert_eq!(folder.jitlink("run --connect tcp:192.0.2.1:1 program.o").status, 2);
 }
 
+#[test]
+fn programs_that_are_called_in_another_way_are_refused() {
+    let folder = Folder::new();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../jitlink-arch-ppc/tests/fixtures/chosen.o");
+    let mut object = std::fs::read(path).unwrap();
+    // The last byte of `e_flags`: big-endian code of 64 bits under the ELFv2 ABI.
+    object[0x33] = 2;
+    std::fs::write(folder.path("newer.o"), object).unwrap();
+    let outcome = folder.jitlink(&format!("run --executor {} newer.o", executor().display()));
+    let expected = "newer.o is code for the calling convention ELFv2, and programs of that do not run here";
+    assert!(outcome.errors().contains(expected), "{}", outcome.stderr);
+}
+
 /// A program that says that it runs, and goes on for ever.
 fn endless(folder: &Folder) -> bool {
     let Some(gcc) = find(&["gcc"]) else { return false };
