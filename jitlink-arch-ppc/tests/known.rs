@@ -1,13 +1,16 @@
 //! What other linkers make of each relocation: bytes that GNU ld wrote for values on both sides of every limit, in both byte
 //! orders, over fields that were filled with ones; and the same asked again where it is installed.
 //!
-//! `known/answers.txt` (64 bits) and `known/answers32.txt` hold the answers, a line a value: the relocation, the value, the bytes in little-endian and in big-endian
-//! order, or what the value is instead. `JITLINK_BLESS=1` writes what GNU ld says now.
+//! `known/answers.txt` (64 bits) and `known/answers32.txt` hold the answers, `known/slots.txt` and `known/slots32.txt` those of what asks for
+//! a slot, `known/lld.txt` and `known/lld32.txt` those of LLD, a line a value: the relocation, the value, the bytes in little-endian and in big-endian order, or what the value is instead.
+//! `JITLINK_BLESS=1` writes what the linkers say now.
 
 #[path = "known/cases.rs"]
 mod cases;
 #[path = "known/linker.rs"]
 mod linker;
+#[path = "known/slots.rs"]
+mod slots;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -16,6 +19,7 @@ use jitlink_arch_ppc::{ELF_PPC32, ELF_PPC32LE, ELF_PPC64LE};
 use jitlink_core::Endian;
 use jitlink_core::reloc::{FieldError, Reloc, apply};
 use jitlink_core::testing::check_row;
+use linker::{Answer, By, UNKNOWN};
 use std::fmt::Write;
 use support::tool;
 
@@ -24,10 +28,17 @@ static MACHINES: [(Machine, &str, &str); 2] = [
     (MACHINE64, "answers.txt", include_str!("known/answers.txt")),
     (MACHINE32, "answers32.txt", include_str!("known/answers32.txt")),
 ];
+/// What GNU ld says where slots are asked for.
+const SLOTS: [(&str, &str); 2] =
+    [("slots.txt", include_str!("known/slots.txt")), ("slots32.txt", include_str!("known/slots32.txt"))];
 const ORDERS: [Endian; 2] = [Endian::Little, Endian::Big];
 
+/// What LLD says of the rows that it knows.
+const LLD: [(&str, &str); 2] =
+    [("lld.txt", include_str!("known/lld.txt")), ("lld32.txt", include_str!("known/lld32.txt"))];
+
 /// An answer as the file has it.
-fn text(answer: &Result<Vec<u8>, &'static str>) -> String {
+fn text(answer: &Answer) -> String {
     match answer {
         Ok(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         Err(why) => (*why).to_string(),
@@ -35,7 +46,7 @@ fn text(answer: &Result<Vec<u8>, &'static str>) -> String {
 }
 
 /// What this crate makes of a case.
-fn ours(case: &Case, endian: Endian) -> Result<Vec<u8>, &'static str> {
+fn ours(case: &Case, endian: Endian) -> Answer {
     let mut bytes = case.filler(endian);
     let start = case.field_offset(endian);
     match apply(case.row, &mut bytes[start..], case.value, endian) {
@@ -45,7 +56,7 @@ fn ours(case: &Case, endian: Endian) -> Result<Vec<u8>, &'static str> {
     }
 }
 
-fn document(answers: impl Iterator<Item = (Case, [Result<Vec<u8>, &'static str>; 2])>) -> String {
+fn document(answers: impl Iterator<Item = (Case, [Answer; 2])>) -> String {
     let mut document = String::new();
     for (case, [little, big]) in answers {
         writeln!(document, "{} {:#x} {} {}", case.row.name(), case.value, text(&little), text(&big)).unwrap();
@@ -66,15 +77,36 @@ fn rows_are_sound() {
     }
 }
 
+/// Whether what was found is what is known, line by line.
+fn compare(found: &str, known: &str, what: &str) {
+    for (found, known) in found.lines().zip(known.lines()) {
+        assert_eq!(found, known, "{what}");
+    }
+    assert_eq!(found.lines().count(), known.lines().count());
+}
+
 #[test]
 fn fields_get_the_known_bytes() {
-    for (machine, _, answers) in &MACHINES {
-        let found = document(all(machine).map(|case| (case, ORDERS.map(|endian| ours(&case, endian)))));
-        for (found, known) in found.lines().zip(answers.lines()) {
-            assert_eq!(found, known, "left: ours, right: GNU ld");
-        }
-        assert_eq!(found.lines().count(), answers.lines().count());
+    let ours = |case| (case, ORDERS.map(|endian| ours(&case, endian)));
+    for ((machine, _, answers), (_, slots)) in MACHINES.iter().zip(SLOTS) {
+        compare(&document(all(machine).map(ours)), answers, "left: ours, right: GNU ld");
+        let cases = slots::all(machine).into_iter().flat_map(|slots| slots.cases);
+        compare(&document(cases.map(ours)), slots, "left: ours, right: GNU ld");
     }
+    for ((machine, ..), (_, answers)) in MACHINES.iter().zip(LLD) {
+        let is_known = |case: &Case| answers.contains(&format!("{} {:#x} ", case.row.name(), case.value));
+        compare(&document(cases::of_lld(machine).filter(is_known).map(ours)), answers, "left: ours, right: LLD");
+    }
+}
+
+/// What a linker says now has to be what is known, unless it is to be written down.
+fn check(file: &str, found: &str, known: &str) {
+    if std::env::var("JITLINK_BLESS").is_ok() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/known/");
+        std::fs::write(format!("{path}{file}"), found).unwrap();
+        return;
+    }
+    compare(found, known, "left: the linker now, right: as it was");
 }
 
 #[test]
@@ -84,16 +116,36 @@ fn gnu_ld_still_gives_the_known_bytes() {
             continue;
         }
         let cases: Vec<Case> = all(machine).collect();
-        let [little, big] = ORDERS.map(|endian| linker::answers(machine, &cases, endian));
+        let [little, big] = ORDERS.map(|endian| linker::answers(machine, &cases, endian, By::Gnu));
         let answers = cases.iter().zip(little.into_iter().zip(big)).map(|(case, (little, big))| (*case, [little, big]));
-        let found = document(answers);
-        if std::env::var("JITLINK_BLESS").is_ok() {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/known/");
-            std::fs::write(format!("{path}{file}"), &found).unwrap();
+        check(file, &document(answers), known);
+    }
+}
+
+#[test]
+fn gnu_ld_still_gives_the_known_slots() {
+    for ((machine, ..), (file, known)) in MACHINES.iter().zip(SLOTS) {
+        if tool(&format!("{}ld", machine.tools.0), machine.tools.1).is_none() {
             continue;
         }
-        for (found, known) in found.lines().zip(known.lines()) {
-            assert_eq!(found, known, "left: GNU ld now, right: as it was");
+        let answers = slots::all(machine).into_iter().flat_map(|slots| {
+            let [little, big] = ORDERS.map(|endian| slots::answers(machine, &slots, endian));
+            slots.cases.into_iter().zip(little.into_iter().zip(big).map(|(little, big)| [little, big]))
+        });
+        check(file, &document(answers), known);
+    }
+}
+
+#[test]
+fn lld_still_gives_the_known_bytes() {
+    let Some(lld) = tool("ld.lld-22", "lld-22") else { return };
+    for ((machine, ..), (file, known)) in MACHINES.iter().zip(LLD) {
+        if tool(&format!("{}as", machine.tools.0), machine.tools.1).is_none() {
+            continue;
         }
+        let cases: Vec<Case> = cases::of_lld(machine).collect();
+        let [little, big] = ORDERS.map(|endian| linker::answers(machine, &cases, endian, By::Lld(&lld)));
+        let answers = cases.into_iter().zip(little.into_iter().zip(big).map(|(little, big)| [little, big]));
+        check(file, &document(answers.filter(|(_, answers)| *answers != [Err(UNKNOWN), Err(UNKNOWN)])), known);
     }
 }

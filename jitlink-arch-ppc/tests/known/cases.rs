@@ -11,8 +11,10 @@ pub(crate) struct Machine {
     pub(crate) tools: (&'static str, &'static str),
     /// Options of the assembler and of the linker.
     pub(crate) options: (&'static [&'static str], &'static [&'static str]),
+    /// What the linker hears where slots are asked for.
+    pub(crate) slots: &'static [&'static str],
     /// What the linker calls the little-endian and the big-endian machine.
-    pub(crate) emulations: [&'static str; 2],
+    emulations: [&'static str; 2],
     /// The section that has the base of what counts from an anchor.
     pub(crate) anchored: &'static str,
     /// Rows that GNU ld makes something else of.
@@ -25,6 +27,7 @@ pub(crate) const MACHINE64: Machine = Machine {
     table: ELF_PPC64LE,
     tools: ("powerpc64le-linux-gnu-", "binutils-powerpc64le-linux-gnu"),
     options: (&["-a64", "-mpower10"], &["--no-toc-optimize"]),
+    slots: &["--no-multi-toc"],
     emulations: ["elf64lppc", "elf64ppc"],
     anchored: ".toc",
     odd: &["R_PPC64_REL24_P9NOTOC", "R_PPC64_REL30"],
@@ -36,10 +39,22 @@ pub(crate) const MACHINE32: Machine = Machine {
     table: ELF_PPC32,
     tools: ("powerpc-linux-gnu-", "binutils-powerpc-linux-gnu"),
     options: (&["-a32", "-mregnames"], &[]),
+    slots: &["--secure-plt"],
     emulations: ["elf32lppc", "elf32ppc"],
     anchored: ".sdata",
     odd: &["R_PPC_ADDR30", "R_PPC_REL16DX_HA"],
 };
+
+impl Machine {
+    /// What the assembler hears for a byte order, and what the linker calls the machine. One assembler, linker and copier serve both.
+    pub(crate) fn order(&self, endian: Endian) -> (&'static str, &'static str) {
+        let [little, big] = self.emulations;
+        match endian {
+            Endian::Little => ("-mlittle-endian", little),
+            Endian::Big => ("-mbig-endian", big),
+        }
+    }
+}
 
 /// A relocation and the value that its field is to get.
 #[derive(Clone, Copy, Debug)]
@@ -73,24 +88,43 @@ impl Case {
         }
     }
 
-    /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and absolute branches are some to it.
-    fn is_let_pass(&self) -> bool {
-        let is_bit_field = self.row.overflow() == Overflow::Bitfield && self.value < 0;
-        is_bit_field || self.row.name().ends_with("_ADDR24")
+    /// Whether the value is past a limit.
+    fn is_refused(&self) -> bool {
+        self.row.limits().is_some_and(|(min, max)| {
+            let rounded = i128::from(self.value) + i128::from(self.row.field().rounding());
+            rounded < min || rounded > max
+        })
     }
 
-    /// Whether other linkers put a stub in the place of an error.
-    fn gets_a_stub(&self) -> bool {
-        self.row.subject() == Subject::Callee && self.row.base() == Base::Place
+    /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and so are absolute branches of 64 bits.
+    fn is_let_pass(&self) -> bool {
+        let is_bit_field = self.row.overflow() == Overflow::Bitfield && self.value < 0;
+        is_bit_field || self.row.name() == "R_PPC64_ADDR24"
     }
 }
 
-/// All cases, in the order of the table.
+/// What GNU ld is asked, in the order of the table.
 pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
+    let asked = |case: &Case| {
+        let is_odd = machine.odd.contains(&case.row.name());
+        !is_odd && (!case.is_refused() || !case.is_let_pass())
+    };
+    every(machine).filter(asked)
+}
+
+/// What LLD is asked: what assemblers know. It has no base for what counts from an anchor, and version 22 crashes over some offsets of variables of threads.
+pub(crate) fn of_lld(machine: &'static Machine) -> impl Iterator<Item = Case> {
+    let asked = |row: &Reloc| {
+        matches!(row.base(), Base::Zero | Base::Place) && matches!(row.subject(), Subject::Symbol | Subject::Callee)
+    };
+    every(machine).filter(move |case| asked(case.row) && !machine.odd.contains(&case.row.name()))
+}
+
+/// All cases, in the order of the table.
+fn every(machine: &'static Machine) -> impl Iterator<Item = Case> {
     let asked = |row: &&Reloc| {
-        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee);
-        let odd = machine.odd.contains(&row.name());
-        plain && row.refusal().is_none() && row.field().bytes() > 0 && !odd
+        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee | Subject::TpOffset | Subject::DtpOffset);
+        plain && row.refusal().is_none() && row.field().bytes() > 0
     };
     machine.table.rows().iter().filter(asked).flat_map(|row| {
         let mut values: Vec<i64> = values(row.field());
@@ -100,14 +134,7 @@ pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
         values.retain(is_there);
         values.sort_unstable();
         values.dedup();
-        let cases = values.into_iter().map(move |value| Case { row, value });
-        let refused = move |case: &Case| {
-            row.limits().is_some_and(|(min, max)| {
-                let rounded = i128::from(case.value) + i128::from(row.field().rounding());
-                rounded < min || rounded > max
-            })
-        };
-        cases.filter(move |case| !refused(case) || !(case.gets_a_stub() || case.is_let_pass()))
+        values.into_iter().map(move |value| Case { row, value })
     })
 }
 

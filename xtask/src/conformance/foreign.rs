@@ -36,7 +36,7 @@ pub(crate) struct Machine {
     variants: &'static [&'static str],
     /// Options of code bases that are for what its C library does not have.
     pub(super) drops: &'static [&'static str],
-    /// Shared libraries that its compilers count on for code bases: what they have no instructions for.
+    /// Shared libraries that its compilers count on for what they have no instructions for.
     pub(super) libraries: &'static [&'static str],
 }
 

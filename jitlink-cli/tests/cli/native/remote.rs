@@ -2,6 +2,7 @@
 
 use super::support::{C_COMPILERS, CXX_COMPILERS, Folder, Outcome, find, jitlink};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -63,8 +64,17 @@ struct Listening {
 
 impl Listening {
     fn at(address: &str, options: &[&str]) -> Listening {
+        Listening::with(address, options, &[])
+    }
+
+    fn with(address: &str, options: &[&str], variables: &[(&str, &str)]) -> Listening {
         let mut command = Command::new(executor());
-        command.args(["--listen", address]).args(options).stderr(Stdio::piped()).stdin(Stdio::null());
+        command
+            .envs(variables.iter().copied())
+            .args(["--listen", address])
+            .args(options)
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let errors = child.stderr.as_mut().unwrap();
@@ -188,6 +198,71 @@ fn ports_ask_for_a_token() {
 }
 
 #[test]
+fn tokens_can_be_made_or_be_in_the_environment() {
+    let folder = Folder::with(&["program.o", "library.o"]);
+    let file = folder.path("token");
+    drop(Listening::at("tcp:127.0.0.1:0", &["--token-file", file.to_str().unwrap()]));
+    let (token, mode) = (std::fs::read_to_string(&file).unwrap(), file.metadata().unwrap().permissions().mode());
+    assert_eq!((token.trim().len(), mode & 0o777), (32, 0o600), "for this user alone");
+    let variable = ("JITLINK_EXECUTOR_TOKEN", token.trim());
+    let listening = Listening::with("tcp:127.0.0.1:0", &[], &[variable]);
+    let words = ["run", "--connect", &listening.address];
+    let connect = |value: &str| {
+        let mut command = jitlink([&words[..], &["program.o", "library.o"]].concat());
+        Outcome::of(command.env(variable.0, value).current_dir(folder.path("")))
+    };
+    assert_eq!(connect(variable.1), folder.jitlink("run program.o library.o"));
+    assert!(connect("another").errors().contains("the token is not the one that this executor asks for"));
+    // Programs there do not see it.
+    let Some(gcc) = find(&["gcc"]) else { return };
+    folder.write(
+        "asks.c",
+        "char *getenv(const char *);\nint main(void) { return getenv(\"JITLINK_EXECUTOR_TOKEN\") ? 1 : 7; }\n",
+    );
+    folder.tool(&gcc, "-c asks.c -o asks.o");
+    let mut asks = jitlink([&words[..], &["asks.o"]].concat());
+    assert_eq!(Outcome::of(asks.env(variable.0, variable.1).current_dir(folder.path(""))).status, 7);
+}
+
+#[test]
+fn connections_do_not_end_with_each_other() {
+    let folder = Folder::with(&["program.o", "library.o", "crash.o"]);
+    if !endless(&folder) {
+        return;
+    }
+    let listening = Listening::at(&format!("unix:{}", folder.path("socket").display()), &[]);
+    let connect = format!("run --connect {}", listening.address);
+    let mut command = jitlink(connect.split(' ').chain(["endless.o"]));
+    command.current_dir(folder.path("")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut other = command.spawn().unwrap();
+    let mut line = [0; 5];
+    other.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    let (here, there) = (folder.jitlink("run crash.o"), folder.jitlink(&format!("{connect} crash.o")));
+    let place = |outcome: &Outcome| outcome.stderr.split(" (address ").next().unwrap_or_default().to_string();
+    assert_eq!((there.status, place(&there)), (here.status, place(&here)));
+    let plain = folder.jitlink("run program.o library.o");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(folder.jitlink(&format!("{connect} program.o library.o")), plain));
+        }
+    });
+    assert!(other.try_wait().unwrap().is_none(), "the first one goes on");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(folder.jitlink(&format!("{connect} program.o library.o")), plain);
+}
+
+#[test]
+fn an_executor_for_one_connection_ends_with_it() {
+    let folder = Folder::with(&["program.o", "library.o"]);
+    let mut listening = Listening::at(&format!("unix:{}", folder.path("socket").display()), &["--once"]);
+    let words = format!("run --connect {} program.o library.o", listening.address);
+    assert_eq!(folder.jitlink(&words), folder.jitlink("run program.o library.o"));
+    assert!(listening.child.wait().unwrap().success());
+    assert!(folder.jitlink(&words).errors().contains("cannot reach an executor"));
+}
+
+#[test]
 fn the_environment_is_the_processs_and_can_be_set() {
     let folder = Folder::with(&["program.o", "library.o"]);
     let place = format!("--executor {}", executor().display());
@@ -213,6 +288,19 @@ fn what_cannot_be_an_executor_is_said() {
     let missing = format!("--executor {} -l no_such_library", executor().display());
     said(&missing, "cannot load the shared library \"no_such_library\"");
     assert_eq!(folder.jitlink("run --connect tcp:192.0.2.1:1 program.o").status, 2);
+}
+
+#[test]
+fn programs_that_are_called_in_another_way_are_refused() {
+    let folder = Folder::new();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../jitlink-arch-ppc/tests/fixtures/chosen.o");
+    let mut object = std::fs::read(path).unwrap();
+    // The last byte of `e_flags`: big-endian code of 64 bits under the ELFv2 ABI.
+    object[0x33] = 2;
+    std::fs::write(folder.path("newer.o"), object).unwrap();
+    let outcome = folder.jitlink(&format!("run --executor {} newer.o", executor().display()));
+    let expected = "newer.o is code for the calling convention ELFv2, and programs of that do not run here";
+    assert!(outcome.errors().contains(expected), "{}", outcome.stderr);
 }
 
 /// A program that says that it runs, and goes on for ever.

@@ -9,7 +9,15 @@ int triple(int value) __attribute__((ifunc("choose")));
 static int (*pick(void))(int) { return slow; }
 static int local(int value) __attribute__((ifunc("pick")));
 
-__attribute__((target_clones("avx2", "sse4.2", "default"))) long sum(const int *values, int count) {
+#if defined(__x86_64__)
+#define CLONES __attribute__((target_clones("avx2", "sse4.2", "default")))
+#elif defined(__powerpc64__) && !defined(__clang__)
+#define CLONES __attribute__((target_clones("cpu=power9", "default")))
+#else
+#define CLONES
+#endif
+
+CLONES long sum(const int *values, int count) {
     long result = 0;
     for (int at = 0; at < count; at++) result += values[at] * (long)at;
     return result;

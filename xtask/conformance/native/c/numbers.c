@@ -60,10 +60,12 @@ int main(int argc, char **argv) {
     long double _Complex root = csqrtl(-2 + 0 * I);
     printf("%.6f %.6f %.6f %.6f %.6Lf %.6Lf\n", creal(product), cimag(product), creal(quotient), cimag(quotient), creall(root), cimagl(root));
     printf("%.6f %.6f %.6f\n", cabs(cexp(I * 3)), carg(rotate(1)), creal(cpow(2 + I, 3 - I)));
+#ifdef __SIZEOF_INT128__
     unsigned __int128 big = (unsigned __int128)UINT64_MAX * (uint64_t)(argc + 12345), divided = big / 1000000007u;
     __int128 negative = -(__int128)big / 77 % 1000003;
     printf("%llu %llu %lld\n", (unsigned long long)(divided >> 64), (unsigned long long)divided, (long long)negative);
     printf("%.3f %.3f %llu\n", (double)big, (double)negative, (unsigned long long)(unsigned __int128)1.5e25);
+#endif
     vector value = turn((vector){1, 2, 3, 4} * (float)argc);
     printf("%g %g %g %g\n", (double)value[0], (double)value[1], (double)value[2], (double)value[3]);
     int numbers[200];
