@@ -121,9 +121,22 @@ pub(crate) fn initialisers(name: &[u8]) -> Option<Initialisers> {
     }
 }
 
-/// The name under which objects find the number of the module's block of thread-local variables ("PE Format", "The .tls Section").
-pub(crate) fn is_thread_local_index(name: &[u8]) -> bool {
-    matches!(name, b"_tls_index" | b"__tls_index")
+/// What of start-up code objects refer to ("PE Format", "The .tls Section").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartUp {
+    /// The number of the module's block of thread-local variables.
+    ThreadLocalIndex,
+    /// What tells the loader of them; objects refer to it only to have it linked.
+    ThreadLocalDirectory,
+}
+
+/// Which of it a name means.
+pub(crate) fn of_start_up(name: &[u8]) -> Option<StartUp> {
+    match name {
+        b"_tls_index" | b"__tls_index" => Some(StartUp::ThreadLocalIndex),
+        b"_tls_used" | b"__tls_used" => Some(StartUp::ThreadLocalDirectory),
+        _ => None,
+    }
 }
 
 /// What the start of the block is called here: no object can mean it by accident.

@@ -8,7 +8,7 @@
 
 pub(crate) mod raw;
 
-use crate::conventions;
+use crate::conventions::{self, StartUp};
 use crate::directives::Directives;
 use crate::header::{self, File};
 use crate::import::GnuImport;
@@ -62,8 +62,9 @@ impl<'a> Reader<'_, '_, 'a> {
     ) -> Result<Symbols, LinkError> {
         let mut ids = vec![NONE; self.file.symbol_count()];
         for symbol in symbols {
-            if is_undefined(symbol) && conventions::is_thread_local_index(symbol.name) {
-                ids[symbol.number] = thread_local_index(builder)?.index() as u32;
+            let of_start_up = conventions::of_start_up(symbol.name).filter(|_| is_undefined(symbol));
+            if let Some(known) = of_start_up {
+                ids[symbol.number] = start_up(known, builder)?.index() as u32;
             } else if let Some(made) = self.symbol(symbol, builder)? {
                 ids[symbol.number] = builder.add_symbol(made).index() as u32;
             }
@@ -220,12 +221,24 @@ pub(crate) fn import_slot<'a>(name: &'a [u8], builder: &mut ObjectBuilder<'_, 'a
     Ok(Slot { symbol, target })
 }
 
-/// Adds a slot with the number of the module's block of thread-local variables, whoever has start-up code that defines one for a linked
-/// file.
-fn thread_local_index(builder: &mut ObjectBuilder<'_, '_>) -> Result<SymbolId, LinkError> {
-    let name = conventions::THREAD_LOCALS;
-    let start = builder.add_symbol(Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name, builder.id()) });
-    slot((start, Subject::TlsModule), builder)
+/// Adds what stands for a part of start-up code, which is for linked files and not searched for it.
+fn start_up(known: StartUp, builder: &mut ObjectBuilder<'_, '_>) -> Result<SymbolId, LinkError> {
+    match known {
+        StartUp::ThreadLocalIndex => {
+            let name = conventions::THREAD_LOCALS;
+            let start = builder.add_symbol(Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name, builder.id()) });
+            slot((start, Subject::TlsModule), builder)
+        }
+        StartUp::ThreadLocalDirectory => {
+            let mut section = Section::new(b".rdata", builder.id());
+            section.protection = Protection::Read;
+            builder.add_section(section);
+            let bytes = builder.target().pointer_bytes;
+            // Four pointers and two numbers.
+            let block = builder.add_block(Content::Zero(4 * u64::from(bytes) + 8), 0, bytes.trailing_zeros() as u8);
+            Ok(builder.add_symbol(Symbol::local(b"", builder.id(), block, 0)))
+        }
+    }
 }
 
 /// Adds a slot for something about a symbol.

@@ -15,8 +15,17 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress
 /// DLLs that every process has, in the order in which they are asked. The last has copies of some functions of the C library.
 const LOADED: [&CStr; 3] = [c"msvcrt.dll", c"kernel32.dll", c"ntdll.dll"];
 
-/// Those that compilers link against unasked, and that are loaded when a name is nowhere else.
-const USUAL: [&CStr; 3] = [c"advapi32.dll", c"user32.dll", c"shell32.dll"];
+/// Those that compilers link against unasked, and that are loaded when a name is nowhere else: C's, and those of Rust's standard library.
+const USUAL: [&CStr; 8] = [
+    c"advapi32.dll",
+    c"user32.dll",
+    c"shell32.dll",
+    c"ws2_32.dll",
+    c"api-ms-win-core-synch-l1-2-0.dll",
+    c"bcryptprimitives.dll",
+    c"bcrypt.dll",
+    c"userenv.dll",
+];
 
 /// DLLs that were asked for, as numbers: modules of this process may be used by all of its threads.
 static ASKED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
