@@ -137,6 +137,8 @@ impl Reservation for WindowsReservation {
                     made.modules.push(Module(handle));
                 }
                 Action::RegisterFunctionTable { address, count, record, image } => {
+                    let last = Addr(self.pages.start() + self.pages.size() - 1);
+                    let image = AddrRange { start: image, last };
                     made.tables.push(FunctionTable::register(address, (count, record), image)?);
                 }
                 other => {

@@ -201,6 +201,11 @@ impl Pages {
         self.start
     }
 
+    /// How many bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The arena's address space.
     pub(super) fn region(&self) -> AddrRange {
         self.arena.region()

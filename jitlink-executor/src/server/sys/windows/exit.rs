@@ -45,10 +45,14 @@ fn state() -> MutexGuard<'static, State> {
 /// found out, and the end ("collect2", `__CTOR_LIST__`).
 static NO_CONSTRUCTORS: [isize; 2] = [-1, 0];
 
+/// That floating-point numbers are used: code that does refers to it, and nobody reads it.
+static USES_FLOATING_POINT: i32 = 0x9875;
+
 /// The address of what this process provides to linked code in the place of start-up code's.
 pub(super) fn service(name: &[u8]) -> Option<Addr> {
     match name {
         b"atexit" => Some(Addr(atexit as *const () as u64)),
+        b"_fltused" => Some(Addr(std::ptr::from_ref(&USES_FLOATING_POINT) as u64)),
         b"__CTOR_LIST__" | b"__DTOR_LIST__" => Some(Addr(NO_CONSTRUCTORS.as_ptr() as u64)),
         _ => None,
     }

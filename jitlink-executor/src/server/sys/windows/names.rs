@@ -62,6 +62,12 @@ pub(super) fn in_c_library(name: &CStr) -> Option<Addr> {
     find(unsafe { GetModuleHandleA(LOADED[0].as_ptr().cast()) }, name)
 }
 
+/// Where the lowest part of the system has a name.
+pub(super) fn in_system(name: &CStr) -> Option<Addr> {
+    // SAFETY: asks for a module by name.
+    find(unsafe { GetModuleHandleA(LOADED[2].as_ptr().cast()) }, name)
+}
+
 /// Loads a DLL: `NAME` stands for `NAME.dll` or `libNAME.dll`, `:FILE` for a file of that name, in the search folders and then in the
 /// system's.
 ///
