@@ -40,6 +40,7 @@ mod native {
     mod rust;
     mod thread_locals;
     mod watch;
+    mod windows;
 
     /// A source in `tests/programs`.
     fn source(name: &str) -> String {

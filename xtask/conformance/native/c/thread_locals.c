@@ -8,7 +8,13 @@
 static __thread int own = 5;
 static __thread char zeroed[40];
 __thread long visible = -3;
-static __thread struct { char one; alignas(64) int two; } aligned = {1, 2};
+// Windows gives each thread its variables at a multiple of 16.
+#ifdef _WIN32
+#define ALIGN 16
+#else
+#define ALIGN 64
+#endif
+static __thread struct { char one; alignas(ALIGN) int two; } aligned = {1, 2};
 static int target = 77;
 static __thread int *pointer = &target;
 static __thread int (*function)(int) = add;
@@ -23,7 +29,7 @@ static void *work(void *argument) {
     bump(id);
     int *address = &own;
     printf("%d: %d %d %ld %d %d %d %d %d %d\n", id, *address, zeroed[id] + zeroed[39 - id], visible, other,
-           hidden[0] * 100 + hidden[1] * 10 + hidden[2], aligned.one + aligned.two, (int)((uintptr_t)&aligned.two % 64), *pointer,
+           hidden[0] * 100 + hidden[1] * 10 + hidden[2], aligned.one + aligned.two, (int)((uintptr_t)&aligned.two % ALIGN), *pointer,
            function(id));
     pointer = &own;
     return (void *)(intptr_t)*pointer;
