@@ -198,10 +198,11 @@ fn is_undefined(raw: &RawSymbol<'_>) -> bool {
     raw.class == EXTERNAL && raw.home == Home::Nowhere && raw.value == 0
 }
 
-/// Whether others see a definition of this symbol.
+/// Whether others see a definition of this symbol. A weak external is one where it says that it is in a section.
 pub(crate) fn is_definition(raw: &RawSymbol<'_>) -> bool {
-    let is_seen = matches!(raw.class, EXTERNAL) && !conventions::is_object_mark(raw.name) && !raw.is_mark();
-    is_seen && !(raw.home == Home::Nowhere && raw.value == 0)
+    let is_seen = matches!(raw.class, EXTERNAL | WEAK_EXTERNAL) && !conventions::is_object_mark(raw.name);
+    let is_there = raw.home != Home::Nowhere || raw.class == EXTERNAL && raw.value > 0;
+    is_seen && is_there && !raw.is_mark()
 }
 
 /// A slot that was made.

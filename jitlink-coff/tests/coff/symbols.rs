@@ -82,6 +82,18 @@ fn a_default_may_be_in_an_archive_and_must_be_somewhere() {
 }
 
 #[test]
+fn a_weak_external_in_a_section_is_a_definition_that_archives_have() {
+    let mut member = Object::new();
+    member.section(".data", DATA, &[0x22]);
+    member.symbol_with("default", 0, 1, WEAK, weak_record(0, 1));
+    let mut object = weak("name", 1);
+    object.symbols[0].section = 0;
+    let (bytes, library) = (object.bytes(), archive(&[("b.obj", &member.bytes())]));
+    let image = linked(&[("weak.obj", &bytes), ("b.lib", &library)]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(image.bytes(image.long(image.address("use")), 1), [0x22]);
+}
+
+#[test]
 fn chains_of_defaults_end_and_circles_are_undefined() {
     let chain = |names: &[(&str, &str)]| -> Vec<u8> {
         let mut object = Object::new();
