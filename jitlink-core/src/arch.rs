@@ -58,9 +58,9 @@ pub trait TargetArch: Send + Sync {
     }
 
     /// The part of a trampoline ([`StubKind::Trampoline`], [`StubKind::Lazy`], [`StubKind::Binder`]) for code of the target, where it
-    /// depends on the convention that functions of the target are called by.
-    fn trampoline_part(&self, kind: StubKind, _target: &Target) -> Option<&'static StubTemplate> {
-        self.stub(kind)
+    /// depends on the convention that functions of the target are called by; those of the usual one are stubs as others.
+    fn trampoline_part(&self, kind: StubKind, target: &Target) -> Option<&'static StubTemplate> {
+        if target.convention.is_empty() { self.stub(kind) } else { None }
     }
 
     /// Completes an object that a format has read, before it is resolved against others: cuts blocks at functions

@@ -5,6 +5,7 @@
 //! twice, because stubs made it grow, gets the addresses that it would have had with one reservation.
 
 use crate::addr::{Addr, AddrRange};
+use crate::arch::Target;
 use crate::executor::{
     Action, Allocation, Executor, ExecutorError, MemoryRequest, PointerArray, PointerPlace, Reservation,
     SegmentRequest, WorkingMemory,
@@ -178,6 +179,11 @@ fn cannot_run(what: &str) -> ExecutorError {
 impl Executor for ImageExecutor {
     fn name(&self) -> &'static str {
         "image"
+    }
+
+    /// It has no functions but those that it was told of, which are whatever code needs.
+    fn calls_as(&self, _target: &Target) -> bool {
+        true
     }
 
     fn page_size(&self) -> u64 {

@@ -201,8 +201,8 @@ fn refuse_indirect(graph: &LinkGraph<'_>) -> Result<(), String> {
     let is_unknown = target.endian == Endian::Big && target.convention != ELFV2;
     match graph.symbols().find(|(_, symbol)| is_unknown && is_indirect(symbol)) {
         Some((id, symbol)) => Err(format!(
-            "{}: {} is an indirect function (STT_GNU_IFUNC) in code without function descriptors, but no object says that it is for the \
-             ELFv2 ABI (e_flags 2); compile with -mabi=elfv2, or assemble with .abiversion 2",
+            "{}: {} is an indirect function (STT_GNU_IFUNC) in code without function descriptors, but no object outside of \
+             archives says that it is for the ELFv2 ABI (e_flags 2); compile with -mabi=elfv2, or assemble with .abiversion 2",
             graph.object(symbol.object).name,
             graph.display_symbol(id)
         )),

@@ -143,12 +143,11 @@ impl TargetArch for Ppc64 {
     }
 
     fn complete(&self, header: &ObjectHeader, object: &mut ObjectBuilder<'_, '_>) -> Result<(), LinkError> {
-        let batch = object.target().convention;
-        if self.convention(header).is_some_and(|own| own != batch) {
-            let [own, other] = if batch == ELFV2 { ["ELFv1", ELFV2] } else { [ELFV2, "ELFv1"] };
+        // Where the objects that decide say nothing, others may say more; descriptors tell then.
+        if object.target().convention == ELFV2 && self.convention(header) == Some("") {
             return Err(LinkError::Unsupported {
                 site: Box::new(Site { object: object.name().into(), ..Site::default() }),
-                what: format!("this object is for the {own} ABI (e_flags), the link's first ones are for {other}"),
+                what: "this object is for the ELFv1 ABI (e_flags), others of the link are for ELFv2".into(),
                 advice: "compile all objects of a link alike (-mabi=elfv2 or -mabi=elfv1)".into(),
             });
         }

@@ -59,7 +59,7 @@ fn the_abi_of_indirect_functions_has_to_be_known_and_to_be_the_executors() {
     assert!(errors.contains("mix") && errors.contains("called in another way (ELFv2)"), "{errors}");
     let unknown: Objects = objects.iter().map(|object| saying(object, 0)).collect();
     let errors = refused("", &unknown);
-    assert!(errors.contains("choose.o") && errors.contains("no object says"), "{errors}");
+    assert!(errors.contains("choose.o") && errors.contains("no object outside of archives says"), "{errors}");
     // One that says it is enough, wherever it is.
     let last = [&unknown[..4], &objects[4..]].concat();
     let (known, late) = (link("ELFv2", &objects).unwrap(), link("ELFv2", &last).unwrap());
