@@ -65,6 +65,17 @@ const TOOLS: &[Tool] = &[
         packages: &["binutils-x86-64-linux-gnu"],
         needed_for: "relocations that GNU as writes",
     },
+    Tool { names: &["x86_64-w64-mingw32-gcc"], packages: &["gcc-mingw-w64-x86-64"], needed_for: "objects of Windows" },
+    Tool {
+        names: &["x86_64-w64-mingw32-g++-posix"],
+        packages: &["g++-mingw-w64-x86-64"],
+        needed_for: "C++ objects of Windows",
+    },
+    Tool {
+        names: &["/usr/lib/wine/wine64", "wine64"],
+        packages: &["wine64"],
+        needed_for: "programs of Windows that run",
+    },
     Tool {
         names: &["powerpc64le-linux-gnu-gcc"],
         packages: &["gcc-powerpc64le-linux-gnu"],

@@ -163,11 +163,16 @@ const VARIANTS: &[&str] = &["O0", "O2", "Os", "fPIC", "fno-pic", "ffunction-sect
 const SAMPLE: (&[&str], &[&str]) =
     (&["c/choices", "c/thread_locals", "cxx/exceptions"], &["-O0 -fPIC", "-O2 -fno-pic"]);
 
+/// What it runs of Windows, besides the tests of its programs and a code base.
+const WINDOWS_SAMPLE: (&[&str], &[&str]) = (&["cxx/exceptions", "cxx/types"], &["-O2"]);
+
 impl Machine {
     /// Little-endian 64-bit PowerPC.
     pub(crate) const PPC64LE: &'static Machine = &MACHINES[0];
     /// Big-endian 64-bit PowerPC, with the descriptors of the ELFv1 ABI.
     const PPC64: &'static Machine = &MACHINES[1];
+    /// 64-bit Windows.
+    const WINDOWS: &'static Machine = &MACHINES[3];
 
     /// Its executor, which is built if it is not there.
     pub(crate) fn executor(&self) -> Result<PathBuf> {
@@ -216,6 +221,17 @@ impl Machine {
         command.args(["--target", self.target, "--test", "lazy"]);
         command.env(variable("LINKER"), self.linker(false)).env(variable("RUNNER"), &runner);
         run(command.env("JITLINK_TEST_RUNNER", runner))
+    }
+
+    /// Runs the command's tests with programs that are for this system alone.
+    fn test_programs(&self) -> Result {
+        let executor = self.executor()?;
+        step(&format!("tests of programs of {}", self.name));
+        let mut command =
+            cargo(&["test", "--locked", "-p", "jitlink-cli", "--test", "cli", "--", "--ignored", self.name]);
+        self.prepare(&mut command);
+        command.env("JITLINK_EXECUTORS", executor.parent().unwrap_or(Path::new(".")));
+        run(&mut command)
     }
 
     /// Tells what runs programs of it how to, when jitlink starts that.
@@ -340,9 +356,12 @@ pub(super) fn main(mut args: Args, cores: usize) -> Result {
     let mut failures = Vec::new();
     for machine in machines {
         step(&format!("conformance of {}", machine.name));
-        // The library links into processes of Unix only.
-        if only.is_empty() && machine.runner != Runner::Wine {
-            failures.extend(machine.test_in_process().err().map(|error| format!("{}: {error}", machine.name)));
+        if only.is_empty() {
+            let tested = match machine.runner {
+                Runner::Qemu(..) => machine.test_in_process(),
+                Runner::Wine => machine.test_programs(),
+            };
+            failures.extend(tested.err().map(|error| format!("{}: {error}", machine.name)));
         }
         machine.executor()?;
         if only.is_empty() || !programs.is_empty() {
@@ -405,6 +424,21 @@ pub(super) fn sample(jobs: usize, jitlink: &Path) -> Result {
     }
     for machine in here(&[Machine::PPC64.name.to_owned()])? {
         machine.test_in_process()?;
+    }
+    for machine in here(&[Machine::WINDOWS.name.to_owned()])? {
+        machine.test_programs()?;
+        let (only, variants) = (owned(WINDOWS_SAMPLE.0), owned(WINDOWS_SAMPLE.1));
+        native::main(&native::Plan {
+            only,
+            variants,
+            compilers: Vec::new(),
+            jobs,
+            jitlink: Some(jitlink.to_path_buf()),
+            json: false,
+            machine: Some(machine),
+        })?;
+        let (bases, variants, gcc) = (owned(&["lua"]), owned(&["O2"]), owned(&["gcc"]));
+        run_plan(&of_bases(machine, &bases, &variants, (&gcc, jobs), jitlink.to_path_buf())?)?;
     }
     Ok(())
 }
