@@ -86,12 +86,7 @@ const MACHINES: &[Machine] = &[
         cpu: Some("7450"),
         compilers: ["ppc32-gcc", "ppc32-clang", "ppc32-rustc"],
         without: &[],
-        options: &[
-            &["-fpic"],
-            &["-fPIC"],
-            &["-ffunction-sections", "-fdata-sections"],
-            &["-fPIC", "-ftls-model=initial-exec"],
-        ],
+        options: &[&["-fpic"], &["-ffunction-sections", "-fdata-sections"], &["-fPIC", "-ftls-model=initial-exec"]],
         // Without lcms2: the C library's libm has instructions that the emulator does not know for any processor of 32 bits.
         bases: &["lua", "quickjs", "sqlite", "zstd", "oniguruma", "hunspell"],
         variants: &["O0", "O2", "Os", "fPIC", "fno-pic", "ffunction-sections"],
