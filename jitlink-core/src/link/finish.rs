@@ -103,7 +103,9 @@ fn describe_some(graph: &LinkGraph<'_>, addresses: &Addresses, some: Range<usize
     for index in some {
         let symbol = &graph.symbols[index];
         let Value::Block { block, .. } = symbol.value else { continue };
-        if symbol.name.is_empty() || graph.canonical[index].index() != index || !graph.is_live(block) {
+        // Sections have names of their own in some formats.
+        let is_nameless = symbol.name.is_empty() || symbol.kind == SymbolKind::Section;
+        if is_nameless || graph.canonical[index].index() != index || !graph.is_live(block) {
             continue;
         }
         if graph.section(graph.block(block).section).protection != Protection::ReadExecute {

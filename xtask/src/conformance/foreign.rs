@@ -105,12 +105,7 @@ const MACHINES: &[Machine] = &[
         levels: LEVELS,
         // There is one code model.
         models: MODELS.split_at(3).0,
-        options: &[
-            &["-fpic"],
-            &["-fPIC"],
-            &["-ffunction-sections", "-fdata-sections"],
-            &["-fPIC", "-ftls-model=initial-exec"],
-        ],
+        options: &[&["-fpic"], &["-ffunction-sections", "-fdata-sections"], &["-fPIC", "-ftls-model=initial-exec"]],
         // Without lcms2: the C library's libm has instructions that the emulator does not know for any processor of 32 bits.
         bases: &["lua", "quickjs", "sqlite", "zstd", "oniguruma", "hunspell"],
         variants: &["O0", "O2", "Os", "fPIC", "fno-pic", "ffunction-sections"],

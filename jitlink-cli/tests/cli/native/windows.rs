@@ -68,10 +68,10 @@ fn variables_of_threads_and_functions_for_them() {
 process starts 7
 main 100 42 0 11
 thread starts 7
-thread 7 42 0 11
+thread 7 42 0 11 same 1
 thread ends 1
 thread starts 7
-thread 7 42 0 11
+thread 7 42 0 11 same 1
 thread ends 1
 main 100 42 0 11
 ";
