@@ -7,7 +7,7 @@ const OUTSIDE: &str = "--define far_function=0x7f0000000000";
 
 /// What is said of a pointer to an initialiser.
 const WARNING: &str =
-    "section .ctors holds pointers to functions that run only if the program's own start-up code calls them";
+    "section .CRT$XDA holds pointers to functions that run only if the program's own start-up code calls them";
 
 #[test]
 fn what_has_no_effect_is_a_warning_beside_the_result() {

@@ -9,8 +9,10 @@
 //!
 //! **Calls** have the relocation of any pc-relative reference; that the instruction is a branch is seen when it does not reach.
 //!
-//! **Refused** are types of managed code, and spans, which no linker in use applies. GNU's assembler uses the number of `SREL32` for
-//! 64-bit distances, and so the name in the table is no proof of what is meant.
+//! **Number 14** is Microsoft's `SREL32`, a span, which no compiler writes. GNU's assembler and linker have a 64-bit distance there, which
+//! counts from the byte after the field: tables of jumps in the large code model.
+//!
+//! **Refused** are types of managed code, and spans, which no linker in use applies.
 
 use super::{NONE, WORD16, WORD32, WORD64};
 use jitlink_core::Endian;
@@ -48,7 +50,7 @@ pub static ROWS: [Reloc; 17] = [
     reloc( 11, "IMAGE_REL_AMD64_SECREL",      Symbol,       Section, &WORD32, Unsigned),
     reloc( 12, "IMAGE_REL_AMD64_SECREL7",     Symbol,       Section, &SEVEN,  Unsigned),
     Reloc::refused(13, "IMAGE_REL_AMD64_TOKEN", MANAGED),
-    Reloc::refused(14, "IMAGE_REL_AMD64_SREL32", SPAN),
+    reloc( 14, "R_AMD64_PCRQUAD",             Symbol,       Place,   &WORD64, Ignore).biased(-8),
     Reloc::refused(15, "IMAGE_REL_AMD64_PAIR", SPAN),
     Reloc::refused(16, "IMAGE_REL_AMD64_SSPAN32", SPAN),
 ];

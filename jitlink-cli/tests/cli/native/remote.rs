@@ -299,7 +299,7 @@ fn programs_that_are_called_in_another_way_are_refused() {
     object[0x33] = 2;
     std::fs::write(folder.path("newer.o"), object).unwrap();
     let outcome = folder.jitlink(&format!("run --executor {} newer.o", executor().display()));
-    let expected = "newer.o is code for the calling convention ELFv2, and programs of that do not run here";
+    let expected = "newer.o is code for the calling convention ELFv2, which is not that of the process";
     assert!(outcome.errors().contains(expected), "{}", outcome.stderr);
 }
 
