@@ -171,7 +171,12 @@ impl Machine {
 
     /// Its executor, which is built if it is not there.
     pub(crate) fn executor(&self) -> Result<PathBuf> {
-        executor::for_target(self.target)
+        let path = executor::for_target(self.target)?;
+        if self.runner == Runner::Wine {
+            // Wine makes its settings when it first starts, and talks about it where programs have their errors.
+            capture(self.run(path.clone())?.arg("--version"))?;
+        }
+        Ok(path)
     }
 
     /// A command for what runs here by another program.
