@@ -70,11 +70,11 @@ pub(crate) fn is_walked_over(name: &[u8]) -> bool {
     let suffix = suffix(name);
     let run = &name[..name.len() - suffix];
     let others: [&[u8]; 6] = [b".text", b".pdata", b".xdata", b".rsrc", b".bss", b".tls"];
-    is_initialisers(name) || suffix > 0 && !others.contains(&run) && !is_import_table(name)
+    is_pointer_array(name) || suffix > 0 && !others.contains(&run) && !is_import_table(name)
 }
 
 /// Pointers to functions that run before or after a program, or that its own start-up code walks over.
-pub(crate) fn is_initialisers(name: &[u8]) -> bool {
+pub(crate) fn is_pointer_array(name: &[u8]) -> bool {
     let numbered = |prefix: &[u8]| {
         name.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(b".") || rest.starts_with(b"$"))

@@ -185,7 +185,7 @@ impl<'a> Reader<'_, '_, 'a> {
         section.suffix = if is_loaded { conventions::suffix(self.name) as u32 } else { 0 };
         let is_data = is_loaded && !self.header.has(CODE | COMDAT);
         section.retain = is_data && !is_variable && self.header.size > 0 && conventions::is_walked_over(self.name);
-        if section.retain && section.role == Role::Ordinary && conventions::is_initialisers(self.name) {
+        if section.retain && section.role == Role::Ordinary && conventions::is_pointer_array(self.name) {
             builder.warn(format!(
                 "section {} holds pointers to functions that run only if the program's own start-up code calls them",
                 self.file.display_section(self.index)

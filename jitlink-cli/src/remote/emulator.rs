@@ -15,13 +15,13 @@ pub(super) const STDIO: &str = "--stdio";
 /// The package with QEMU's programs for single processes.
 const QEMU: &str = "qemu-user-static";
 
+/// What the layer between systems is told unless the environment says otherwise: to keep quiet, and not to offer to install things.
+const QUIET: [(&str, &str); 2] = [("WINEDEBUG", "-all"), ("WINEDLLOVERRIDES", "mscoree,mshtml=")];
+
 /// The command that starts an executor of that system.
 pub(super) fn command(system: &SystemNames) -> Result<Command, LinkError> {
     find(system, &Here::new()).map_err(LinkError::Request)
 }
-
-/// What the layer between systems is told unless the environment says otherwise: to keep quiet, and not to offer to install things.
-const QUIET: [(&str, &str); 2] = [("WINEDEBUG", "-all"), ("WINEDLLOVERRIDES", "mscoree,mshtml=")];
 
 /// Where things are looked for.
 struct Here {
@@ -121,6 +121,32 @@ mod tests {
     static SYSTEM: SystemNames = SystemNames::new(Endian::Big, 8, "powerpc64", "powerpc64-unknown-linux-gnu")
         .qemu("ppc64")
         .debian("powerpc64-linux-gnu", "libc6-ppc64-cross");
+
+    static WINDOWS: SystemNames = SystemNames::new(Endian::Little, 8, "x86_64", "x86_64-pc-windows-gnu")
+        .called_as("win64")
+        .layer("wine64", "wine64");
+
+    #[test]
+    fn programs_of_another_system_run_by_a_layer_over_standard_streams() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        let make = |path: &str| {
+            std::fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+            std::fs::write(at(path), "").unwrap();
+        };
+        let here = Here { path: vec![at("bin")], executors: vec![at("executors")], root: folder.path().to_path_buf() };
+        let error = find(&WINDOWS, &here).unwrap_err();
+        assert_eq!(error, "code for x86_64-pc-windows-gnu needs wine64, which is not here: install the package wine64");
+        // Where Debian has it.
+        make("usr/lib/wine/wine64");
+        let error = find(&WINDOWS, &here).unwrap_err();
+        assert!(error.contains("jitlink-executor-x86_64-pc-windows-gnu.exe, which is not here"), "{error}");
+        make("executors/jitlink-executor-x86_64-pc-windows-gnu.exe");
+        let command = find(&WINDOWS, &here).unwrap();
+        assert_eq!(command.get_program(), at("usr/lib/wine/wine64"));
+        let arguments: Vec<PathBuf> = command.get_args().map(PathBuf::from).collect();
+        assert_eq!(arguments, [at("executors/jitlink-executor-x86_64-pc-windows-gnu.exe"), PathBuf::from(STDIO)]);
+    }
 
     #[test]
     fn what_is_missing_is_said_one_by_one_and_then_all_is_there() {

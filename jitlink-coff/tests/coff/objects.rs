@@ -154,6 +154,31 @@ fn relocations_count_from_the_image_and_from_runs_of_sections() {
 }
 
 #[test]
+fn records_of_an_unwind_table_are_one_table_in_the_order_of_their_functions() {
+    // Code lies in the order of its suffixes; records come in that of the objects, and GCC's for start-up code under a name of its own.
+    let object = |suffix: &str, name: &str, table: &str| {
+        let mut object = Object::new();
+        let code = object.section(&format!(".text${suffix}"), CODE, &[0xc3; 4]);
+        let function = object.symbol(name, 0, code, EXTERNAL);
+        let records = object.section(table, CONSTANTS | 0x0030_0000, &[0; 12]);
+        object.sections[records as usize - 1].relocations = vec![(0, function, 3), (4, function, 3), (8, function, 3)];
+        object.symbol(&format!("record_{name}"), 0, records, EXTERNAL);
+        object.bytes()
+    };
+    let (last, first, middle) =
+        (object("c", "last", ".pdata"), object("a", "first", ".pdata.startup"), object("b", "middle", ".pdata$b"));
+    let image = linked(&[("last.obj", &last), ("first.obj", &first), ("middle.obj", &middle)]);
+    let image = image.unwrap_or_else(|errors| panic!("{errors}"));
+    let names = ["last", "first", "middle"];
+    let table = names.map(|name| image.address(&format!("record_{name}"))).into_iter().min().unwrap();
+    let starts = [0, 12, 24].map(|offset| BASE + u64::from(image.word(table + offset)));
+    let sorted = ["first", "middle", "last"].map(|name| image.address(name));
+    assert_eq!(starts, sorted);
+    // Before they were sorted the first was another's.
+    assert_eq!(image.address("record_last"), table);
+}
+
+#[test]
 fn a_record_of_an_unwind_table_lives_with_its_function() {
     let mut object = Object::new();
     let first = object.section(".text$a", CODE, &[0xc3]);

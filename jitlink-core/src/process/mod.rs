@@ -59,7 +59,6 @@ mod thread_room;
 mod unwind;
 mod vectors;
 
-use crate::graph::InitStage;
 pub use place::Placement;
 pub use profile::Profile;
 
@@ -69,7 +68,7 @@ use crate::executor::{
     Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, SegmentRequest, ThreadLocalBlock,
     ThreadLocalRequest,
 };
-use crate::graph::Residence;
+use crate::graph::{InitStage, Residence};
 use allocation::{Pieces, ProcessReservation};
 use arena::{Arena, Piece, Purpose, StripeSizes};
 use map::Span;
