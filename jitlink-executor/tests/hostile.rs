@@ -5,7 +5,7 @@ use jitlink_core::graph::{Protection, Residence};
 use jitlink_core::{Addr, AddrRange};
 use jitlink_executor::DESCRIPTOR_VARIABLE;
 use jitlink_executor::wire::{
-    Answer, Bytes, Event, FRAME_LIMIT, Frame, Hello, Reply, Request, Wire, WireAction, read_frame,
+    Answer, Bytes, Event, FRAME_LIMIT, Frame, Hello, Reply, Request, VERSION, Wire, WireAction, read_frame,
 };
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -123,7 +123,7 @@ fn what_is_no_greeting_is_refused_with_a_reason() {
     refused(&Frame::encode(1, &Request::Detach).unwrap(), "a greeting is cut off");
     refused(&Frame::encode(1, &Hello::new(b"guess")).unwrap(), "token");
     let other = Hello { version: 99, token: Bytes::default() };
-    refused(&Frame::encode(1, &other).unwrap(), "version 1 of the protocol, and not 99");
+    refused(&Frame::encode(1, &other).unwrap(), &format!("version {VERSION} of the protocol, and not 99"));
 }
 
 #[test]
