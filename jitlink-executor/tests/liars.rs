@@ -71,7 +71,8 @@ fn a_wrong_greeting_is_an_error() {
     };
     refused(Frame::encode(1, &Answer::Refused("not today".into())).unwrap(), "not today");
     let other = Welcome { version: VERSION + 1, ..welcome() };
-    refused(Frame::encode(1, &Answer::Welcome(other)).unwrap(), "version 2 of the protocol, and not 1");
+    let versions = format!("version {} of the protocol, and not {VERSION}", VERSION + 1);
+    refused(Frame::encode(1, &Answer::Welcome(other)).unwrap(), &versions);
     refused(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "exceeds the limit of 1024");
     refused(frame(1, &Reply::Done), "is cut off");
 }
