@@ -15,7 +15,6 @@ const ROUND34: i64 = 1 << 33;
 pub(crate) static WORD16: Field = Field::plain(2);
 pub(crate) static WORD32: Field = Field::plain(4);
 pub(crate) static WORD64: Field = Field::plain(8);
-pub(crate) static WORD30: Field = Field::word(4, &[bits(2, 30, 0, 2)]);
 
 pub(crate) static HI: Field = Field::word(2, &[bits(16, 16, 0, 0)]);
 pub(crate) static HA: Field = Field::word(2, &[bits(16, 16, 0, 0)]).round(ROUND);

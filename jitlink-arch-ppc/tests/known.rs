@@ -99,6 +99,54 @@ fn fields_get_the_known_bytes() {
     }
 }
 
+/// The answers to a row in little-endian order, each with its value.
+fn known_answers<'f>(files: &[&'f str], row: &str) -> Vec<(i64, &'f str)> {
+    let line = |line: &'f str| {
+        let mut words = line.split(' ');
+        let (name, value) = (words.next()?, words.next()?);
+        let value = u64::from_str_radix(value.strip_prefix("0x")?, 16).ok()?;
+        let little = words.next()?;
+        // What is wrong is so in both byte orders, and what is right too.
+        assert_eq!(little == "overflow", line.ends_with(" overflow"), "{line}");
+        (name == row).then_some((value as i64, little))
+    };
+    files.iter().flat_map(|file| file.lines().filter_map(line)).collect()
+}
+
+#[test]
+fn every_row_has_answers_on_both_sides_of_its_limits() {
+    // All that 32 bits can say fits.
+    const WHOLE: [&str; 2] = ["R_PPC_ADDR32", "R_PPC_UADDR32"];
+    // GNU ld puts this slot right before the base, or behind it.
+    const NEVER_FIRST: &str = "R_PPC_GOT_TLSLD16";
+    for ((machine, _, answers), ((_, slots), (_, lld))) in MACHINES.iter().zip(SLOTS.into_iter().zip(LLD)) {
+        let applied = |row: &&Reloc| row.refusal().is_none() && row.field().bytes() > 0;
+        for row in machine.table.rows().iter().filter(applied) {
+            let name = row.name();
+            if let Some((_, same)) = machine.odd.iter().find(|(odd, _)| *odd == name) {
+                let tables = [ELF_PPC64LE, ELF_PPC32];
+                let same = tables.iter().flat_map(|table| table.rows()).find(|row| row.name() == *same).unwrap();
+                assert!(std::ptr::eq(row.field(), same.field()) && row.overflow() == same.overflow(), "{name}");
+                assert!(row.subject() == same.subject() && row.base() == same.base(), "{name}");
+                continue;
+            }
+            let answers = known_answers(&[answers, slots, lld], name);
+            let of = |kind: fn(&str) -> bool| {
+                answers.iter().filter(move |(_, answer)| kind(answer)).map(|(value, _)| *value)
+            };
+            let is_bytes = |answer: &str| answer.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(of(is_bytes).next().is_some(), "{name} has no answer");
+            let Some((min, max)) = row.limits().filter(|_| !WHOLE.contains(&name)) else { continue };
+            let rounded = |value: i64| i128::from(value) + i128::from(row.field().rounding());
+            let refused = || of(|answer| answer == "overflow").map(rounded);
+            assert!(refused().any(|value| value < min) && refused().any(|value| value > max), "{name}: refused");
+            // The last ones that the field's step and the linker's tables let it reach.
+            let near = |limit: i128| of(is_bytes).map(rounded).any(|value| (limit - value).abs() < 8);
+            assert!((near(min) || name == NEVER_FIRST) && near(max), "{name}: {answers:x?}");
+        }
+    }
+}
+
 /// What a linker says now has to be what is known, unless it is to be written down.
 fn check(file: &str, found: &str, known: &str) {
     if std::env::var("JITLINK_BLESS").is_ok() {

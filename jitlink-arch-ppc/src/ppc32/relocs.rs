@@ -12,7 +12,7 @@
 
 use super::small_data::SMALL_DATA;
 use crate::fields::{
-    BA14_NOT_TAKEN_Y, BA14_TAKEN_Y, BD14, BD14_NOT_TAKEN_Y, BD14_TAKEN_Y, DX_HA, HA, HI, LI24, WORD16, WORD30, WORD32,
+    BA14_NOT_TAKEN_Y, BA14_TAKEN_Y, BD14, BD14_NOT_TAKEN_Y, BD14_TAKEN_Y, DX_HA, HA, HI, LI24, WORD16, WORD32,
 };
 use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Overflow, Reloc, RelocTable, Subject, reloc};
@@ -32,6 +32,7 @@ const SDA: Base = Base::Anchor(SMALL_DATA);
 
 const DYNAMIC: &str = "only a dynamic linker applies this relocation; link from the relocatable objects instead";
 const SECTION: &str = "it is an offset in a section of an executable, of which linked memory has none";
+const WORD30: &str = "GNU ld shifts its value once more than the ABI says, and no compiler uses it";
 const DTPREL_SLOT: &str = "it asks for a slot that holds an offset in the thread-local block, which no compiler uses";
 const EMBEDDED: &str =
     "it is for the embedded ABI, in which r2 is a base of small data; on Linux r2 is the thread pointer";
@@ -88,7 +89,7 @@ static ROWS: [Reloc; 95] = [
     Reloc::refused(34, "R_PPC_SECTOFF_LO", SECTION),
     Reloc::refused(35, "R_PPC_SECTOFF_HI", SECTION),
     Reloc::refused(36, "R_PPC_SECTOFF_HA", SECTION),
-    reloc( 37, "R_PPC_ADDR30",              Symbol,     Place,  &WORD30,          Ignore),   // S + A - P
+    Reloc::refused(37, "R_PPC_ADDR30", WORD30),
     Reloc::none(67, "R_PPC_TLS"),                                                            // marks an instruction
     reloc( 68, "R_PPC_DTPMOD32",            TlsModule,  Zero,   &WORD32,          Ignore),
     reloc( 69, "R_PPC_TPREL16",             TpOffset,   Zero,   &WORD16,          Signed),

@@ -11,7 +11,7 @@
 use super::toc;
 use crate::fields::{
     BD14, BD14_NOT_TAKEN, BD14_TAKEN, D28, D34, D34_HA30, D34_HI30, DS, DX_HA, HA, HI, HIGHER, HIGHER34, HIGHERA,
-    HIGHERA34, HIGHEST, HIGHEST34, HIGHESTA, HIGHESTA34, LI24, WORD16, WORD30, WORD32, WORD64,
+    HIGHERA34, HIGHEST, HIGHEST34, HIGHESTA, HIGHESTA34, LI24, WORD16, WORD32, WORD64,
 };
 use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Inputs, Overflow, Reloc, RelocTable, Subject, reloc};
@@ -31,7 +31,9 @@ const TOC: Base = Base::Anchor(toc::TOC);
 
 const DYNAMIC: &str = "only a dynamic linker applies this relocation; link from the relocatable objects instead";
 const SECTION: &str = "it is an offset in a section of an executable, of which linked memory has none";
+const PLT_DISTANCE: &str = "it stores the distance to a slot of calls, which no compiler uses and no linker applies";
 const PLTGOT: &str = "it counts from a table that no linker makes any more";
+const WORD30: &str = "GNU ld shifts its value once more than the ABI says, and no compiler uses it";
 const DTPREL_SLOT: &str = "it asks for a slot that holds an offset in the thread-local block, which no compiler uses";
 
 /// `.TOC.` + A: the base itself.
@@ -69,7 +71,7 @@ static ROWS: [Reloc; 161] = [
     reloc( 25, "R_PPC64_UADDR16",             Symbol,     Zero,   &WORD16,          Bitfield),      // S + A
     reloc( 26, "R_PPC64_REL32",               Symbol,     Place,  &WORD32,          Signed),        // S + A - P
     reloc( 27, "R_PPC64_PLT32",               GotSlot,    Zero,   &WORD32,          Bitfield),      // L
-    reloc( 28, "R_PPC64_PLTREL32",            GotSlot,    Place,  &WORD32,          Signed),        // L - P
+    Reloc::refused(28, "R_PPC64_PLTREL32", PLT_DISTANCE),
     reloc( 29, "R_PPC64_PLT16_LO",            GotSlot,    TOC,    &WORD16,          Ignore),
     reloc( 30, "R_PPC64_PLT16_HI",            GotSlot,    TOC,    &HI,              Signed),
     reloc( 31, "R_PPC64_PLT16_HA",            GotSlot,    TOC,    &HA,              Signed),
@@ -77,7 +79,7 @@ static ROWS: [Reloc; 161] = [
     Reloc::refused(34, "R_PPC64_SECTOFF_LO", SECTION),
     Reloc::refused(35, "R_PPC64_SECTOFF_HI", SECTION),
     Reloc::refused(36, "R_PPC64_SECTOFF_HA", SECTION),
-    reloc( 37, "R_PPC64_REL30",               Symbol,     Place,  &WORD30,          Ignore),        // S + A - P
+    Reloc::refused(37, "R_PPC64_REL30", WORD30),
     reloc( 38, "R_PPC64_ADDR64",              Symbol,     Zero,   &WORD64,          Ignore),        // S + A
     reloc( 39, "R_PPC64_ADDR16_HIGHER",       Symbol,     Zero,   &HIGHER,          Ignore),
     reloc( 40, "R_PPC64_ADDR16_HIGHERA",      Symbol,     Zero,   &HIGHERA,         Ignore),
@@ -86,7 +88,7 @@ static ROWS: [Reloc; 161] = [
     reloc( 43, "R_PPC64_UADDR64",             Symbol,     Zero,   &WORD64,          Ignore),        // S + A
     reloc( 44, "R_PPC64_REL64",               Symbol,     Place,  &WORD64,          Ignore),        // S + A - P
     reloc( 45, "R_PPC64_PLT64",               GotSlot,    Zero,   &WORD64,          Ignore),        // L
-    reloc( 46, "R_PPC64_PLTREL64",            GotSlot,    Place,  &WORD64,          Ignore),        // L - P
+    Reloc::refused(46, "R_PPC64_PLTREL64", PLT_DISTANCE),
     reloc( 47, "R_PPC64_TOC16",               Symbol,     TOC,    &WORD16,          Signed),
     reloc( 48, "R_PPC64_TOC16_LO",            Symbol,     TOC,    &WORD16,          Ignore),
     reloc( 49, "R_PPC64_TOC16_HI",            Symbol,     TOC,    &HI,              Signed),

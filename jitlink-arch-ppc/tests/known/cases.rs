@@ -17,12 +17,11 @@ pub(crate) struct Machine {
     emulations: [&'static str; 2],
     /// The section that has the base of what counts from an anchor.
     pub(crate) anchored: &'static str,
-    /// Rows that GNU ld makes something else of.
-    odd: &'static [&'static str],
+    /// Rows that no linker applies, each with one that it does by the same formula.
+    pub(crate) odd: &'static [(&'static str, &'static str)],
 }
 
-// GNU ld 2.40 does not know the first, whose field is that of `R_PPC64_REL24_NOTOC`, and shifts the other twice: the ABI's
-// "word30" is the upper 30 bits of a word, and the value's.
+// GNU ld 2.40 does not know it.
 pub(crate) const MACHINE64: Machine = Machine {
     table: ELF_PPC64LE,
     tools: ("powerpc64le-linux-gnu-", "binutils-powerpc64le-linux-gnu"),
@@ -30,11 +29,10 @@ pub(crate) const MACHINE64: Machine = Machine {
     slots: &["--no-multi-toc"],
     emulations: ["elf64lppc", "elf64ppc"],
     anchored: ".toc",
-    odd: &["R_PPC64_REL24_P9NOTOC", "R_PPC64_REL30"],
+    odd: &[("R_PPC64_REL24_P9NOTOC", "R_PPC64_REL24_NOTOC")],
 };
 
-// GNU ld 2.40 shifts the first twice, as above, and takes the second, whose field is that of `R_PPC64_REL16DX_HA`, for one behind the
-// section's end, wherever it is.
+// GNU ld 2.40 takes its place for one behind the section's end, wherever it is.
 pub(crate) const MACHINE32: Machine = Machine {
     table: ELF_PPC32,
     tools: ("powerpc-linux-gnu-", "binutils-powerpc-linux-gnu"),
@@ -42,10 +40,15 @@ pub(crate) const MACHINE32: Machine = Machine {
     slots: &["--secure-plt"],
     emulations: ["elf32lppc", "elf32ppc"],
     anchored: ".sdata",
-    odd: &["R_PPC_ADDR30", "R_PPC_REL16DX_HA"],
+    odd: &[("R_PPC_REL16DX_HA", "R_PPC64_REL16DX_HA")],
 };
 
 impl Machine {
+    /// Whether no linker applies a row.
+    fn is_odd(&self, row: &Reloc) -> bool {
+        self.odd.iter().any(|(name, _)| *name == row.name())
+    }
+
     /// What the assembler hears for a byte order, and what the linker calls the machine. One assembler, linker and copier serve both.
     pub(crate) fn order(&self, endian: Endian) -> (&'static str, &'static str) {
         let [little, big] = self.emulations;
@@ -96,20 +99,17 @@ impl Case {
         })
     }
 
-    /// Whether GNU ld accepts what does not fit: its bit fields are twice as large downwards, and so are absolute branches of 64 bits.
-    fn is_let_pass(&self) -> bool {
-        let is_bit_field = self.row.overflow() == Overflow::Bitfield && self.value < 0;
-        is_bit_field || self.row.name() == "R_PPC64_ADDR24"
+    /// Whether GNU ld accepts what does not fit.
+    pub(crate) fn is_let_pass(&self) -> bool {
+        let Some((min, max)) = self.row.limits().filter(|_| is_wide(self.row)) else { return false };
+        let upper = if self.row.overflow() == Overflow::Bitfield { max } else { max * 2 + 1 };
+        self.is_refused() && (min * 2..=upper).contains(&i128::from(self.value))
     }
 }
 
 /// What GNU ld is asked, in the order of the table.
 pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
-    let asked = |case: &Case| {
-        let is_odd = machine.odd.contains(&case.row.name());
-        !is_odd && (!case.is_refused() || !case.is_let_pass())
-    };
-    every(machine).filter(asked)
+    every(machine).filter(|case| !machine.is_odd(case.row) && !case.is_let_pass())
 }
 
 /// What LLD is asked: what assemblers know. It has no base for what counts from an anchor, and version 22 crashes over some offsets of variables of threads.
@@ -117,25 +117,49 @@ pub(crate) fn of_lld(machine: &'static Machine) -> impl Iterator<Item = Case> {
     let asked = |row: &Reloc| {
         matches!(row.base(), Base::Zero | Base::Place) && matches!(row.subject(), Subject::Symbol | Subject::Callee)
     };
-    every(machine).filter(move |case| asked(case.row) && !machine.odd.contains(&case.row.name()))
+    every(machine).filter(move |case| asked(case.row) && !machine.is_odd(case.row))
+}
+
+/// Whether GNU ld's limits are twice as far as what the field can say: so they are downwards for its bit fields, and both ways for
+/// absolute branches of 64 bits.
+fn is_wide(row: &Reloc) -> bool {
+    row.overflow() == Overflow::Bitfield || row.name() == "R_PPC64_ADDR24"
 }
 
 /// All cases, in the order of the table.
 fn every(machine: &'static Machine) -> impl Iterator<Item = Case> {
     let asked = |row: &&Reloc| {
-        let plain = matches!(row.subject(), Subject::Symbol | Subject::Callee | Subject::TpOffset | Subject::DtpOffset);
+        use Subject::{Callee, DtpOffset, Symbol, TlsModule, TpOffset};
+        let plain = matches!(row.subject(), Symbol | Callee | TpOffset | DtpOffset | TlsModule);
         plain && row.refusal().is_none() && row.field().bytes() > 0
     };
-    machine.table.rows().iter().filter(asked).flat_map(|row| {
-        let mut values: Vec<i64> = values(row.field());
-        values.extend(row.limits().into_iter().flat_map(|(min, max)| limits(row, min, max)));
-        // What 32 bits cannot say.
-        let is_there = |value: &i64| machine.table.pointer_bytes() == 8 || (-1 << 31..1 << 32).contains(value);
-        values.retain(is_there);
-        values.sort_unstable();
-        values.dedup();
-        values.into_iter().map(move |value| Case { row, value })
-    })
+    machine
+        .table
+        .rows()
+        .iter()
+        .filter(asked)
+        .flat_map(|row| values_of(machine, row).into_iter().map(move |value| Case { row, value }))
+}
+
+/// The values that a row is asked about.
+pub(crate) fn values_of(machine: &Machine, row: &'static Reloc) -> Vec<i64> {
+    if row.subject() == Subject::TlsModule {
+        // The number of an executable (ELF Handling For Thread-Local Storage, "Run-Time Handling").
+        return vec![1];
+    }
+    let mut values: Vec<i64> = values(row.field());
+    if let Some((min, max)) = row.limits() {
+        values.extend(limits(row, min, max));
+        if is_wide(row) {
+            values.extend(limits(row, min * 2, (max + 1) * 2 - 1));
+        }
+    }
+    // What 32 bits cannot say.
+    let is_there = |value: &i64| machine.table.pointer_bytes() == 8 || (-1 << 31..1 << 32).contains(value);
+    values.retain(is_there);
+    values.sort_unstable();
+    values.dedup();
+    values
 }
 
 /// Values that show every bit.

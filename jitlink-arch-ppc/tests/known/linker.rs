@@ -84,6 +84,9 @@ fn link((machine, by): (&Machine, By<'_>), cases: &[Case], some: &[usize], endia
         let (offset, name, value) = (case.field_offset(endian), case.row.name(), case.value);
         writeln!(source, "p{position}: .byte {}", filler.join(",")).unwrap();
         let mut meant = format!("{target}{value:#x}");
+        if case.row.subject() == Subject::TlsModule {
+            meant = "variable".to_string();
+        }
         if name == "R_PPC_PLTREL24" {
             // Its addend is no part of the value, so a symbol has all of it.
             writeln!(source, ".globl t{position}\n.set t{position}, {meant}").unwrap();
