@@ -148,7 +148,8 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         // Discardable alone is also what drivers' initialisers are, which are loaded.
         if conventions::is_debug(name) && (self.header.has(DISCARDABLE) || !self.header.has(CODE | WRITE)) {
-            let is_kept = builder.keeps_debug() || builder.keeps_beside(name);
+            // What has neither memory nor bytes in the file is nothing to keep, whatever size it claims.
+            let is_kept = (builder.keeps_debug() || builder.keeps_beside(name)) && self.header.content.is_some();
             return Ok(is_kept.then_some(Residence::Unloaded));
         }
         if self.protection.is_none() && self.header.has(WRITE) && self.header.has(CODE) && self.header.size > 0 {

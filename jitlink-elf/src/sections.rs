@@ -198,7 +198,9 @@ impl<'a, Elf: FileHeader> Reader<'_, '_, 'a, Elf> {
             if matches!(kind, elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY) {
                 return Err(self.malformed("initialisers that are not loaded (no SHF_ALLOC)"));
             }
-            return Ok(keep_unloaded.then_some(Residence::Unloaded));
+            // What has neither memory nor bytes in the file is nothing to keep, whatever size it claims.
+            let has_content = kind != elf::SHT_NOBITS || self.has(elf::SHF_COMPRESSED);
+            return Ok((keep_unloaded && has_content).then_some(Residence::Unloaded));
         }
         self.check_kind()?;
         self.check_flags().map(Some)

@@ -211,6 +211,9 @@ fn debug_sections_are_kept_by_choice_and_others_never() {
     object.section(".llvm_addrsig", 0x0010_0800, &[1]);
     object.section(".gfids$y", 0x4030_0040, &[0; 4]);
     object.section(".drectve", 0x0010_0a00, b" ");
+    // Zeroes that nobody sees are not made, however many.
+    object.section(".debug_line", 0x4210_0080, &[]);
+    object.sections[6].zeros = u32::MAX;
     let start = object.symbol("start", 0, code, EXTERNAL);
     object.sections[1].relocations = vec![(0, start, 11), (4, start, 10)];
     object.sections[2].relocations = vec![(4, start, 1)];

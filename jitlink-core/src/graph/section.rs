@@ -110,7 +110,8 @@ pub enum Residence {
     Near,
     /// Anywhere: only full-width references point to it (the large sections of the medium and large code models).
     Far,
-    /// Nowhere: debug information and notes that the program does not see.
+    /// Nowhere: debug information and notes that the program does not see. All of it has bytes in the file: zeroes would be made
+    /// one by one.
     Unloaded,
 }
 
