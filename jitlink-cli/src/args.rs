@@ -49,6 +49,11 @@ Examples:
   gdb --args jitlink run --debug main.o       breakpoints, steps and variables of main.c
   perf record jitlink run --profile map a.o   where the time goes, by function
   jitlink run --watch server.o                changes to server.o go into the running program
+  jitlink run power.o                         of powerpc64le-linux-gnu-gcc -c: under QEMU
+  jitlink run windows.o                       of x86_64-w64-mingw32-gcc -c: under Wine
+
+Code of another machine or system runs in that one's executor, which comes from
+cargo xtask executor --target T. What else is missing for it is said.
 
 Exit status: that of the program; 1 if the link fails; 2 if the command line makes
 no sense. A program that crashes is reported with the function and the object that
