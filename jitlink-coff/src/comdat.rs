@@ -98,12 +98,34 @@ impl Groups {
             group.leader_size = is_padded.then_some(record.length.into());
             groups.groups[index] = Some(builder.add_group(group));
         }
+        groups.check_chains(file)?;
         for &(index, other) in &groups.associated {
             if let (Some(group), Some(parent)) = (groups.groups[index], groups.groups[other]) {
                 builder.group_mut(group).parent = Some(parent);
             }
         }
         Ok(groups)
+    }
+
+    /// Refuses sections that go with each other in a circle ("PE Format", "COMDAT Sections (Object Only)": it is none).
+    fn check_chains(&self, file: &File<'_, '_>) -> Result<(), LinkError> {
+        let mut next = vec![None; self.groups.len()];
+        self.associated.iter().for_each(|&(index, other)| next[index] = Some(other));
+        // The walk in which a section was met.
+        let mut met = vec![usize::MAX; next.len()];
+        for start in 0..next.len() {
+            let mut index = start;
+            while met[index] == usize::MAX {
+                met[index] = start;
+                let Some(other) = next[index] else { break };
+                if met[other] == start {
+                    let what = format!("it goes with {}, which goes with it in turn", file.display_section(other));
+                    return Err(file.malformed(index, 0, what));
+                }
+                index = other;
+            }
+        }
+        Ok(())
     }
 
     /// The group of a section.

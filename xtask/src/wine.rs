@@ -9,8 +9,10 @@ pub(crate) fn find() -> Option<PathBuf> {
     find_tool(&["/usr/lib/wine/wine64", "wine64", "wine"])
 }
 
-/// Tells it to keep quiet, to offer nothing to install, and to keep its settings apart from the user's.
+/// Tells it to keep quiet, to offer nothing to install, to keep its settings apart from the user's, and where the DLL is that Rust's programs
+/// need and old versions of it do not have.
 pub(crate) fn prepare(command: &mut Command) {
     command.env("WINEDEBUG", "-all").env("WINEDLLOVERRIDES", "mscoree,mshtml=");
     command.env("WINEPREFIX", target().join("wine"));
+    command.env("WINEPATH", format!("Z:{}", target().join("executors").display()).replace('/', "\\"));
 }

@@ -83,16 +83,16 @@ pub(super) fn select_groups(graph: &mut LinkGraph<'_>) -> Vec<LinkError> {
         }
         graph.groups[loser.index()].discarded_for = Some(winner_object);
     }
-    // Associative groups share the fate of their parents; a chain of them ends after as many steps as there are groups.
+    // Associative groups share the fate of their parents. Each is looked at once, however long the chains are.
+    let (mut seen, mut chain) = (vec![false; graph.groups.len()], Vec::new());
     for index in 0..graph.groups.len() {
-        let (mut group, mut steps) = (index, 0);
-        let fate: Option<ObjectId> = loop {
-            match graph.groups[group].parent {
-                Some(parent) if steps < graph.groups.len() => (group, steps) = (parent.index(), steps + 1),
-                _ => break graph.groups[group].discarded_for,
-            }
-        };
-        graph.groups[index].discarded_for = fate;
+        let mut group = index;
+        while !std::mem::replace(&mut seen[group], true) {
+            chain.push(group);
+            group = graph.groups[group].parent.map_or(group, GroupId::index);
+        }
+        let fate: Option<ObjectId> = graph.groups[group].discarded_for;
+        chain.drain(..).for_each(|group| graph.groups[group].discarded_for = fate);
     }
     errors
 }

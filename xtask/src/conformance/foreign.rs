@@ -252,8 +252,8 @@ impl Machine {
         }
         let mut command = Command::new(linker);
         if self.runner == Runner::Wine {
-            // No DLL of the compiler's is where Wine looks.
-            command.arg("-static");
+            // No DLL of the compiler's is where Wine looks. Coroutines without optimisation call each other deeper than 2 MiB of stack.
+            command.args(["-static", "-Wl,--stack,0x800000"]);
         }
         command
     }

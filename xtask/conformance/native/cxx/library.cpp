@@ -34,6 +34,8 @@ static void patterns() {
 }
 static void paths() {
     fs::path folder = fs::temp_directory_path() / ("jitlink-library-" + std::to_string(getpid()));
+    // Of a process that had the number before, and crashed.
+    fs::remove_all(folder);
     fs::create_directories(folder / "a/b");
     std::ofstream(folder / "a/file.txt") << "twelve bytes";
     fs::copy(folder / "a", folder / "copy", fs::copy_options::recursive);
