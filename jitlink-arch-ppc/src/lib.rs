@@ -35,6 +35,10 @@ pub use ppc32::{PPC32, PPC32LE, Ppc32};
 pub use ppc64::relocs::{ELF_PPC64, ELF_PPC64LE};
 pub use ppc64::{PPC64, PPC64LE, Ppc64};
 
+/// ELFv2 ABI, "TLS Relocation Descriptions", and the 32-bit ABI alike: 16-bit offsets with a sign reach nearly 64 KiB.
+const THREAD_LOCALS: jitlink_core::executor::StaticThreadLocals =
+    jitlink_core::executor::StaticThreadLocals::biased(0x7000, 0x8000);
+
 jitlink_core::register!(
     jitlink_core::registry::Plugin::Arch(&PPC32),
     jitlink_core::registry::Plugin::Relocs(ELF_PPC32),

@@ -132,7 +132,7 @@ fn the_code_is_what_its_source_says() {
             if assembled && tool(&format!("{tools}-objcopy"), &[&arguments[..], &[&object, &bytes]].concat()) {
                 let endian = if order == "-mlittle" { Little } else { Big };
                 let pointer_bytes = if width == "-a32" { 4 } else { 8 };
-                let target = Target { arch, endian, pointer_bytes, format: "elf", convention };
+                let target = Target { arch, endian, pointer_bytes, format: "elf", convention, thread_locals: None };
                 let stub = arch.trampoline_part(kind, &target).unwrap();
                 assert_eq!(std::fs::read(&bytes).unwrap(), stub.code(), "{name} {order}");
             }

@@ -5,7 +5,7 @@
 //! elsewhere it is a hole in the file where the file system knows holes.
 
 use crate::link::{cannot_write, is_standard_output};
-use jitlink::core::image::ImageSegment;
+use jitlink::core::image::{ImageSegment, ImageThreadLocals};
 use jitlink::{Addr, LinkErrors};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -14,18 +14,20 @@ use std::path::Path;
 /// Where each segment stands in the image file.
 pub(crate) struct Layout {
     segments: Vec<(u64, ImageSegment)>,
+    /// The initial values of thread-local variables, which are one of the segments.
+    pub(crate) thread_locals: Option<ImageThreadLocals>,
 }
 
 impl Layout {
     /// The layout of segments in order of address.
-    pub(crate) fn of(segments: Vec<ImageSegment>) -> Layout {
+    pub(crate) fn of(segments: Vec<ImageSegment>, thread_locals: Option<ImageThreadLocals>) -> Layout {
         let mut end = 0u64;
         let place = |segment: ImageSegment| {
             let offset = end;
             end += segment.size();
             (offset, segment)
         };
-        Layout { segments: segments.into_iter().map(place).collect() }
+        Layout { segments: segments.into_iter().map(place).collect(), thread_locals }
     }
 
     /// The place in the file of the segment at an address.

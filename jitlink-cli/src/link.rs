@@ -39,7 +39,7 @@ fn link(args: &Link) -> Result<(), LinkErrors> {
     }
     let (module, layout) = if let Some(image) = image {
         let module = Session::new(Registry::global()?, image.clone()).link(&given.inputs, &options)?;
-        let layout = image::Layout::of(image.segments());
+        let layout = image::Layout::of(image.segments(), image.placed_thread_locals());
         if let Some(path) = &args.image {
             if is_standard_output(path) {
                 progress = None;
@@ -98,6 +98,7 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), LinkErrors> {
 fn image_executor(args: &Link) -> ImageExecutor {
     let config = ImageConfig { base: Addr(args.base), arena_size: args.arena_size, page_size: args.page_size };
     match ImageExecutor::new(config) {
+        Ok(executor) if args.thread_locals => executor.with_thread_locals(),
         Ok(executor) => executor,
         Err(error) => usage(&format!("{error}; {}", error.advice)),
     }

@@ -10,12 +10,24 @@ use std::io::Write;
 /// The map of a module. Only what is linked without execution has places in an image.
 pub(crate) fn to_json(module: &Module, layout: Option<&Layout>) -> Value {
     let target = module.target();
-    let segments = module.segments().iter().map(|segment| {
+    let thread_locals = layout.and_then(|layout| layout.thread_locals);
+    let segments = module.segments().iter().map(|segment| (segment.address, segment.size, segment.protection));
+    // Initial values are no part of the module's own memory.
+    let initial = thread_locals.map(|block| (block.address, block.stored, Protection::Read));
+    let segments = segments.chain(initial.filter(|(_, stored, _)| *stored > 0)).map(|(address, size, protection)| {
         json!({
-            "address": hex(segment.address),
-            "size": segment.size,
-            "protection": segment.protection.name(),
-            "image_offset": layout.and_then(|layout| layout.offset(segment.address)),
+            "address": hex(address),
+            "size": size,
+            "protection": protection.name(),
+            "image_offset": layout.and_then(|layout| layout.offset(address)),
+        })
+    });
+    let thread_locals = thread_locals.map(|block| {
+        json!({
+            "address": hex(block.address),
+            "size": block.size,
+            "align": block.align,
+            "stored": block.stored,
         })
     });
     let map = module.map();
@@ -30,6 +42,7 @@ pub(crate) fn to_json(module: &Module, layout: Option<&Layout>) -> Value {
             "pointer_bytes": target.pointer_bytes,
         },
         "segments": segments.collect::<Vec<_>>(),
+        "thread_locals": thread_locals,
         "objects": objects.collect::<Vec<_>>(),
         "absolute": absolute.map(|(name, at)| json!({ "name": name, "address": hex(*at) })).collect::<Vec<_>>(),
     })

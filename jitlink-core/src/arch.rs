@@ -2,6 +2,7 @@
 
 use crate::addr::{Addr, Endian};
 use crate::error::LinkError;
+use crate::executor::StaticThreadLocals;
 use crate::format::ObjectHeader;
 use crate::graph::{Edge, ObjectBuilder};
 use crate::link::Pipeline;
@@ -507,6 +508,9 @@ pub struct Target {
     /// The name of the calling convention of its functions, where that is not the usual one of the architecture
     /// ([`RelocTable::convention`](crate::reloc::RelocTable::convention), [`TargetArch::convention`]); empty otherwise.
     pub convention: &'static str,
+    /// Where static programs have their thread-local variables, if that is known
+    /// ([`RelocTable::static_thread_locals`](crate::reloc::RelocTable::static_thread_locals)).
+    pub thread_locals: Option<StaticThreadLocals>,
 }
 
 impl Target {

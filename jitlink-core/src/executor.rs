@@ -7,7 +7,7 @@
 mod thread_locals;
 
 pub use thread_locals::{
-    ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest, ThreadLocalVariable,
+    StaticThreadLocals, ThreadLocalAccess, ThreadLocalBlock, ThreadLocalQuery, ThreadLocalRequest, ThreadLocalVariable,
 };
 
 use crate::addr::{Addr, AddrRange, Endian};

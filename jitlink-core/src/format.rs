@@ -3,7 +3,7 @@
 use crate::addr::Endian;
 use crate::debug::{DebugImage, LineTable};
 use crate::error::{LinkError, LinkErrors};
-use crate::graph::{LinkGraph, Name, ObjectBuilder, Scope, SymbolId};
+use crate::graph::{InitStage, LinkGraph, Name, ObjectBuilder, Scope, SymbolId};
 
 /// A way to write object files. Knows no architecture.
 pub trait ObjectFormat: Send + Sync {
@@ -117,6 +117,9 @@ pub struct ObjectHeader {
 pub struct Boundary<'n> {
     /// The name of the sections.
     pub section: &'n [u8],
+    /// Instead of sections of that name, all arrays of functions that run at this stage: for start-up code that calls them itself. They
+    /// get that name, and lie in the order in which start-up code walks over them.
+    pub stage: Option<InitStage>,
     /// Which end.
     pub end: BoundaryEnd,
 }

@@ -4,11 +4,15 @@
 //! Batches lie one after another; what is given back at the end of the used addresses is used again, so a link that reserves
 //! twice, because stubs made it grow, gets the addresses that it would have had with one reservation.
 
+mod thread_locals;
+
+pub use thread_locals::ImageThreadLocals;
+
 use crate::addr::{Addr, AddrRange};
 use crate::arch::Target;
 use crate::executor::{
     Action, Allocation, Executor, ExecutorError, MemoryRequest, PointerArray, PointerPlace, Reservation,
-    SegmentRequest, WorkingMemory,
+    SegmentRequest, ThreadLocalBlock, ThreadLocalRequest, WorkingMemory,
 };
 use crate::graph::{Protection, Residence};
 use crate::pages;
@@ -40,6 +44,7 @@ impl Default for ImageConfig {
 pub struct ImageExecutor {
     config: ImageConfig,
     symbols: Arc<HashMap<Vec<u8>, Addr>>,
+    has_thread_locals: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -58,6 +63,7 @@ struct State {
     next: u64,
     /// By address.
     segments: BTreeMap<u64, ImageSegment>,
+    thread_locals: Option<ImageThreadLocals>,
 }
 
 impl ImageExecutor {
@@ -81,8 +87,9 @@ impl ImageExecutor {
                 "choose a lower base or a smaller arena",
             ));
         }
-        let state = State { next: config.base.0, segments: BTreeMap::new() };
-        Ok(ImageExecutor { config, symbols: Arc::default(), state: Arc::new(Mutex::new(state)) })
+        let state = State { next: config.base.0, segments: BTreeMap::new(), thread_locals: None };
+        let (symbols, state) = (Arc::default(), Arc::new(Mutex::new(state)));
+        Ok(ImageExecutor { config, symbols, has_thread_locals: false, state })
     }
 
     /// The same executor with a table of symbols that it answers look-ups from.
@@ -90,6 +97,18 @@ impl ImageExecutor {
         let known = Arc::make_mut(&mut self.symbols);
         known.extend(symbols.into_iter().map(|(name, address)| (name.into(), address)));
         self
+    }
+
+    /// The same executor for programs that give each of their threads a copy of the thread-local variables: the image holds the initial
+    /// values, and code finds the variables as in a static program of its machine. Without it such variables are refused.
+    pub fn with_thread_locals(mut self) -> ImageExecutor {
+        self.has_thread_locals = true;
+        self
+    }
+
+    /// Where the initial values of thread-local variables are; `None` while nothing is linked that has such variables.
+    pub fn placed_thread_locals(&self) -> Option<ImageThreadLocals> {
+        lock(&self.state).thread_locals
     }
 
     /// The segments of all batches that are linked now, sorted by address. The bytes are shared, not copied.
@@ -217,6 +236,15 @@ impl Executor for ImageExecutor {
 
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError> {
         Ok(names.iter().map(|name| self.symbols.get(*name).copied()).collect())
+    }
+
+    /// In static programs every variable is at a distance from the thread pointer that is known.
+    fn has_fixed_thread_locals(&self, _size: u64, _align: u64) -> bool {
+        self.has_thread_locals
+    }
+
+    fn thread_locals(&self, request: &ThreadLocalRequest<'_>) -> Result<Box<dyn ThreadLocalBlock>, ExecutorError> {
+        thread_locals::block(self, request)
     }
 
     unsafe fn run_arrays(&self, _arrays: &[PointerArray]) -> Result<(), ExecutorError> {

@@ -142,7 +142,9 @@ impl Registry {
         let rows = RowTable::new(arch.info().rows(), table.rows())?;
         let format = format.name();
         let convention = arch.convention(header).filter(|name| !name.is_empty()).unwrap_or(table.convention());
-        let target = Target { arch, endian: header.endian, pointer_bytes: header.pointer_bytes, format, convention };
+        let (endian, pointer_bytes) = (header.endian, header.pointer_bytes);
+        let thread_locals = table.thread_local_layout();
+        let target = Target { arch, endian, pointer_bytes, format, convention, thread_locals };
         Ok((target, rows))
     }
 }

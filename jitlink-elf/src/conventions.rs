@@ -75,14 +75,28 @@ pub(crate) fn is_c_identifier(name: &[u8]) -> bool {
     name.first().is_some_and(letter) && name.iter().all(|byte| letter(byte) || byte.is_ascii_digit())
 }
 
-/// The section whose start or stop a name means.
+/// The section whose start or stop a name means; the arrays of initialisers by the names that GNU ld's default script gives them, which
+/// start-up code of static programs walks over.
 pub(crate) fn boundary(name: &[u8]) -> Option<Boundary<'_>> {
+    let arrays: [(&[u8], &[u8], InitStage); 3] = [
+        (b"__preinit_array_", b".preinit_array", InitStage::Preinit),
+        (b"__init_array_", b".init_array", InitStage::Init),
+        (b"__fini_array_", b".fini_array", InitStage::Fini),
+    ];
+    for (prefix, section, stage) in arrays {
+        let end = match name.strip_prefix(prefix) {
+            Some(b"start") => BoundaryEnd::Start,
+            Some(b"end") => BoundaryEnd::Stop,
+            _ => continue,
+        };
+        return Some(Boundary { section, stage: Some(stage), end });
+    }
     let (section, end) = match (name.strip_prefix(b"__start_"), name.strip_prefix(b"__stop_")) {
         (Some(section), _) => (section, BoundaryEnd::Start),
         (_, Some(section)) => (section, BoundaryEnd::Stop),
         _ => return None,
     };
-    is_c_identifier(section).then_some(Boundary { section, end })
+    is_c_identifier(section).then_some(Boundary { section, stage: None, end })
 }
 
 /// Whether a section that takes up no memory of the program holds debug information.
@@ -131,6 +145,9 @@ mod tests {
     fn boundaries_are_of_c_identifiers() {
         let start = boundary(b"__start_my_set").unwrap();
         assert_eq!((start.section, start.end), (b"my_set".as_slice(), BoundaryEnd::Start));
+        let arrays = boundary(b"__fini_array_end").unwrap();
+        let expected = Boundary { section: b".fini_array", stage: Some(InitStage::Fini), end: BoundaryEnd::Stop };
+        assert_eq!((arrays, boundary(b"__init_array_stop")), (expected, None));
         let stop = boundary(b"__stop__2").unwrap();
         assert_eq!((stop.section, stop.end), (b"_2".as_slice(), BoundaryEnd::Stop));
         for other in ["__start_", "__start_2x", "__stop_.text", "start_x", "__start_a-b"] {

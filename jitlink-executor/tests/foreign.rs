@@ -90,7 +90,7 @@ fn thread_local_variables_are_that_machines() {
         (ThreadLocalVariable::Named(b"no_such_variable"), ThreadLocalAccess::Dynamic),
     ];
     let queries = queries.map(|(variable, access)| ThreadLocalQuery { variable, access });
-    let request = ThreadLocalRequest { image: &[1, 2, 3], size: 16, align: 16, queries: &queries };
+    let request = ThreadLocalRequest { image: &[1, 2, 3], size: 16, align: 16, queries: &queries, layout: None };
     let block = executor.thread_locals(&request).unwrap();
     let answers = block.answers();
     let [Some([module, first]), Some([same, second])] = [answers[0], answers[1]] else { panic!("{answers:?}") };

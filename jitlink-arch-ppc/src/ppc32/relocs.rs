@@ -11,6 +11,7 @@
 //! (`calls`), and the addend is not used.
 
 use super::small_data::SMALL_DATA;
+use crate::THREAD_LOCALS;
 use crate::fields::{
     BA14_NOT_TAKEN_Y, BA14_TAKEN_Y, BD14, BD14_NOT_TAKEN_Y, BD14_TAKEN_Y, DX_HA, HA, HI, LI24, WORD16, WORD32,
 };
@@ -18,10 +19,12 @@ use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Overflow, Reloc, RelocTable, Subject, reloc};
 
 /// PowerPC in 32-bit big-endian ELF (`EM_PPC`).
-pub const ELF_PPC32: RelocTable = RelocTable::new("elf", 20, 4, "ppc32", &ROWS).endian(Endian::Big);
+pub const ELF_PPC32: RelocTable =
+    RelocTable::new("elf", 20, 4, "ppc32", &ROWS).endian(Endian::Big).static_thread_locals(THREAD_LOCALS);
 
 /// PowerPC in 32-bit little-endian ELF (`EM_PPC`).
-pub const ELF_PPC32LE: RelocTable = RelocTable::new("elf", 20, 4, "ppc32le", &ROWS).endian(Endian::Little);
+pub const ELF_PPC32LE: RelocTable =
+    RelocTable::new("elf", 20, 4, "ppc32le", &ROWS).endian(Endian::Little).static_thread_locals(THREAD_LOCALS);
 
 use Base::{Got, Place, Zero};
 use Overflow::{Bitfield, Ignore, Signed};

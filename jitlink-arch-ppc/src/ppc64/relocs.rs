@@ -9,6 +9,7 @@
 //! start; the executor's numbers in the slots see to the bias that the ABI gives them.
 
 use super::toc;
+use crate::THREAD_LOCALS;
 use crate::fields::{
     BD14, BD14_NOT_TAKEN, BD14_TAKEN, D28, D34, D34_HA30, D34_HI30, DS, DX_HA, HA, HI, HIGHER, HIGHER34, HIGHERA,
     HIGHERA34, HIGHEST, HIGHEST34, HIGHESTA, HIGHESTA34, LI24, WORD16, WORD32, WORD64,
@@ -17,10 +18,12 @@ use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Inputs, Overflow, Reloc, RelocTable, Subject, reloc};
 
 /// PowerPC in 64-bit big-endian ELF (`EM_PPC64`).
-pub const ELF_PPC64: RelocTable = RelocTable::new("elf", 21, 8, "ppc64", &ROWS).endian(Endian::Big);
+pub const ELF_PPC64: RelocTable =
+    RelocTable::new("elf", 21, 8, "ppc64", &ROWS).endian(Endian::Big).static_thread_locals(THREAD_LOCALS);
 
 /// PowerPC in 64-bit little-endian ELF (`EM_PPC64`).
-pub const ELF_PPC64LE: RelocTable = RelocTable::new("elf", 21, 8, "ppc64le", &ROWS).endian(Endian::Little);
+pub const ELF_PPC64LE: RelocTable =
+    RelocTable::new("elf", 21, 8, "ppc64le", &ROWS).endian(Endian::Little).static_thread_locals(THREAD_LOCALS);
 
 use Base::{Place, Zero};
 use Overflow::{Bitfield, Ignore, Signed};

@@ -22,10 +22,13 @@
 pub mod coff;
 
 use jitlink_core::Endian;
+use jitlink_core::executor::StaticThreadLocals;
 use jitlink_core::reloc::{Base, Field, Overflow, Reloc, RelocTable, Subject, reloc};
 
 /// x86-64 in 64-bit ELF (`EM_X86_64`).
-pub const ELF_X86_64: RelocTable = RelocTable::new("elf", 62, 8, "x86-64", &ROWS).endian(Endian::Little);
+pub const ELF_X86_64: RelocTable = RelocTable::new("elf", 62, 8, "x86-64", &ROWS)
+    .endian(Endian::Little)
+    .static_thread_locals(StaticThreadLocals::before_pointer());
 
 use Base::{Got, Place, Zero};
 use Overflow::{Bitfield, Ignore, Signed, Unsigned};

@@ -49,7 +49,7 @@ fn replay(args: &Replay) -> Result<String, LinkErrors> {
     drop(progress);
     // What came out is written even if it is not the same: to see why.
     if let Outcome::Linked { module, segments } = &outcome {
-        let layout = image::Layout::of(segments.clone());
+        let layout = image::Layout::of(segments.clone(), None);
         if let Some(path) = &args.image {
             image::write(path, &layout)?;
         }

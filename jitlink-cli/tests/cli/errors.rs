@@ -53,15 +53,15 @@ fn what_needs_threads_and_indirect_functions_are_refused_by_name() {
         &folder,
         "link --no-exec thread_local.o",
         "\
-error[unsupported]: thread_local.o: .text+0x4: R_X86_64_TPOFF32 against slot: the executor \"image\" has no threads, and so no thread-local variables
-  help: link for an executor that runs the code, or build without thread-local variables",
+error[unsupported]: thread_local.o: .text+0x4: R_X86_64_TPOFF32 against slot: in an image only start-up code of its own gives threads their copies of thread-local variables
+  help: if the program has such code, ask for their initial values (--thread-locals); otherwise build without such variables",
     );
     check(
         &folder,
         "link --no-exec thread_local_elsewhere.o",
         "\
-error[unsupported]: thread_local_elsewhere.o: .text+0x3: R_X86_64_GOTTPOFF against slot: the executor \"image\" has no threads, and so no thread-local variables
-  help: link for an executor that runs the code, or build without thread-local variables",
+error[unsupported]: thread_local_elsewhere.o: .text+0x3: R_X86_64_GOTTPOFF against slot: in an image only start-up code of its own gives threads their copies of thread-local variables
+  help: if the program has such code, ask for their initial values (--thread-locals); otherwise build without such variables",
     );
     check(
         &folder,

@@ -219,3 +219,21 @@ fn maps_and_images_go_to_standard_output() {
         times["phases"].as_array().unwrap().iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
     assert_eq!((phases.first(), phases.last()), (Some(&"read"), Some(&"finalize")));
 }
+
+#[test]
+fn initial_values_of_thread_local_variables_are_part_of_the_image_where_that_is_wanted() {
+    let folder = Folder::with(&["thread_local.o"]);
+    let outcome = folder.jitlink("link --no-exec thread_local.o --thread-locals --map map.json --image image");
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+    let map: Value = serde_json::from_slice(&folder.read("map.json")).unwrap();
+    let image = folder.read("image");
+    let block = &map["thread_locals"];
+    // Of the little-endian 3 one byte is not zero.
+    assert_eq!([&block["size"], &block["stored"], &block["align"]], [4, 1, 4]);
+    let segments = map["segments"].as_array().unwrap();
+    let place = |address: &Value| segments.iter().find(|segment| segment["address"] == *address).unwrap();
+    let start = place(&block["address"])["image_offset"].as_u64().unwrap() as usize;
+    assert_eq!(image[start..], [3]);
+    // `mov %fs:-4, %eax`: the block ends at the thread pointer.
+    assert_eq!(image[..8], [0x64, 0x8b, 0x04, 0x25, 0xfc, 0xff, 0xff, 0xff]);
+}

@@ -18,6 +18,50 @@ pub struct ThreadLocalRequest<'r> {
     pub align: u64,
     /// What is to be known.
     pub queries: &'r [ThreadLocalQuery<'r>],
+    /// Where static programs of the machine have their block, if that is known.
+    pub layout: Option<StaticThreadLocals>,
+}
+
+/// Where static programs of a machine have their block of thread-local variables, whose number is one: the layout that compilers and
+/// start-up code agree on ("ELF Handling For Thread-Local Storage", section 3, and the machine's psABI).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaticThreadLocals {
+    place: BlockPlace,
+    module_bias: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BlockPlace {
+    /// Variant I: so many bytes before the thread pointer.
+    Start(u64),
+    /// Variant II: it ends at the thread pointer.
+    End,
+}
+
+impl StaticThreadLocals {
+    /// The block's start lies `bias` bytes before what the thread pointer holds, and `module_bias` bytes before what
+    /// `__tls_get_addr` counts from, so that fields with a sign reach more of it.
+    pub const fn biased(bias: u64, module_bias: u64) -> StaticThreadLocals {
+        StaticThreadLocals { place: BlockPlace::Start(bias), module_bias }
+    }
+
+    /// The block ends at the thread pointer, rounded up to its alignment.
+    pub const fn before_pointer() -> StaticThreadLocals {
+        StaticThreadLocals { place: BlockPlace::End, module_bias: 0 }
+    }
+
+    /// The offset from the thread pointer of the start of a block of this size and alignment, a power of two.
+    pub fn pointer_offset(&self, size: u64, align: u64) -> i64 {
+        match self.place {
+            BlockPlace::Start(bias) => bias.cast_signed().wrapping_neg(),
+            BlockPlace::End => Addr(size).align_up(align).unwrap_or(Addr(size)).0.cast_signed().wrapping_neg(),
+        }
+    }
+
+    /// What `__tls_get_addr` takes for the offset of the block's start.
+    pub fn module_offset(&self) -> i64 {
+        self.module_bias.cast_signed().wrapping_neg()
+    }
 }
 
 /// How code finds a variable.

@@ -177,7 +177,8 @@ pub(super) fn bind(
             }
         }
     }
-    let request = ThreadLocalRequest { image: &image[..used], size, align, queries: &queries };
+    let layout = graph.target.thread_locals;
+    let request = ThreadLocalRequest { image: &image[..used], size, align, queries: &queries, layout };
     let block = executor.thread_locals(&request).map_err(|error| {
         let first = accesses.values().next().map(|(block, edge)| graph.site(*block, edge));
         let site = first.or_else(|| blocks.first().map(|&block| graph.place(block))).unwrap_or_default();

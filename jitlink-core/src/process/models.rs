@@ -109,7 +109,7 @@ fn rooms_give_each_module_bytes_of_its_own() {
             let room = Arc::clone(&room);
             spawn(move || {
                 let initial = [value; 8];
-                let request = ThreadLocalRequest { image: &initial, size, align: 16, queries: &[] };
+                let request = ThreadLocalRequest { image: &initial, size, align: 16, queries: &[], layout: None };
                 room.give(&request).expect("memory that can be written").map(|block| (block.offset(), value, size))
             })
         };
@@ -142,7 +142,7 @@ fn two_rooms_do_not_write_at_once() {
             let room = Room::in_memory(memory(16), memory(16));
             spawn(move || {
                 let initial = [value; 8];
-                room.give(&ThreadLocalRequest { image: &initial, size: 8, align: 8, queries: &[] })
+                room.give(&ThreadLocalRequest { image: &initial, size: 8, align: 8, queries: &[], layout: None })
                     .is_ok_and(|block| block.is_some())
             })
         });

@@ -329,7 +329,7 @@ pub(super) fn answers(
     let named: Vec<_> = request.queries.iter().filter(is_named).copied().collect();
     let others = match named.is_empty() {
         true => None,
-        false => Some(load(&ThreadLocalRequest { image: &[], size: 0, align: 1, queries: &named })?),
+        false => Some(load(&ThreadLocalRequest { image: &[], size: 0, align: 1, queries: &named, layout: None })?),
     };
     let mut known = others.iter().flat_map(|others| others.answers().iter().copied());
     let answer = |query: &ThreadLocalQuery<'_>| match query.variable {

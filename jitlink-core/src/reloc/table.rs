@@ -3,6 +3,7 @@
 use super::{Reloc, row::reloc};
 use crate::addr::Endian;
 use crate::error::LinkError;
+use crate::executor::StaticThreadLocals;
 use std::sync::Arc;
 
 /// The relocations of one machine in one object format; a registry entry of its own.
@@ -13,6 +14,7 @@ pub struct RelocTable {
     pointer_bytes: u8,
     endian: Option<Endian>,
     convention: &'static str,
+    thread_locals: Option<StaticThreadLocals>,
     arch: &'static str,
     rows: &'static [Reloc],
 }
@@ -27,7 +29,8 @@ impl RelocTable {
         arch: &'static str,
         rows: &'static [Reloc],
     ) -> RelocTable {
-        RelocTable { format, machine, pointer_bytes, endian: None, convention: "", arch, rows }
+        let (endian, convention, thread_locals) = (None, "", None);
+        RelocTable { format, machine, pointer_bytes, endian, convention, thread_locals, arch, rows }
     }
 
     /// This table for objects of one byte order only.
@@ -41,6 +44,17 @@ impl RelocTable {
     pub const fn called_as(mut self, convention: &'static str) -> RelocTable {
         self.convention = convention;
         self
+    }
+
+    /// This table for a machine whose static programs have their thread-local variables where `layout` says; unknown by default.
+    pub const fn static_thread_locals(mut self, layout: StaticThreadLocals) -> RelocTable {
+        self.thread_locals = Some(layout);
+        self
+    }
+
+    /// Where static programs have their thread-local variables, if that is known.
+    pub const fn thread_local_layout(&self) -> Option<StaticThreadLocals> {
+        self.thread_locals
     }
 
     /// The name of the calling convention, where that is not the usual one of the architecture; empty otherwise.

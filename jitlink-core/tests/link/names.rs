@@ -122,6 +122,33 @@ fn boundaries_of_sections_that_do_not_exist_are_undefined_or_null_when_weak() {
     assert_eq!(image.bytes(image.address("p"), 16), [0; 16]);
 }
 
+const ARRAYS: &str = "
+toy le64
+section ends r
+label p global
+rel ABS64 start_initialisers
+rel ABS64 stop_initialisers
+";
+
+#[test]
+fn boundaries_of_arrays_enclose_all_of_their_stage_in_the_order_in_which_they_run() {
+    let first = "toy le64\nsection init rw init=init\nhex 03 00 00 00 00 00 00 00\nsection init.7 r init=init:7\nhex 02 00 00 00 00 00 00 00\n\
+                 section fini r init=fini\nhex 09 00 00 00 00 00 00 00\n";
+    let second = "toy le64\nsection init.5 r init=init:5\nhex 01 00 00 00 00 00 00 00\nsection any r init=init\nhex 04 00 00 00 00 00 00 00\n";
+    let image = link_ok(&[("a.o", first), ("p.o", ARRAYS), ("b.o", second)], &roots(&["p"]));
+    let (start, stop) = (image.pointer(image.address("p")), image.pointer(image.address("p") + 8));
+    let pointers: Vec<u64> = (start..stop).step_by(8).map(|at| image.pointer(at)).collect();
+    assert_eq!(pointers, [1, 2, 3, 4]);
+}
+
+#[test]
+fn an_array_that_runs_backwards_is_refused_where_start_up_code_walks_over_all() {
+    let old = "toy le64\nsection ctors r init=init:65536:backwards\nhex 01 00 00 00 00 00 00 00\n";
+    let errors = link_err(&[("p.o", ARRAYS), ("a.o", old)], &roots(&["p"]));
+    let LinkError::Unsupported { site, .. } = errors.first() else { panic!("{errors}") };
+    assert_eq!((site.object.as_str(), site.section.as_str()), ("a.o", "ctors"));
+}
+
 #[test]
 fn boundaries_are_not_exported() {
     let image = link_ok(&[("p.o", ENTRIES), ("a.o", &entry("01 02 03 04", "r"))], &exported());

@@ -11,7 +11,8 @@ use jitlink_core::{Endian, LinkError, TargetArch};
 use proptest::prelude::*;
 
 fn graph() -> LinkGraph<'static> {
-    let target = Target { arch: &LITTLE, endian: Endian::Little, pointer_bytes: 8, format: "toy", convention: "" };
+    let (endian, pointer_bytes, convention, thread_locals) = (Endian::Little, 8, "", None);
+    let target = Target { arch: &LITTLE, endian, pointer_bytes, format: "toy", convention, thread_locals };
     LinkGraph::new(target, RowTable::new(LITTLE.info().rows(), &ROWS).unwrap())
 }
 

@@ -314,7 +314,7 @@ impl Session {
             return Err(ExecutorError::new(what));
         }
         let queries: Vec<_> = queries.iter().map(QueryRecord::query).collect();
-        let request = ThreadLocalRequest { image: &image.0, size, align, queries: &queries };
+        let request = ThreadLocalRequest { image: &image.0, size, align, queries: &queries, layout: None };
         let block = self.executor.thread_locals(&request)?;
         let answers = block.answers().iter().map(|answer| answer.map(|[first, second]| (first, second))).collect();
         let number = self.number();

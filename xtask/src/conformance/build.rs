@@ -4,9 +4,12 @@
 use super::bases::{Base, Language, Variant};
 use super::fetch;
 use super::foreign::Machine;
+use super::image;
+use super::musl::Library;
 use crate::Result;
 use crate::process::{capture, root};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +25,8 @@ pub(crate) struct Compiler {
     pub(crate) version: String,
     /// The machine that it compiles for, if not this one.
     pub(super) machine: Option<&'static Machine>,
+    /// What its programs are linked with, where that is no library of a system that runs them.
+    pub(super) library: Option<Library>,
 }
 
 impl Compiler {
@@ -35,9 +40,45 @@ impl Compiler {
     /// A command that links a program.
     pub(crate) fn link(&self, is_cpp: bool) -> Command {
         match self.machine {
-            Some(machine) => machine.link(self.name, is_cpp),
+            Some(machine) => {
+                let mut command = machine.link(self.name, is_cpp);
+                command.args(self.library.as_ref().map(|library| &library.start));
+                command
+            }
             None => self.compile(),
         }
+    }
+
+    /// What a link of objects to a program ends with, for libraries by the names that they have after `-l`.
+    pub(super) fn libraries(&self, names: impl Iterator<Item = &'static str>) -> Vec<OsString> {
+        match &self.library {
+            // It is all of them.
+            Some(library) => library.group(),
+            None => names.map(|name| format!("-l{name}").into()).collect(),
+        }
+    }
+
+    /// Has jitlink link objects and run them, with its options and the program's arguments: the command that does so.
+    pub(super) fn linked_by(
+        &self,
+        jitlink: &Path,
+        objects: &[PathBuf],
+        (options, arguments): (&[String], &[&str]),
+        folder: &Path,
+    ) -> Result<Command> {
+        let mut command = match &self.library {
+            Some(library) => self.run(&image::program(jitlink, library, objects, folder)?)?,
+            None => {
+                let mut command = self.run_by(jitlink);
+                command.args(objects).args(options);
+                if !arguments.is_empty() {
+                    command.arg("--");
+                }
+                command
+            }
+        };
+        command.args(arguments);
+        Ok(command)
     }
 
     /// A command that runs a program.
@@ -49,7 +90,7 @@ impl Compiler {
     }
 
     /// A command that has jitlink run a program.
-    pub(crate) fn run_by(&self, jitlink: &Path) -> Command {
+    fn run_by(&self, jitlink: &Path) -> Command {
         let mut command = Command::new(jitlink);
         if let Some(machine) = self.machine {
             machine.prepare(&mut command);

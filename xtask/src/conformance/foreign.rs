@@ -2,6 +2,7 @@
 //! was built for it.
 
 use super::build::Compiler;
+use super::musl::{self, Library};
 use super::native::{self, Language, MODELS};
 use super::{Plan, run_plan};
 use crate::process::{capture, cargo, find_tool, in_ci, run, step};
@@ -47,6 +48,19 @@ enum Runner {
     Qemu(&'static str, Option<&'static str>),
     /// Wine.
     Wine,
+    /// QEMU, and what that calls the machine, for programs that need nothing of a system but its kernel: jitlink links images.
+    Bare(&'static str, &'static Bare),
+}
+
+/// What a machine without a system is compiled and linked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Bare {
+    /// What clang and zig call it.
+    triple: &'static str,
+    /// What GCC has to be told.
+    options: &'static [&'static str],
+    /// What GNU ld calls it.
+    emulation: &'static str,
 }
 
 const MACHINES: &[Machine] = &[
@@ -113,6 +127,34 @@ const MACHINES: &[Machine] = &[
         libraries: &["atomic"],
     },
     Machine {
+        name: "ppc64-elfv2",
+        triple: "powerpc64-linux-gnu",
+        target: "powerpc64-unknown-linux-musl",
+        runner: Runner::Bare(
+            "ppc64",
+            &Bare {
+                triple: "powerpc64-linux-musl",
+                options: &["-mabi=elfv2", "-mlong-double-64"],
+                emulation: "elf64ppc",
+            },
+        ),
+        compilers: ["elfv2-gcc", "elfv2-clang", "elfv2-rustc"],
+        // Nothing of musl calls resolvers of indirect functions, and it has no `on_exit`.
+        without: &["c/choices", "c/indirect", "c/startup"],
+        levels: LEVELS,
+        models: MODELS,
+        options: &[
+            &["-mcpu=power8"],
+            &["-mcpu=power9", "-fPIC"],
+            &["-ffunction-sections", "-fdata-sections"],
+            &["-fPIC", "-ftls-model=initial-exec"],
+        ],
+        bases: BASES_IN_C,
+        variants: VARIANTS,
+        drops: &[],
+        libraries: &[],
+    },
+    Machine {
         name: "windows",
         triple: "x86_64-w64-mingw32",
         target: "x86_64-pc-windows-gnu",
@@ -151,6 +193,9 @@ const LEVELS: &[&str] = &["-O0", "-O2", "-Os"];
 /// The code bases of machines that can run all of these.
 const BASES: &[&str] = &["lua", "quickjs", "sqlite", "lcms2", "hunspell"];
 
+/// Those in C.
+const BASES_IN_C: &[&str] = &["lua", "quickjs", "sqlite", "lcms2", "zstd"];
+
 /// Their variants where a machine has code models.
 const VARIANTS: &[&str] = &["O0", "O2", "Os", "fPIC", "fno-pic", "ffunction-sections", "mcmodel=large"];
 
@@ -167,7 +212,7 @@ impl Machine {
     /// Big-endian 64-bit PowerPC, with the descriptors of the ELFv1 ABI.
     const PPC64: &'static Machine = &MACHINES[1];
     /// 64-bit Windows.
-    const WINDOWS: &'static Machine = &MACHINES[3];
+    const WINDOWS: &'static Machine = &MACHINES[4];
 
     /// Its executor, which is built if it is not there.
     pub(crate) fn executor(&self) -> Result<PathBuf> {
@@ -197,7 +242,7 @@ impl Machine {
         let found = found.map_err(|(name, package)| format!("{name} is not installed (package {package})"))?;
         let cpu = match self.runner {
             Runner::Qemu(_, cpu) => cpu.into_iter().flat_map(|cpu| ["-cpu".to_owned(), cpu.to_owned()]),
-            Runner::Wine => return Ok(vec![found.display().to_string()]),
+            Runner::Wine | Runner::Bare(..) => return Ok(vec![found.display().to_string()]),
         };
         let root = ["-L".to_owned(), format!("/usr/{}", self.triple)];
         Ok([found.display().to_string()].into_iter().chain(cpu).chain(root).collect())
@@ -238,13 +283,21 @@ impl Machine {
     pub(super) fn prepare(&self, command: &mut Command) {
         match self.runner {
             Runner::Qemu(_, Some(cpu)) => _ = command.env("QEMU_CPU", cpu),
-            Runner::Qemu(_, None) => {}
+            Runner::Qemu(_, None) | Runner::Bare(..) => {}
             Runner::Wine => crate::wine::prepare(command),
         }
     }
 
     /// A command that links a program for it.
     pub(super) fn link(&self, compiler: &str, is_cpp: bool) -> Command {
+        if let Runner::Bare(_, bare) = self.runner {
+            let mut command = Command::new(format!("{}-ld", self.triple));
+            // GNU ld 2.40 makes wrong code of some that clang has for variables of threads in other objects, where it optimises that.
+            command.args(["-m", bare.emulation, "-static", "--eh-frame-hdr", "--no-tls-optimize"]);
+            // What crtbegin.o defines elsewhere.
+            command.arg("--defsym=__dso_handle=0");
+            return command;
+        }
         let mut linker = self.linker(is_cpp);
         if self.compilers[1] == compiler {
             // The other model's headers are those that clang takes.
@@ -268,7 +321,7 @@ impl Machine {
     /// What runs its programs; or what that is called, and the package that has it.
     fn emulator(&self) -> std::result::Result<PathBuf, (String, &'static str)> {
         match self.runner {
-            Runner::Qemu(name, _) => {
+            Runner::Qemu(name, _) | Runner::Bare(name, _) => {
                 let found = find_tool(&[&format!("qemu-{name}-static"), &format!("qemu-{name}")]);
                 found.ok_or_else(|| (format!("qemu-{name}"), "qemu-user"))
             }
@@ -280,7 +333,9 @@ impl Machine {
     fn missing(&self) -> Option<String> {
         let tools = [self.linker(false), self.linker(true)];
         let compiler = tools.iter().find(|tool| find_tool(&[tool.as_str()]).is_none());
-        compiler.cloned().or_else(|| self.emulator().err().map(|(name, _)| name))
+        let zig = matches!(self.runner, Runner::Bare(..)).then(musl::zig);
+        let zig = zig.is_some_and(|zig| zig.is_none()).then(|| format!("zig ({})", musl::PACKAGE));
+        compiler.cloned().or_else(|| self.emulator().err().map(|(name, _)| name)).or(zig)
     }
 
     /// Whether a Rust compiler has its standard library.
@@ -294,6 +349,13 @@ impl Machine {
     pub(super) fn compilers(&'static self, language: Language, wanted: &[String]) -> Result<Vec<Compiler>> {
         let is_cpp = language == Language::Cxx;
         let [gcc, clang, rustc] = self.compilers;
+        let wanted = |name: &str| {
+            let short = name.rsplit('-').next().unwrap_or(name);
+            wanted.is_empty() || wanted.iter().any(|wanted| wanted == short)
+        };
+        if let Runner::Bare(_, bare) = self.runner {
+            return self.bare_compilers(language, bare, wanted);
+        }
         let clangs: &[&str] = if is_cpp { &["clang++-22", "clang++"] } else { &["clang-22", "clang"] };
         let known = match language {
             Language::C | Language::Cxx => vec![
@@ -308,13 +370,51 @@ impl Machine {
         };
         let mut compilers = Vec::new();
         for (name, path, arguments) in known {
-            let short = name.rsplit('-').next().unwrap_or(name);
-            let Some(path) = path.filter(|_| wanted.is_empty() || wanted.iter().any(|wanted| wanted == short)) else {
-                continue;
-            };
-            let version = capture(Command::new(&path).arg("--version"))?;
-            let version = version.lines().next().unwrap_or_default().to_owned();
-            compilers.push(Compiler { name, path, arguments, version, machine: Some(self) });
+            let Some(path) = path.filter(|_| wanted(name)) else { continue };
+            compilers.push(self.compiler(name, path, arguments, None)?);
+        }
+        Ok(compilers)
+    }
+
+    fn compiler(
+        &'static self,
+        name: &'static str,
+        path: PathBuf,
+        arguments: Vec<String>,
+        library: Option<Library>,
+    ) -> Result<Compiler> {
+        let version = capture(Command::new(&path).arg("--version"))?;
+        let version = version.lines().next().unwrap_or_default().to_owned();
+        Ok(Compiler { name, path, arguments, version, machine: Some(self), library })
+    }
+
+    /// The compilers for it where it has no system: GCC in C, and clang in C++ too, whose library is LLVM's.
+    fn bare_compilers(
+        &'static self,
+        language: Language,
+        bare: &Bare,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Compiler>> {
+        let [gcc, clang, _] = self.compilers;
+        let is_cpp = language == Language::Cxx;
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+        let mut compilers = Vec::new();
+        if language == Language::C && wanted(gcc) {
+            let path = PathBuf::from(self.linker(false));
+            let own = capture(Command::new(&path).arg("-print-file-name=include"))?;
+            let library = Library::of(bare.triple, is_cpp)?;
+            let mut arguments = owned(bare.options);
+            arguments.extend(library.options("-nostdinc"));
+            arguments.extend(owned(&["-isystem", own.trim()]));
+            compilers.push(self.compiler(gcc, path, arguments, Some(library))?);
+        }
+        let path = find_tool(if is_cpp { &["clang++-22", "clang++"] } else { &["clang-22", "clang"] });
+        if let Some(path) = path.filter(|_| language != Language::Rust && wanted(clang)) {
+            let library = Library::of(bare.triple, is_cpp)?;
+            let mut arguments = vec![format!("--target={}", bare.triple)];
+            arguments.extend(library.options("-nostdlibinc"));
+            arguments.extend(is_cpp.then(|| "-nostdinc++".to_owned()));
+            compilers.push(self.compiler(clang, path, arguments, Some(library))?);
         }
         Ok(compilers)
     }
@@ -360,10 +460,13 @@ pub(super) fn main(mut args: Args, cores: usize) -> Result {
             let tested = match machine.runner {
                 Runner::Qemu(..) => machine.test_in_process(),
                 Runner::Wine => machine.test_programs(),
+                Runner::Bare(..) => Ok(()),
             };
             failures.extend(tested.err().map(|error| format!("{}: {error}", machine.name)));
         }
-        machine.executor()?;
+        if !matches!(machine.runner, Runner::Bare(..)) {
+            machine.executor()?;
+        }
         if only.is_empty() || !programs.is_empty() {
             let plan = native::Plan {
                 only: programs.clone(),

@@ -13,7 +13,9 @@ mod bpf;
 mod build;
 mod fetch;
 pub(crate) mod foreign;
+mod image;
 mod large;
+mod musl;
 mod native;
 mod run;
 
@@ -39,8 +41,9 @@ pub(crate) const OPTIONS: &str =
   --large               instead: a compiler made of LLVM's static libraries (package llvm-22-dev), over 2,000 objects.
                         Of the options below it takes --jitlink
   --foreign             instead: programs of --native and code bases on other machines, under an emulator, against that machine's
-                        own linker (--machines ppc64le,ppc64,ppc32; without the option all). Of the options below it takes --only
-                        (of either kind), --variants, --compilers, --sample, --jobs and --jitlink
+                        own linker (--machines ppc64le,ppc64,ppc64-elfv2,ppc32,windows; without the option all; ppc64-elfv2 has
+                        musl from zig: pip install ziglang). Of the options below it takes --only (of either kind), --variants,
+                        --compilers, --sample, --jobs and --jitlink
   --only NAMES          some of the code bases, with --bpf of the projects, with --native of the programs, with commas
   --variants NAMES      some of the variants, with commas (O0, O2, O3, Os, fPIC, fno-pic, ffunction-sections,
                         mcmodel=large, mcmodel=large-fPIC); with --native they are options ('-O2 -fPIC')
@@ -203,7 +206,7 @@ fn installed(known: Known, wanted: &[String]) -> Result<Vec<Compiler>> {
             Some(path) => {
                 let version = capture(Command::new(&path).arg("--version"))?;
                 let version = version.lines().next().unwrap_or_default().to_owned();
-                compilers.push(Compiler { name, path, arguments: Vec::new(), version, machine: None });
+                compilers.push(Compiler { name, path, arguments: Vec::new(), version, machine: None, library: None });
             }
             None if in_ci() => return Err(format!("{name} is not installed, and CI skips no test").into()),
             None => eprintln!("conformance: {name} is not installed, its cases are skipped (try `cargo xtask setup`)"),

@@ -5,7 +5,7 @@ use super::build::{Compiler, Unit};
 use crate::Result;
 use crate::process::{capture, shown};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ impl Case<'_> {
         let mut link = self.compiler.link(self.base.language == Language::Cpp);
         link.args(self.variant.link).arg("-o").arg(&program);
         link.args(self.units.iter().map(|unit| &unit.object));
-        link.args(self.libraries().map(|library| format!("-l{library}")));
+        link.args(self.compiler.libraries(self.libraries()));
         capture(&mut link)?;
         let outcome = run(&mut self.compiler.run(&program)?, &folder.join("run-reference"), TIME_LIMIT)?;
         if !outcome.end.starts_with("status") || outcome.stdout.is_empty() {
@@ -109,11 +109,9 @@ impl Case<'_> {
     }
 
     fn jitlink(&self, folder: &Path, jitlink: &Path) -> Result<Outcome> {
-        let mut command = self.compiler.run_by(jitlink);
-        command.args(self.units.iter().map(|unit| &unit.object));
-        for library in self.libraries() {
-            command.args(["-l", library]);
-        }
+        let objects: Vec<PathBuf> = self.units.iter().map(|unit| unit.object.clone()).collect();
+        let options: Vec<String> = self.libraries().flat_map(|library| ["-l".to_owned(), library.to_owned()]).collect();
+        let mut command = self.compiler.linked_by(jitlink, &objects, (&options, &[]), folder)?;
         std::fs::write(folder.join("jitlink-command"), format!("{command:?}\n"))?;
         run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT)
     }

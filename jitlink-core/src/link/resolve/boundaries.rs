@@ -3,9 +3,9 @@
 use super::super::groups::is_discarded;
 use super::super::read::BatchTarget;
 use super::Names;
-use crate::error::LinkError;
+use crate::error::{LinkError, Site};
 use crate::format::{Boundary, BoundaryEnd};
-use crate::graph::{LinkGraph, Protection, Scope, Section, SectionId, Value};
+use crate::graph::{InitStage, LinkGraph, Protection, Role, Scope, Section, SectionId, Value};
 use hashbrown::HashMap;
 
 impl<'a> Names<'a> {
@@ -21,8 +21,11 @@ impl<'a> Names<'a> {
         for &index in undefined {
             let entry = &mut self.entries[index as usize];
             let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
-            let Some(Boundary { section, end }) = batch.format.boundary(entry.name.bytes()) else { continue };
+            let Some(Boundary { section, stage, end }) = batch.format.boundary(entry.name.bytes()) else { continue };
             let run = *runs.entry(section).or_insert_with(|| {
+                if let Some(stage) = stage {
+                    errors.extend(gather_arrays(graph, section, stage).err());
+                }
                 let of_name = |(_, candidate): &(SectionId, &Section<'_>)| {
                     candidate.gathered && candidate.run_name() == section && !is_discarded(graph, candidate.group)
                 };
@@ -40,6 +43,30 @@ impl<'a> Names<'a> {
             entry.scope = Scope::Hidden;
         }
     }
+}
+
+/// Makes one run of all arrays of functions of a stage, in the order in which they run from its first pointer on, or at the end of the
+/// program from its last.
+fn gather_arrays<'a>(graph: &mut LinkGraph<'a>, name: &'a [u8], stage: InitStage) -> Result<(), LinkError> {
+    for id in (0..graph.sections.len()).map(|id| SectionId(id as u32)) {
+        let section = &graph.sections[id.index()];
+        let Role::Initialisers(order) = section.role else { continue };
+        if order.stage != stage {
+            continue;
+        }
+        let is_empty = graph.blocks_of(id).all(|(_, block)| block.size() == 0);
+        if order.backwards != (stage == InitStage::Fini) && !is_empty {
+            let what = "it runs backwards, and start-up code of its own walks over all arrays as one, in one direction";
+            let object = graph.object(section.object).name.clone();
+            let place = Site { object, section: section.name_lossy(), ..Site::default() };
+            let advice = "compile with a compiler that makes .init_array and .fini_array";
+            return Err(LinkError::Unsupported { site: Box::new(place), what: what.into(), advice: advice.into() });
+        }
+        let section = &mut graph.sections[id.index()];
+        (section.name, section.suffix, section.gathered) = (name, 0, true);
+        section.sort_key = order.priority;
+    }
+    Ok(())
 }
 
 /// Gives sections that must lie together the protection and the place that all of them can live with.

@@ -3,8 +3,8 @@
 use super::text::{Place, Text, parse};
 use jitlink_core::format::{Boundary, BoundaryEnd, ObjectHeader, Provided};
 use jitlink_core::graph::{
-    BlockId, Content, Edge, Fallback, Group, Linkage, Name, ObjectBuilder, Role, Section, SectionId, Symbol, SymbolId,
-    SymbolKind, Value,
+    BlockId, Content, Edge, Fallback, Group, InitStage, Linkage, Name, ObjectBuilder, Role, Section, SectionId, Symbol,
+    SymbolId, SymbolKind, Value,
 };
 use jitlink_core::{Endian, LinkError, ObjectFormat};
 use std::collections::HashMap;
@@ -67,8 +67,11 @@ impl ObjectFormat for ToyFormat {
     }
 
     fn boundary<'n>(&self, name: &'n [u8]) -> Option<Boundary<'n>> {
-        let start = name.strip_prefix(b"start_").map(|section| Boundary { section, end: BoundaryEnd::Start });
-        start.or_else(|| name.strip_prefix(b"stop_").map(|section| Boundary { section, end: BoundaryEnd::Stop }))
+        // `start_initialisers` and `stop_initialisers` are those of all arrays that run at start.
+        let stage = |section: &[u8]| (section == b"initialisers").then_some(InitStage::Init);
+        let boundary = |section, end| Boundary { section, stage: stage(section), end };
+        let start = name.strip_prefix(b"start_").map(|section| boundary(section, BoundaryEnd::Start));
+        start.or_else(|| name.strip_prefix(b"stop_").map(|section| boundary(section, BoundaryEnd::Stop)))
     }
 }
 

@@ -79,10 +79,11 @@ impl Case<'_> {
             std::fs::remove_dir_all(&folder)?;
             return Ok(Verdict::NoReference("linked by the compiler it crashes".into()));
         }
-        let mut command = self.compiler.run_by(jitlink);
-        command.args(&built.inputs).args(self.options()?).arg("--").args(self.program.arguments);
-        let repeat = typed(&command);
-        let differs = match run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT) {
+        let given = (self.options()?, self.program.arguments);
+        let linked = self.compiler.linked_by(jitlink, &built.inputs, (&given.0, given.1), &folder);
+        let repeat = linked.as_ref().map(typed).unwrap_or_default();
+        let ours = linked.and_then(|mut command| run(&mut command, &folder.join("run-jitlink"), TIME_LIMIT));
+        let differs = match ours {
             Ok(ours) => {
                 let mut differs = difference(&reference, &ours);
                 // QEMU 7.2 has one in ten starts of a 32-bit process's threads fail (EFAULT), which ends the reference. What jitlink
@@ -135,8 +136,8 @@ impl Case<'_> {
             inputs.push(object);
         }
         let mut link = self.compiler.link(self.program.language == Language::Cxx);
-        link.args(&inputs).arg("-o").arg(&reference).args(&self.variant.reference).args(["-pthread", "-lm"]);
-        link.args(self.libraries().map(|library| format!("-l{library}")));
+        link.args(&inputs).arg("-o").arg(&reference).args(&self.variant.reference);
+        link.args(self.compiler.libraries(["pthread", "m"].into_iter().chain(self.libraries())));
         capture(&mut link)?;
         Ok(Built { reference, inputs })
     }
