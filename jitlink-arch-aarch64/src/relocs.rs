@@ -10,7 +10,8 @@
 //! | loads and stores | the immediate, times the size of the access |
 //! | branches | the immediate, in instructions; LLVM's assembler writes none, and LLD takes it that there is none |
 //!
-//! **Limits.** LLD checks branches, `SECREL` and `SECREL_HIGH12A`, and cuts off what does not fit elsewhere; here those are errors too.
+//! **Limits.** LLD checks `SECREL_HIGH12A` and that offsets of loads and stores are multiples, has branches that do not reach go through
+//! code of its own, and cuts off what does not fit elsewhere; here those are errors too.
 //! `ADDR32` is a bit field and `ADDR32NB` unsigned, as with x86-64.
 //!
 //! **Refused** are the tokens of managed code.

@@ -233,7 +233,7 @@ fn lld_has_the_same_limits_or_none() {
     let Some(lld) = installed(&["lld-link-22", "lld-link"]) else { return };
     let base = 0x1000_0000;
     let at = |distance: i64| At((base as i64 + FIRST as i64 + distance) as u32);
-    let limits: [Limit; 15] = [
+    let limits: [Limit; 19] = [
         ("BRANCH26", 0x1400_0000, base, at(0x7ff_fffc), at(0x800_0000), None),
         ("BRANCH26", 0x9400_0000, base, at(-0x800_0000), at(-0x800_0004), None),
         ("BRANCH19", 0x5400_0000, base, at(0xf_fffc), at(0x10_0000), None),
@@ -256,7 +256,11 @@ fn lld_has_the_same_limits_or_none() {
         ),
         ("PAGEOFFSET_12L", 0xf940_0000, base, Inside(8), Inside(4), Some("misaligned ldr/str offset")),
         ("SECREL_LOW12L", 0x3dc0_0000, base, Inside(16), Inside(8), Some("misaligned ldr/str offset")),
-        ("REL32", 0, base, at(0x7fff_ffff), at(0x8000_0004), None),
+        ("REL32", 0, base, at(0x8000_0003), at(0x8000_0004), None),
+        ("REL32", 0, 0x9000_0000, At(0x1000_100c), At(0x1000_100b), None),
+        ("ADDR32", 1, base, At(0xffff_fffe), At(0xffff_ffff), None),
+        ("ADDR32NB", 0x1000_0001, base, At(0xffff_fffe), At(0xffff_ffff), None),
+        ("SECREL", 0xffff_ffff, base, Inside(1), Inside(0), None),
     ];
     for (name, word, base, inside, beyond, said) in limits {
         let inside = (name, word, inside);

@@ -1,11 +1,12 @@
-//! The relocations of COFF objects: known answers on both sides of each limit, and the same of LLD.
+//! The relocations of COFF objects: known answers on both sides of each limit, and the same of LLD and GNU ld.
 
 #[allow(dead_code, reason = "shared with the tests of i386, which use more of it")]
 mod coff_linkers;
 
-use coff_linkers::installed;
+use coff_linkers::Target::{At, Inside};
+use coff_linkers::{Image, Place, Target, installed, link, object};
 use jitlink_arch_x86::{COFF_X86_64, X86_64};
-use jitlink_core::reloc::{FieldError, Inputs, Reloc, RowTable, apply, evaluate};
+use jitlink_core::reloc::{FieldError, Inputs, Reloc, RowTable, Subject, apply, evaluate};
 use jitlink_core::testing::check_table;
 use jitlink_core::{Endian, TargetArch};
 use std::path::Path;
@@ -222,4 +223,112 @@ target: .skip 0x20
         assert_eq!(ours, file[data.2 + offset..][..8], "{offset}");
     }
     assert_eq!((long(&file, data.2), long(&file, data.2 + 24)), (-1, -1));
+}
+
+/// The machine's number in an object.
+const MACHINE: u16 = 0x8664;
+
+/// A relocation, what it refers to, and what stands in its field.
+type Case = (&'static str, Target, i64);
+
+/// What a linker says to a value beyond a limit.
+#[derive(Clone, Copy, Debug)]
+enum Says {
+    /// That it does not fit.
+    Truncated,
+    /// Nothing: it cuts it off.
+    Nothing,
+}
+use Says::{Nothing, Truncated};
+
+fn place(&(name, target, stored): &Case) -> Place {
+    let size = row(name).field().bytes();
+    Place { raw: row(name).raw(), target, bytes: stored.to_le_bytes()[..size].to_vec() }
+}
+
+/// What this crate writes at the first place of an image that another linker made.
+fn ours(image: &Image, case: &Case) -> Result<Vec<u8>, FieldError> {
+    let (place, row) = (place(case), row(case.0));
+    let (number, section, _) = image.section(".target");
+    let subject = match place.target {
+        At(address) => u64::from(address),
+        Inside(_) if row.subject() == Subject::SectionIndex => number,
+        Inside(offset) => section + u64::from(offset),
+    };
+    let addend = row.implicit_addend(&place.bytes, Endian::Little);
+    let at = image.place(0, place.bytes.len()).0;
+    let inputs = Inputs { subject, addend, place: at, image: image.base, section, ..Inputs::default() };
+    let mut bytes = place.bytes;
+    apply(row, &mut bytes, evaluate(row, &inputs), Endian::Little)?;
+    Ok(bytes)
+}
+
+/// Checks, for each limit, what `linker` makes of the value at it and one beyond: of the first what we make of it, of the second what is
+/// said, and we refuse it.
+fn compare(linker: &str, limits: &[(u64, Case, Case, Says)]) {
+    for (base, inside, beyond, says) in limits {
+        let made = |case: &Case| link(linker, &object(MACHINE, &[place(case)]), *base);
+        let image = made(inside).unwrap_or_else(|error| panic!("{linker}: {inside:x?}: {error}"));
+        let bytes = ours(&image, inside);
+        assert_eq!(bytes.as_deref(), Ok(image.place(0, place(inside).bytes.len()).1), "{linker}: {inside:x?}");
+        assert!(matches!(ours(&image, beyond), Err(FieldError::Range { .. })), "{beyond:x?}");
+        match (made(beyond), says) {
+            (Err(said), Truncated) => assert!(said.contains("truncated to fit"), "{linker}: {beyond:x?}: {said}"),
+            (Ok(_), Nothing) => {}
+            (made, _) => panic!("{linker}: {beyond:x?}: {:?}", made.err()),
+        }
+    }
+}
+
+/// Both ends of what the relocations that count from their field reach, in images whose first place is at `first`.
+fn ends(first: u64, says: Says) -> Vec<(u64, Case, Case, Says)> {
+    let mut limits = Vec::new();
+    for (behind, name) in (4..).zip(["REL32", "REL32_1", "REL32_2", "REL32_3", "REL32_4", "REL32_5"]) {
+        let at = |base: u64, distance: i64| At((base as i64 + first as i64 + behind + distance) as u32);
+        let (low, high) = (0x1000_0000, 0x9000_0000);
+        limits.push((low, (name, at(low, 0x7fff_ffff), 0), (name, at(low, 0x8000_0000), 0), says));
+        limits.push((high, (name, at(high, -0x8000_0000), 0), (name, at(high, -0x8000_0001), 0), says));
+    }
+    limits
+}
+
+/// The limits that neither linker checks.
+const UNCHECKED: [(u64, Case, Case, Says); 2] = [
+    (0x1000_0000, ("ADDR32NB", At(0x1000_0000), 0), ("ADDR32NB", At(0xfff_ffff), 0), Nothing),
+    (0x1000_0000, ("SECREL", Inside(0), 0), ("SECREL", Inside(0), -1), Nothing),
+];
+
+#[test]
+fn lld_has_no_limits() {
+    let Some(lld) = installed(&["lld-link-22", "lld-link"]) else { return };
+    let base = 0x1000_0000;
+    compare(lld, &ends(0x1008, Nothing));
+    compare(lld, &UNCHECKED);
+    compare(
+        lld,
+        &[
+            (base, ("ADDR32", At(0xffff_ffff), 0), ("ADDR32", At(0xffff_ffff), 1), Nothing),
+            (base, ("ADDR32NB", At(0xffff_ffff), 0x1000_0000), ("ADDR32NB", At(0xffff_ffff), 0x1000_0001), Nothing),
+        ],
+    );
+    // It has no such relocations.
+    for case in [("SECREL7", Inside(0), 0), ("R_AMD64_PCRQUAD", Inside(0), 0)] {
+        let said = link(lld, &object(MACHINE, &[place(&case)]), base).err().unwrap_or_default();
+        assert!(said.contains("unsupported relocation type"), "{case:x?}: {said}");
+    }
+}
+
+#[test]
+fn gnu_ld_has_the_same_limits_or_none() {
+    let Some(ld) = installed(&["x86_64-w64-mingw32-ld"]) else { return };
+    let base = 0x1000_0000;
+    compare(ld, &ends(0x2008, Truncated));
+    compare(ld, &UNCHECKED);
+    compare(
+        ld,
+        &[
+            (base, ("ADDR32", At(0xffff_ffff), 0), ("ADDR32", At(0xffff_ffff), 1), Truncated),
+            (base, ("ADDR32NB", At(0xffff_ffff), 0x1000_0000), ("ADDR32NB", At(0xffff_ffff), 0x1000_0001), Truncated),
+        ],
+    );
 }

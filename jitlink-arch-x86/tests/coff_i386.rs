@@ -136,12 +136,14 @@ fn ours(image: &Image, index: usize, place: &Place, name: &str) -> Result<Vec<u8
 /// both ends of them, and those beyond.
 type Case = (&'static str, Target, i32);
 
-/// Compares what `linker` makes of the cases with what we make of them; of those that we refuse, what it makes otherwise.
-fn compare(linker: &str, base: u64, cases: &[Case], refused: &[Case]) {
-    let place = |&(name, target, stored): &Case| {
-        let size = row(name).field().bytes();
-        Place { raw: row(name).raw(), target, bytes: stored.to_le_bytes()[..size].to_vec() }
-    };
+fn place(&(name, target, stored): &Case) -> Place {
+    let size = row(name).field().bytes();
+    Place { raw: row(name).raw(), target, bytes: stored.to_le_bytes()[..size].to_vec() }
+}
+
+/// Compares what `linker` makes of the cases with what we make of them. Of those that we refuse, it refuses the ones and cuts the others
+/// off.
+fn compare(linker: &str, base: u64, cases: &[Case], (refused, cut_off): (&[Case], &[Case])) {
     let places: Vec<Place> = cases.iter().map(place).collect();
     let image = link(linker, &object(MACHINE, &places), base).unwrap_or_else(|error| panic!("{linker}: {error}"));
     for (index, (place, case)) in places.iter().zip(cases).enumerate() {
@@ -149,12 +151,13 @@ fn compare(linker: &str, base: u64, cases: &[Case], refused: &[Case]) {
         let bytes = ours(&image, index, place, case.0);
         assert_eq!(bytes.as_deref(), Ok(theirs), "{linker}: {case:x?} at {at:#x}");
     }
-    for case in refused {
-        let places = [place(case)];
-        // GNU ld refuses it too; LLD cuts it off, and then at least the image is one to compute the value for.
-        match link(linker, &object(MACHINE, &places), base) {
-            Ok(image) => assert!(ours(&image, 0, &places[0], case.0).is_err(), "{linker}: {case:x?}"),
-            Err(said) => assert!(said.contains("truncated to fit"), "{linker}: {case:x?}: {said}"),
+    let limits = refused.iter().map(|case| (case, true)).chain(cut_off.iter().map(|case| (case, false)));
+    for (case, is_refused) in limits {
+        let place = place(case);
+        match link(linker, &object(MACHINE, std::slice::from_ref(&place)), base) {
+            Err(said) if is_refused => assert!(said.contains("truncated to fit"), "{linker}: {case:x?}: {said}"),
+            Ok(image) if !is_refused => assert!(ours(&image, 0, &place, case.0).is_err(), "{case:x?}"),
+            made => panic!("{linker}: {case:x?}: {:?}", made.err()),
         }
     }
 }
@@ -179,12 +182,17 @@ fn lld_still_gives_the_known_bytes() {
         ("SECREL", Inside(0x1_fff0), 0x7fff_0000),
         ("SECTION", Inside(0x20), 0),
     ];
-    let refused = [("DIR32", At(0xffff_ffff), 1), ("DIR32NB", At(0x3f_ffff), 0), ("SECREL", Inside(0), -1)];
-    compare(lld, 0x40_0000, &cases, &refused);
+    let cut_off = [("DIR32", At(0xffff_ffff), 1), ("DIR32NB", At(0x3f_ffff), 0), ("SECREL", Inside(0), -1)];
+    compare(lld, 0x40_0000, &cases, (&[], &cut_off));
     // Distances over half of all memory and more, either way.
     let cases = [("REL32", At(0x10), 0), ("REL32", At(0x8000_0000), 0x1000), ("DIR32NB", At(0xf000_0000), 0)];
-    compare(lld, 0xf000_0000, &cases, &[("DIR32NB", At(0xefff_ffff), 0)]);
-    compare(lld, 0x1_0000, &[("REL32", At(0xffff_ffff), 0), ("REL32", At(0xffff_fff0), 15)], &[]);
+    compare(lld, 0xf000_0000, &cases, (&[], &[("DIR32NB", At(0xefff_ffff), 0)]));
+    compare(lld, 0x1_0000, &[("REL32", At(0xffff_ffff), 0), ("REL32", At(0xffff_fff0), 15)], (&[], &[]));
+    // GNU's, and the one that nobody applies.
+    for case in [("SECREL7", Inside(0), 0), ("RELBYTE", At(0), 0), ("RELWORD", At(0), 0), ("RELLONG", At(0), 0)] {
+        let said = link(lld, &object(MACHINE, &[place(&case)]), 0x40_0000).err().unwrap_or_default();
+        assert!(said.contains("unsupported relocation type"), "{case:x?}: {said}");
+    }
 }
 
 #[test]
@@ -208,5 +216,19 @@ fn gnu_ld_still_gives_the_known_bytes() {
         ("RELLONG", Inside(0x20), 3),
     ];
     let refused = [("RELBYTE", At(0x100), 0), ("RELWORD", At(0x1_0000), 0), ("RELWORD", At(0xffff), 1)];
-    compare(ld, 0x40_0000, &cases, &refused);
+    let cut_off = [
+        ("DIR32", At(0xffff_ffff), 1),
+        ("DIR32NB", At(0x3f_ffff), 0),
+        ("SECREL", Inside(0), -1),
+        // The last address is -1 to it, and two numbers that fit may have a sum that does not.
+        ("RELBYTE", At(0xffff_ffff), -0x80),
+        ("RELWORD", At(0xffff_ffff), -0x8000),
+        ("RELLONG", At(0xffff_ffff), 1),
+    ];
+    compare(ld, 0x40_0000, &cases, (&refused, &cut_off));
+    // It takes the relocation and leaves the field as it is.
+    let seven = place(&("SECREL7", Inside(0x7f), 0));
+    let image =
+        link(ld, &object(MACHINE, std::slice::from_ref(&seven)), 0x40_0000).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((image.place(0, 1).1, ours(&image, 0, &seven, "SECREL7")), (&[0][..], Ok(vec![0x7f])));
 }

@@ -125,6 +125,13 @@ impl<'a> SectionHeader<'a> {
         self.relocations.len() / RELOCATION
     }
 
+    /// The number of the symbol to which a relocation at an offset refers, if there is one.
+    pub(crate) fn reference_at(&self, offset: u32) -> Option<u32> {
+        let mut entries = self.relocations.chunks_exact(RELOCATION);
+        let entry = entries.find(|entry| word(entry, 0).wrapping_sub(self.address) == offset)?;
+        Some(word(entry, 4))
+    }
+
     /// Has one of these flags.
     pub(crate) fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0

@@ -1,31 +1,41 @@
 //! Import libraries: archives whose members say that a name is in a DLL ("PE Format", "Import Library Format").
 //!
 //! A member in the short form is a header and two or three strings. Linkers make of it a slot `__imp_NAME`, to be filled with the
-//! address, and a piece of code NAME that jumps there. Here the slot is a constant, and NAME itself is looked up outside of the
-//! batch: a call that does not reach it goes through a stub like any other.
+//! address, and a piece of code NAME that jumps there. Here the slot is a constant, and NAME itself is looked up in the DLL: a call that
+//! does not reach it goes through a stub like any other.
 //!
 //! | name type | what is looked up |
 //! | --- | --- |
-//! | by ordinal (0), name (1) | the symbol's name: nothing here numbers what it exports |
+//! | by ordinal (0) | the number |
+//! | by name (1) | the symbol's name |
 //! | without prefix (2) | the name without one leading `?`, `@` or `_` |
 //! | undecorated (3) | that, up to the first `@` |
 //! | export as (4) | the third string |
 //!
-//! Members in GNU's long form are objects with pieces of the tables that a loader reads (`.idata$5` is the slot, `.idata$6` the name)
-//! and the code that jumps. They are taken for the same. Where the slot holds an ordinal there is no name; then it is the symbol's too.
+//! Members in the long form are objects with pieces of the tables that a loader reads (`.idata$5` is the slot, with a number or a reference
+//! to the name in `.idata$6`) and the code that jumps. They are taken for the same. Which DLL they are of stands in two further objects:
+//! they refer to a descriptor (`.idata$2`), by a reference in `.idata$7` (GNU's tools) or by the name `__IMPORT_DESCRIPTOR_…` (Microsoft's),
+//! and that refers to the name of the DLL ("PE Format", "Import Directory Table"), which has an object of its own (GNU's) or is in
+//! the same. So that name is read, and a descriptor means its place.
 
 use crate::bytes::{half, until_zero, word};
 use crate::conventions;
 use crate::header::File;
 use crate::symbols::raw::{EXTERNAL, Home, RawSymbol};
-use crate::symbols::{Slot, Symbols, import_slot};
+use crate::symbols::{Symbols, slot_of};
 use jitlink_core::LinkError;
-use jitlink_core::graph::{Fallback, Linkage, ObjectBuilder, Symbol, SymbolId};
+use jitlink_core::graph::{ExportName, Fallback, Import, ImportLibrary, Linkage, Name, ObjectBuilder, Scope, Symbol};
 
 const HEADER: usize = 20;
 
 /// What the highest byte of a slot has set that holds an ordinal ("PE Format", "Import Lookup Table").
 const BY_ORDINAL: u8 = 0x80;
+
+/// How Microsoft's tools name descriptors.
+const DESCRIPTOR: &[u8] = b"__IMPORT_DESCRIPTOR_";
+
+/// Where in a descriptor the reference to the DLL's name is ("PE Format", "Import Directory Table", "Name RVA").
+const NAME_OF_DLL: u32 = 12;
 
 /// What an import is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +47,17 @@ enum Kind {
 }
 
 /// A member in the short form.
-struct Import<'a> {
+struct Member<'a> {
     /// The symbol's name.
     name: &'a [u8],
-    /// What is looked up.
-    outside: &'a [u8],
+    /// The DLL's.
+    library: &'a [u8],
+    export: ExportName<'a>,
     kind: Kind,
 }
 
-impl<'a> Import<'a> {
-    fn parse(object: &str, bytes: &'a [u8]) -> Result<Import<'a>, LinkError> {
+impl<'a> Member<'a> {
+    fn parse(object: &str, bytes: &'a [u8]) -> Result<Member<'a>, LinkError> {
         crate::header::read(object, bytes)?;
         let malformed = |at: u64, what: String| LinkError::malformed(object, "", at, what);
         let size = word(bytes, 12) as usize;
@@ -56,7 +67,7 @@ impl<'a> Import<'a> {
         };
         let mut strings = Strings(data);
         let (name, library) = (strings.next(), strings.next());
-        let (Some(name), Some(_)) = (name.filter(|name| !name.is_empty()), library) else {
+        let [Some(name), Some(library)] = [name, library].map(|name| name.filter(|name| !name.is_empty())) else {
             return Err(malformed(HEADER as u64, "the names of the symbol and of the DLL are cut off".into()));
         };
         let bits = half(bytes, 18);
@@ -67,7 +78,11 @@ impl<'a> Import<'a> {
             other => return Err(malformed(18, format!("the type of the import is {other}, none from 0 to 2"))),
         };
         let outside = match bits >> 2 & 7 {
-            0 | 1 => name,
+            0 => {
+                let export = ExportName::Ordinal(half(bytes, 16));
+                return Ok(Member { name, library, export, kind });
+            }
+            1 => name,
             2 => without_prefix(name),
             3 => {
                 let name = without_prefix(name);
@@ -82,7 +97,7 @@ impl<'a> Import<'a> {
         if outside.is_empty() {
             return Err(malformed(18, "the name that it is exported as is empty".into()));
         }
-        Ok(Import { name, outside, kind })
+        Ok(Member { name, library, export: ExportName::Name(outside), kind })
     }
 }
 
@@ -108,67 +123,80 @@ fn without_prefix(name: &[u8]) -> &[u8] {
 }
 
 /// Reads a member in the short form. Whatever refers to a slot makes one for itself, which points to the symbol's name; so all that
-/// is left to say is what that name means.
+/// is left to say is where that name is.
 pub(crate) fn read<'a>(bytes: &'a [u8], builder: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
-    let import = Import::parse(builder.name(), bytes)?;
-    if import.kind == Kind::Constant {
-        let slot = import_slot(import.outside, builder)?;
-        builder.symbol_mut(slot.target).linkage = Linkage::Strong;
-        let value = builder.graph().symbol(slot.symbol).value;
-        builder.add_symbol(Symbol { value, ..Symbol::undefined(import.name, builder.id()) });
-    } else if import.outside != import.name {
-        let reference = |name| Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name, builder.id()) };
-        let (name, target) = (reference(import.name), reference(import.outside));
-        let (name, target) = (builder.add_symbol(name), builder.add_symbol(target));
-        builder.add_fallback(Fallback { name, target, needs: Some(target) });
+    let Member { name, library, export, kind } = Member::parse(builder.name(), bytes)?;
+    let mut reference = Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name, builder.id()) };
+    let mut slot = None;
+    if kind == Kind::Constant {
+        // The name means the slot, so that what it points to has none.
+        reference = Symbol { name: Name::local(name), scope: Scope::Local, ..reference };
     }
+    let reference = builder.add_symbol(reference);
+    if kind == Kind::Constant {
+        let made = slot_of(reference, builder)?;
+        let value = builder.graph().symbol(made).value;
+        slot = Some(builder.add_symbol(Symbol { value, ..Symbol::undefined(name, builder.id()) }));
+    }
+    builder.add_import(Import { name: reference, library: Some(ImportLibrary::Named(library)), export, slot });
     Ok(())
 }
 
 /// Calls `found` with the name by which an archive's member in the short form is found.
 pub(crate) fn definitions<'a>(object: &str, bytes: &'a [u8], found: &mut dyn FnMut(&'a [u8])) -> Result<(), LinkError> {
-    found(Import::parse(object, bytes)?.name);
+    found(Member::parse(object, bytes)?.name);
     Ok(())
 }
 
-/// A member in GNU's long form.
-pub(crate) struct GnuImport<'a> {
+/// A member in the long form.
+pub(crate) struct LongImport<'a> {
     /// The symbol of the slot.
     slot: RawSymbol<'a>,
-    /// The code that jumps through the slot.
-    code: Option<RawSymbol<'a>>,
+    /// The symbol of the code that jumps through the slot, or another name of the slot.
+    name: Option<RawSymbol<'a>>,
     /// The section of that code, if it holds nothing else that others see.
     code_section: Option<usize>,
-    outside: &'a [u8],
+    /// The number of the descriptor's symbol.
+    descriptor: Option<u32>,
+    export: ExportName<'a>,
 }
 
-impl<'a> GnuImport<'a> {
+fn is_seen(symbol: &&RawSymbol<'_>) -> bool {
+    symbol.class == EXTERNAL
+}
+
+impl<'a> LongImport<'a> {
     /// Finds the slot, the code and the name, if an object has a slot of an import.
-    pub(crate) fn find(file: &File<'_, 'a>, symbols: &[RawSymbol<'a>]) -> Result<Option<GnuImport<'a>>, LinkError> {
-        let mut name = None;
-        let mut slots = None;
+    pub(crate) fn find(file: &File<'_, 'a>, symbols: &[RawSymbol<'a>]) -> Result<Option<LongImport<'a>>, LinkError> {
+        let (mut name, mut slots, mut descriptor) = (None, None, None);
         for (index, header) in file.sections().iter().enumerate() {
             match file.section_name(index)? {
                 b".idata$5" => slots = Some(index),
                 b".idata$6" => name = header.content.and_then(|content| Some(until_zero(content.get(2..)?))),
+                b".idata$7" => descriptor = header.reference_at(0),
                 _ => {}
             }
         }
         let Some(slots) = slots else { return Ok(None) };
-        let is_seen = |symbol: &&RawSymbol<'a>| symbol.class == EXTERNAL;
-        let slot = symbols
-            .iter()
-            .filter(is_seen)
-            .find(|symbol| symbol.home == Home::Section(slots) && conventions::imported(symbol.name).is_some());
-        let Some(slot) = slot else { return Ok(None) };
-        let name = name.filter(|name| !name.is_empty());
-        let ordinal = file.sections()[slots].content.and_then(<[u8]>::last).filter(|high| **high & BY_ORDINAL != 0);
-        let Some(outside) = name.or(ordinal.and_then(|_| conventions::imported(slot.name))) else {
-            return Err(file.malformed(slots, 0, "it is the slot of an import with neither a name nor an ordinal"));
+        let in_slots = |symbol: &&RawSymbol<'a>| symbol.home == Home::Section(slots);
+        let slot = symbols.iter().filter(is_seen).filter(in_slots);
+        let slot = slot.clone().find(|symbol| conventions::imported(symbol.name).is_some());
+        let Some((slot, imported)) = slot.and_then(|slot| Some((slot, conventions::imported(slot.name)?))) else {
+            return Ok(None);
         };
-        let imported = conventions::imported(slot.name);
-        let code = symbols.iter().filter(is_seen).find(|symbol| {
-            Some(symbol.name) == imported && matches!(symbol.home, Home::Section(index) if index != slots)
+        let export = match file.sections()[slots].content.and_then(<[u8]>::split_last) {
+            Some((high, rest)) if high & BY_ORDINAL != 0 && rest.len() >= 2 => ExportName::Ordinal(half(rest, 0)),
+            _ => match name.filter(|name| !name.is_empty()) {
+                Some(name) => ExportName::Name(name),
+                None => {
+                    let what = "it is the slot of an import with neither a name nor an ordinal";
+                    return Err(file.malformed(slots, 0, what));
+                }
+            },
+        };
+        let name = symbols.iter().filter(is_seen).find(|symbol| {
+            symbol.name == imported
+                && matches!(symbol.home, Home::Section(index) if index != slots || symbol.value == slot.value)
         });
         let section = |symbol: &RawSymbol<'_>| match symbol.home {
             Home::Section(index) => Some(index),
@@ -176,10 +204,12 @@ impl<'a> GnuImport<'a> {
         };
         let is_alone = |index: &usize| {
             let others = symbols.iter().filter(is_seen).filter(|symbol| section(symbol) == Some(*index));
-            others.count() == 1
+            *index != slots && others.count() == 1
         };
-        let code_section = code.and_then(section).filter(is_alone);
-        Ok(Some(GnuImport { slot: *slot, code: code.copied(), code_section, outside }))
+        let code_section = name.and_then(section).filter(is_alone);
+        let named = || symbols.iter().filter(is_seen).find(|symbol| symbol.name.starts_with(DESCRIPTOR));
+        let descriptor = descriptor.or_else(|| Some(named()?.number as u32));
+        Ok(Some(LongImport { slot: *slot, name: name.copied(), code_section, descriptor, export }))
     }
 
     /// Whether a section holds nothing but code that gives way to what is outside: it jumps by pieces of the tables, which are left out.
@@ -189,31 +219,77 @@ impl<'a> GnuImport<'a> {
 
     /// Whether a symbol's definition gives way to what is outside.
     pub(crate) fn replaces(&self, symbol: &RawSymbol<'_>) -> bool {
-        symbol.number == self.slot.number || self.code.is_some_and(|code| code.number == symbol.number)
+        symbol.number == self.slot.number || self.name.is_some_and(|name| name.number == symbol.number)
     }
 
-    /// Says what the slot and the code's name mean.
+    /// Says what the slot and the name mean.
     pub(crate) fn complete(&self, symbols: &Symbols, builder: &mut ObjectBuilder<'_, 'a>) -> Result<(), LinkError> {
-        let Slot { symbol, target } = import_slot(self.outside, builder)?;
-        let mut means = |raw: &RawSymbol<'a>, meaning: SymbolId| {
-            if let Some(name) = symbols.get(raw.number as u32) {
-                builder.symbol_mut(name).linkage = Linkage::Weak;
-                builder.add_fallback(Fallback { name, target: meaning, needs: Some(target) });
-            }
+        let get = |raw: &RawSymbol<'a>| symbols.get(raw.number as u32);
+        let (Some(slot), Some(imported)) = (get(&self.slot), conventions::imported(self.slot.name)) else {
+            return Ok(());
         };
-        means(&self.slot, symbol);
-        match self.code {
-            Some(code) if code.name != self.outside => means(&code, target),
-            Some(_) => {}
-            // Data has no name but that of the slot; other objects make slots for themselves, with the name that this is the slot of.
-            None => {
-                if let Some(imported) = conventions::imported(self.slot.name).filter(|name| *name != self.outside) {
-                    let reference = Symbol { linkage: Linkage::Weak, ..Symbol::undefined(imported, builder.id()) };
-                    let name = builder.add_symbol(reference);
-                    builder.add_fallback(Fallback { name, target, needs: Some(target) });
-                }
+        let is_slot = self.name.is_some_and(|name| name.home == self.slot.home);
+        let mut reference = Symbol { linkage: Linkage::Weak, ..Symbol::undefined(imported, builder.id()) };
+        if is_slot {
+            reference = Symbol { name: Name::local(imported), scope: Scope::Local, ..reference };
+        }
+        let target = builder.add_symbol(reference);
+        let made = slot_of(target, builder)?;
+        let value = builder.graph().symbol(made).value;
+        builder.symbol_mut(slot).linkage = Linkage::Weak;
+        builder.add_fallback(Fallback { name: slot, target: made, needs: Some(target) });
+        let name = self.name.and_then(|name| get(&name));
+        if let Some(name) = name {
+            let symbol = builder.symbol_mut(name);
+            match is_slot {
+                true => symbol.value = value,
+                false => symbol.linkage = Linkage::Weak,
             }
         }
+        let library = self.descriptor.and_then(|number| symbols.get(number)).map(ImportLibrary::At);
+        builder.add_import(Import { name: target, library, export: self.export, slot: name.filter(|_| is_slot) });
         Ok(())
+    }
+}
+
+/// A descriptor of a DLL, which means the place of its name.
+pub(crate) struct Descriptor {
+    /// The section of the descriptor.
+    section: usize,
+    /// The number of the symbol of the name.
+    name: u32,
+}
+
+impl Descriptor {
+    /// Finds the descriptor of an object, if it has one.
+    pub(crate) fn find(file: &File<'_, '_>) -> Result<Option<Descriptor>, LinkError> {
+        for (section, header) in file.sections().iter().enumerate() {
+            if file.section_name(section)? == b".idata$2" {
+                return Ok(header.reference_at(NAME_OF_DLL).map(|name| Descriptor { section, name }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a symbol stands for the descriptor.
+    pub(crate) fn replaces(&self, symbol: &RawSymbol<'_>) -> bool {
+        symbol.home == Home::Section(self.section) && symbol.class == EXTERNAL
+    }
+
+    /// Whether a section holds the name.
+    pub(crate) fn has_name_in(&self, section: usize, symbols: &[RawSymbol<'_>]) -> bool {
+        let name = symbols.iter().find(|symbol| symbol.number == self.name as usize);
+        name.is_some_and(|name| name.home == Home::Section(section))
+    }
+
+    /// Says what the descriptor's symbols mean.
+    pub(crate) fn complete(&self, all: &[RawSymbol<'_>], symbols: &Symbols, builder: &mut ObjectBuilder<'_, '_>) {
+        let Some(target) = symbols.get(self.name) else { return };
+        for raw in all.iter().filter(|raw| self.replaces(raw)) {
+            if let Some(name) = symbols.get(raw.number as u32) {
+                builder.symbol_mut(name).linkage = Linkage::Weak;
+                builder.add_fallback(Fallback { name, target, needs: Some(target) });
+            }
+        }
     }
 }

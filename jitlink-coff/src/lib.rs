@@ -15,7 +15,7 @@ mod symbols;
 use comdat::Groups;
 use directives::Directives;
 use header::{File, Shape};
-use import::GnuImport;
+use import::{Descriptor, LongImport};
 use jitlink_core::format::{ObjectHeader, Provided};
 use jitlink_core::graph::ObjectBuilder;
 use jitlink_core::registry::Plugin;
@@ -88,10 +88,11 @@ fn read_object<'a>(name: &str, bytes: &'a [u8], builder: &mut ObjectBuilder<'_, 
         }
     }
     let groups = Groups::read(&file, &symbols, builder)?;
-    let import = GnuImport::find(&file, &symbols)?;
-    let said = Said { symbols: &symbols, directives: &directives, import: import.as_ref() };
+    let (import, descriptor) = (LongImport::find(&file, &symbols)?, Descriptor::find(&file)?);
+    let said =
+        Said { symbols: &symbols, directives: &directives, import: import.as_ref(), descriptor: descriptor.as_ref() };
     let placement = Placement::read(&file, &groups, &said, builder)?;
-    let reader = symbols::Reader { file: &file, placement: &placement, directives: &directives, import };
+    let reader = symbols::Reader { file: &file, placement: &placement, directives: &directives, import, descriptor };
     let ids = reader.read(&symbols, builder)?;
     relocations::read(&file, &placement, &ids, builder)?;
     directives.complete(builder);

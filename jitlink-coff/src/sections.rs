@@ -9,7 +9,7 @@ use crate::comdat::{COMDAT, Groups};
 use crate::conventions;
 use crate::directives::Directives;
 use crate::header::{File, SectionHeader};
-use crate::import::GnuImport;
+use crate::import::{Descriptor, LongImport};
 use crate::machine;
 use crate::symbols::raw::{Home, RawSymbol};
 use hashbrown::HashSet;
@@ -39,6 +39,8 @@ pub(crate) struct Placed {
     pub(crate) size: u64,
     /// The size of the records that it was cut into.
     record: Option<usize>,
+    /// It holds a DLL's name.
+    pub(crate) is_name_of_dll: bool,
 }
 
 impl Placed {
@@ -64,7 +66,17 @@ pub(crate) struct Said<'s, 'a> {
     pub(crate) symbols: &'s [RawSymbol<'a>],
     pub(crate) directives: &'s Directives<'a>,
     /// The import that the object is, if it is one.
-    pub(crate) import: Option<&'s GnuImport<'a>>,
+    pub(crate) import: Option<&'s LongImport<'a>>,
+    /// The descriptor of a DLL that the object has, if it has one.
+    pub(crate) descriptor: Option<&'s Descriptor>,
+}
+
+impl Said<'_, '_> {
+    /// Whether a section holds a DLL's name, to which other objects refer: by itself, or behind a descriptor.
+    fn is_name_of_dll(&self, index: usize, name: &[u8]) -> bool {
+        let is_alone = self.import.is_none() && name == b".idata$7";
+        is_alone || self.descriptor.is_some_and(|descriptor| descriptor.has_name_in(index, self.symbols))
+    }
 }
 
 /// Where the sections of the file went, by their indices.
@@ -97,9 +109,11 @@ impl Placement {
             let name = file.section_name(index)?;
             let (run, suffix) = name.split_at(name.len() - conventions::suffix(name));
             let reader = Reader { file, index, name, header, protection: said.directives.protection(run) };
-            let Some(residence) = reader.residence(builder)? else { continue };
+            let is_name = said.is_name_of_dll(index, name);
+            let Some(residence) = reader.residence(builder, is_name)? else { continue };
             let is_variable = suffix.get(1..).is_some_and(|suffix| named.contains(&(index, suffix)));
             let placed = reader.read(builder, residence, groups, is_variable)?;
+            let placed = Placed { is_name_of_dll: is_name, ..placed };
             if let Some(group) = groups.of(index) {
                 builder.group_mut(group).leader = Some(placed.id);
             }
@@ -141,9 +155,10 @@ struct Reader<'f, 'n, 'a> {
 
 impl<'a> Reader<'_, '_, 'a> {
     /// Where the section is placed; `None` if it is left out.
-    fn residence(&self, builder: &ObjectBuilder<'_, 'a>) -> Result<Option<Residence>, LinkError> {
+    fn residence(&self, builder: &ObjectBuilder<'_, 'a>, is_name: bool) -> Result<Option<Residence>, LinkError> {
         let name = self.name;
-        if self.header.has(FOR_LINKERS) || conventions::is_for_linkers(name) || conventions::is_import_table(name) {
+        let is_left_out = self.header.has(FOR_LINKERS) || conventions::is_for_linkers(name);
+        if is_left_out || conventions::is_import_table(name) && !is_name {
             return Ok(None);
         }
         // Discardable alone is also what drivers' initialisers are, which are loaded.
@@ -211,7 +226,7 @@ impl<'a> Reader<'_, '_, 'a> {
             }
         }
         let blocks = builder.graph().blocks().len() - first_block;
-        Ok(Placed { id, first_block, blocks, size, record })
+        Ok(Placed { id, first_block, blocks, size, record, is_name_of_dll: false })
     }
 
     /// The size of a record, if the section is a table with one for each function.

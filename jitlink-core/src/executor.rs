@@ -14,7 +14,7 @@ use crate::addr::{Addr, AddrRange, Endian};
 use crate::arch::Target;
 use crate::debug::LineTable;
 use crate::error::LinkErrors;
-use crate::graph::{Initialisers, Protection, Residence};
+use crate::graph::{ExportName, Initialisers, Protection, Residence};
 use std::ffi::CString;
 use std::fmt;
 use std::sync::Arc;
@@ -50,6 +50,13 @@ pub trait Executor: Send + Sync {
 
     /// The addresses of symbols of the target's own, one for each name; `None` where it has none.
     fn lookup(&self, names: &[&[u8]]) -> Result<Vec<Option<Addr>>, ExecutorError>;
+
+    /// The addresses of what shared libraries of the target export, one for each import; `None` for what a library does not have.
+    /// Libraries that are not loaded are loaded only by an executor whose maker has vouched for their initialisers; one that cannot be
+    /// used is an error. `None` in the place of all means that libraries are not known by their files here, so that names alone count.
+    fn import(&self, _imports: &[LibraryImport<'_>]) -> Result<Option<Vec<Option<Addr>>>, ExecutorError> {
+        Ok(None)
+    }
 
     /// Whether batches are to come with an [`Action::Describe`].
     fn wants_description(&self) -> bool {
@@ -133,6 +140,15 @@ pub trait Executor: Send + Sync {
     unsafe fn run_exit_handlers(&self, _handle: Addr) -> Result<(), ExecutorError> {
         Ok(())
     }
+}
+
+/// Something that a shared library of the target exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LibraryImport<'a> {
+    /// The name of the library's file, without a folder.
+    pub library: &'a [u8],
+    /// What it calls it.
+    pub export: ExportName<'a>,
 }
 
 /// What a batch needs.

@@ -5,7 +5,8 @@ use jitlink_core::graph::{Protection, Residence};
 use jitlink_core::{Addr, AddrRange};
 use jitlink_executor::DESCRIPTOR_VARIABLE;
 use jitlink_executor::wire::{
-    Answer, Bytes, Event, FRAME_LIMIT, Frame, Hello, Reply, Request, VERSION, Wire, WireAction, read_frame,
+    Answer, Bytes, Event, ExportRecord, FRAME_LIMIT, Frame, Hello, ImportsRecord, Reply, Request, VERSION, Wire,
+    WireAction, read_frame,
 };
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -126,6 +127,18 @@ fn what_is_no_greeting_is_refused_with_a_reason() {
     refused(&Frame::encode(1, &other).unwrap(), &format!("version {VERSION} of the protocol, and not 99"));
 }
 
+/// What the library of a number has under a number; there is one library.
+fn imports(library: u32) -> ImportsRecord {
+    let libraries = vec![Bytes(b"a.dll".to_vec())];
+    ImportsRecord { libraries, imports: vec![(library, ExportRecord::Ordinal(1))], search: Some(vec![]) }
+}
+
+#[test]
+fn a_target_that_looks_in_all_libraries_says_so() {
+    let mut target = Target::greeted();
+    assert_eq!(target.ask(&Request::Import(imports(0))), Reply::Done);
+}
+
 #[test]
 fn broken_messages_end_the_connection_with_a_reason() {
     let broken = |bytes: &[u8]| {
@@ -142,6 +155,8 @@ fn broken_messages_end_the_connection_with_a_reason() {
     assert!(broken(&Frame::encode(5, &Request::Free(3)).unwrap()).contains("no allocation of number 3"));
     assert!(broken(&Frame::encode(5, &Request::Abandon(3)).unwrap()).contains("no reservation of number 3"));
     assert!(broken(&Frame::encode(5, &Request::Write(0, 0, Bytes::default())).unwrap()).contains("bytes came"));
+    let imports = imports(3);
+    assert!(broken(&Frame::encode(5, &Request::Import(imports)).unwrap()).contains("no shared library of number 3"));
     let finalize = Request::Finalize { reservation: 3, sizes: vec![], writes: 0, actions: vec![] };
     assert!(broken(&Frame::encode(5, &finalize).unwrap()).contains("no reservation of number 3"));
 }

@@ -6,8 +6,8 @@ use jitlink_core::executor::{
 use jitlink_core::graph::{InitStage, Initialisers, Protection, Residence};
 use jitlink_core::{Addr, AddrRange, Endian};
 use jitlink_executor::wire::{
-    Answer, Bytes, CrashFacts, End, Event, FRAME_LIMIT, Frame, GREETING_LIMIT, Hello, QueryRecord, ReadError, Reply,
-    Request, ReservedRecord, Welcome, Wire, WireAction, WireError, read_frame,
+    Answer, Bytes, CrashFacts, End, Event, ExportRecord, FRAME_LIMIT, Frame, GREETING_LIMIT, Hello, ImportsRecord,
+    QueryRecord, ReadError, Reply, Request, ReservedRecord, Welcome, Wire, WireAction, WireError, read_frame,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -100,6 +100,13 @@ fn queries() -> impl Strategy<Value = Vec<QueryRecord>> {
     vec(one, 0..4)
 }
 
+fn imports() -> impl Strategy<Value = ImportsRecord> {
+    let export = prop_oneof![bytes().prop_map(ExportRecord::Name), any::<u16>().prop_map(ExportRecord::Ordinal)];
+    let search = prop::option::of(vec(bytes(), 0..3));
+    (vec(bytes(), 0..4), vec((any::<u32>(), export), 0..4), search)
+        .prop_map(|(libraries, imports, search)| ImportsRecord { libraries, imports, search })
+}
+
 fn request() -> impl Strategy<Value = Request> {
     let id = any::<u32>();
     let memory = prop_oneof![
@@ -133,6 +140,7 @@ fn request() -> impl Strategy<Value = Request> {
         any::<i32>().prop_map(Request::Exit),
         Just(Request::Detach),
         bytes().prop_map(Request::Input),
+        imports().prop_map(Request::Import),
     ];
     prop_oneof![memory, calls]
 }
@@ -269,7 +277,7 @@ fn limits_hold_on_both_sides() {
 #[test]
 fn what_stands_for_nothing_is_refused() {
     let unknown = |body: &[u8]| Frame { number: 1, body: body.to_vec() }.decode::<Request>().unwrap_err();
-    assert_eq!(unknown(&[25]), WireError::Unknown { what: "request", value: 25 });
+    assert_eq!(unknown(&[26]), WireError::Unknown { what: "request", value: 26 });
     assert_eq!(unknown(&[255]), WireError::Unknown { what: "request", value: 255 });
     let segment = |size: u64, align: u64| {
         let segment = SegmentRequest { protection: Protection::Read, residence: Residence::Near, size, align };

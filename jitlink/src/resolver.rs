@@ -8,8 +8,9 @@ use crate::session::Session;
 use crate::symbol::SymbolHandle;
 use crate::sync::{Arc, Mutex, PoisonError, lock};
 use jitlink_core::arch::Target;
+use jitlink_core::executor::LibraryImport;
 use jitlink_core::graph::{Linkage, Name};
-use jitlink_core::link::{self, Existing};
+use jitlink_core::link::{self, Existing, ImportedName};
 use jitlink_core::{Addr, Input, LinkError};
 use std::error::Error;
 use std::sync::OnceLock;
@@ -221,14 +222,64 @@ impl<'s> SessionResolver<'s> {
         self.target.get().is_none_or(|batch| batch.convention == target.convention)
     }
 
+    /// What defines each of these names, if not the executor.
+    fn known(&self, names: &[&[u8]]) -> Result<Vec<Answer>, LinkError> {
+        let known = |name: &&[u8]| {
+            let fits = |found: &SymbolHandle| self.is_other(found) && self.calls_as(found.module().target());
+            if let Some(handle) = self.library.find(&Name::new(name)).filter(fits) {
+                let definition = handle.definition();
+                self.depend(handle);
+                return Some(definition);
+            }
+            self.session.defined(name).map(|item| self.keep(item))
+        };
+        let mut found: Vec<Answer> = names.iter().map(known).collect();
+        for resolver in &self.resolvers {
+            self.ask(&**resolver, names, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// Whether the executor's own functions are called otherwise than those of the batch.
+    fn is_strange(&self) -> bool {
+        self.target.get().is_some_and(|target| !self.session.executor().calls_as(target))
+    }
+
     fn ask_executor(&self, names: &[&[u8]], found: &mut [Answer]) -> Result<(), LinkError> {
         let (missing, asked) = missing(names, found);
-        let is_strange = self.target.get().is_some_and(|target| !self.session.executor().calls_as(target));
-        if asked.is_empty() || is_strange {
+        if asked.is_empty() || self.is_strange() {
             return Ok(());
         }
         let answers = self.session.executor().lookup(&asked).map_err(LinkError::from)?;
         missing.into_iter().zip(answers).for_each(|(index, answer)| found[index] = answer.map(Into::into));
+        Ok(())
+    }
+
+    /// Looks for what has no answer yet in the executor's shared libraries; by name alone where the library is not known.
+    fn ask_libraries(&self, imports: &[ImportedName<'_>], found: &mut [Answer]) -> Result<(), LinkError> {
+        if self.is_strange() {
+            return Ok(());
+        }
+        let missing: Vec<usize> = (0..imports.len()).filter(|&index| found[index].is_none()).collect();
+        let (mut named, mut unnamed): (Vec<usize>, Vec<usize>) =
+            missing.into_iter().partition(|&index| imports[index].library.is_some());
+        let asked =
+            |&index: &usize| Some(LibraryImport { library: imports[index].library?, export: imports[index].export });
+        let asked: Vec<LibraryImport<'_>> = named.iter().filter_map(asked).collect();
+        let answers = match asked.is_empty() {
+            true => None,
+            false => self.session.executor().import(&asked).map_err(LinkError::from)?,
+        };
+        match answers {
+            Some(answers) => {
+                named.iter().zip(answers).for_each(|(&index, answer)| found[index] = answer.map(Into::into))
+            }
+            None => unnamed.append(&mut named),
+        }
+        let names: Vec<&[u8]> = unnamed.iter().map(|&index| imports[index].outside()).collect();
+        let mut answers = vec![None; names.len()];
+        self.ask_executor(&names, &mut answers)?;
+        unnamed.into_iter().zip(answers).for_each(|(index, answer)| found[index] = answer);
         Ok(())
     }
 }
@@ -247,20 +298,14 @@ impl link::Resolver for SessionResolver<'_> {
     }
 
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Answer>, LinkError> {
-        let known = |name: &&[u8]| {
-            let fits = |found: &SymbolHandle| self.is_other(found) && self.calls_as(found.module().target());
-            if let Some(handle) = self.library.find(&Name::new(name)).filter(fits) {
-                let definition = handle.definition();
-                self.depend(handle);
-                return Some(definition);
-            }
-            self.session.defined(name).map(|item| self.keep(item))
-        };
-        let mut found: Vec<Answer> = names.iter().map(known).collect();
-        for resolver in &self.resolvers {
-            self.ask(&**resolver, names, &mut found)?;
-        }
+        let mut found = self.known(names)?;
         self.ask_executor(names, &mut found)?;
+        Ok(found)
+    }
+
+    fn resolve_imports(&self, imports: &[ImportedName<'_>]) -> Result<Vec<Answer>, LinkError> {
+        let mut found = self.known(&imports.iter().map(|import| import.name).collect::<Vec<_>>())?;
+        self.ask_libraries(imports, &mut found)?;
         Ok(found)
     }
 

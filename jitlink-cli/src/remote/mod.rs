@@ -91,7 +91,7 @@ fn link_and_run(args: &Run, place: &Place) -> Result<End, LinkErrors> {
     let words = name.into_iter().chain(args.arguments.iter().map(|word| word.as_os_str()));
     let arguments = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<CString>, _>>();
     let arguments = arguments.map_err(|_| LinkError::Request("an argument holds a zero byte".into()))?;
-    let executor = start(args, place)?;
+    let executor = loading_imports(start(args, place)?, args);
     given.inputs.first().map_or(Ok(()), |first| crate::run::check_convention(first, &executor))?;
     set_environment(args, &executor)?;
     executor.set_arguments(&arguments).map_err(LinkError::from)?;
@@ -145,6 +145,12 @@ fn run_main(module: &jitlink::Module, entry: jitlink::Addr, arguments: &[CString
 fn load(executor: &RemoteExecutor, library: &str, args: &Run) -> Result<(), LinkError> {
     // SAFETY: the user asked for this library, and with it for its initialisers to run.
     unsafe { executor.load_library(library, &args.link.library_paths) }.map_err(LinkError::from)
+}
+
+#[allow(unsafe_code, reason = "has libraries loaded that the program asks for")]
+fn loading_imports(executor: RemoteExecutor, args: &Run) -> RemoteExecutor {
+    // SAFETY: the user asked to run this program, and with it the initialisers of the libraries that it imports from.
+    unsafe { executor.loading_imports(&args.link.library_paths) }
 }
 
 fn start(args: &Run, place: &Place) -> Result<RemoteExecutor, LinkError> {

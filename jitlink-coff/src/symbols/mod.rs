@@ -11,7 +11,7 @@ pub(crate) mod raw;
 use crate::conventions::{self, StartUp};
 use crate::directives::Directives;
 use crate::header::{self, File};
-use crate::import::GnuImport;
+use crate::import::{Descriptor, LongImport};
 use crate::sections::Placement;
 use jitlink_core::LinkError;
 use jitlink_core::graph::{
@@ -50,7 +50,8 @@ pub(crate) struct Reader<'f, 'n, 'a> {
     pub(crate) file: &'f File<'n, 'a>,
     pub(crate) placement: &'f Placement,
     pub(crate) directives: &'f Directives<'a>,
-    pub(crate) import: Option<GnuImport<'a>>,
+    pub(crate) import: Option<LongImport<'a>>,
+    pub(crate) descriptor: Option<Descriptor>,
 }
 
 impl<'a> Reader<'_, '_, 'a> {
@@ -84,6 +85,9 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         if let Some(import) = &self.import {
             import.complete(&symbols_read, builder)?;
+        }
+        if let Some(descriptor) = &self.descriptor {
+            descriptor.complete(symbols, &symbols_read, builder);
         }
         Ok(symbols_read)
     }
@@ -130,12 +134,20 @@ impl<'a> Reader<'_, '_, 'a> {
                 if self.import.as_ref().is_some_and(|import| import.replaces(raw)) {
                     return Ok(Some(symbol));
                 }
+                if self.descriptor.as_ref().is_some_and(|descriptor| descriptor.replaces(raw)) {
+                    symbol.scope = Scope::Hidden;
+                    return Ok(Some(symbol));
+                }
                 let Some(placed) = self.placement.get(index) else { return Ok(None) };
                 if u64::from(raw.value) > placed.size {
                     let section = self.file.display_section(index);
                     let what =
                         format!("it is at {:#x} of section {section}, which has {:#x} bytes", raw.value, placed.size);
                     return Err(self.malformed(raw, what));
+                }
+                if placed.is_name_of_dll {
+                    // For the linker alone.
+                    symbol.scope = symbol.scope.min(Scope::Hidden);
                 }
                 let (block, offset) = placed.place(raw.value.into());
                 symbol.value = Value::Block { block, offset };
@@ -206,20 +218,25 @@ pub(crate) fn is_definition(raw: &RawSymbol<'_>) -> bool {
 }
 
 /// A slot that was made.
-pub(crate) struct Slot {
+struct Slot {
     /// Its own symbol.
-    pub(crate) symbol: SymbolId,
+    symbol: SymbolId,
     /// The reference to what it points to.
-    pub(crate) target: SymbolId,
+    target: SymbolId,
 }
 
 /// Adds a slot with the address of a name, which lives as long as something refers to it.
-pub(crate) fn import_slot<'a>(name: &'a [u8], builder: &mut ObjectBuilder<'_, 'a>) -> Result<Slot, LinkError> {
+fn import_slot<'a>(name: &'a [u8], builder: &mut ObjectBuilder<'_, 'a>) -> Result<Slot, LinkError> {
     // Looked for in archives, and missing, only if the slot is used.
     let reference = Symbol { linkage: Linkage::Weak, ..Symbol::undefined(name, builder.id()) };
     let target = builder.add_symbol(reference);
-    let symbol = slot((target, Subject::Symbol), builder)?;
+    let symbol = slot_of(target, builder)?;
     Ok(Slot { symbol, target })
+}
+
+/// Adds a slot with the address of a symbol.
+pub(crate) fn slot_of(target: SymbolId, builder: &mut ObjectBuilder<'_, '_>) -> Result<SymbolId, LinkError> {
+    slot((target, Subject::Symbol), builder)
 }
 
 /// Adds what stands for a part of start-up code, which is for linked files and not searched for it.

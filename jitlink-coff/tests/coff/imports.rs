@@ -1,10 +1,11 @@
 //! Import slots, with and without import libraries of either form.
 
 use super::builder::{CODE, DATA, Object};
-use super::kit::{Image, image, read};
-use jitlink_core::link::LinkOptions;
-use jitlink_core::{Addr, Input, LinkErrors};
+use super::kit::{BASE, Image, assemble, image, image_with, read};
+use jitlink_core::link::{Definition, ImportedName, LinkOptions, Resolver};
+use jitlink_core::{Addr, Input, LinkError, LinkErrors};
 use std::process::Command;
+use std::sync::Mutex;
 
 const EXTERNAL: u8 = 2;
 
@@ -14,10 +15,51 @@ fn import(name: &str, library: &str, bits: u16, export: Option<&str>) -> Vec<u8>
     strings.extend(export.into_iter().flat_map(|export| format!("{export}\0").into_bytes()));
     let mut member = vec![0, 0, 0xff, 0xff, 0, 0, 0x64, 0x86, 0, 0, 0, 0];
     member.extend((strings.len() as u32).to_le_bytes());
+    // The ordinal, or where the name may be.
     member.extend(7u16.to_le_bytes());
     member.extend(bits.to_le_bytes());
     member.extend(strings);
     member
+}
+
+/// Shared libraries that have everything, each name at an address of its own.
+#[derive(Default)]
+struct Everything {
+    /// What was asked for, in order: `LIBRARY EXPORT`.
+    asked: Mutex<Vec<String>>,
+}
+
+impl Everything {
+    /// The address of what was asked for.
+    fn address(&self, what: &str) -> u64 {
+        let asked = self.asked.lock().unwrap();
+        let place = asked.iter().position(|asked| asked == what);
+        0x7777_0000_1000 + place.unwrap_or_else(|| panic!("{what} is not in {asked:?}")) as u64
+    }
+}
+
+impl Resolver for Everything {
+    fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError> {
+        Ok(vec![None; names.len()])
+    }
+
+    fn resolve_imports(&self, imports: &[ImportedName<'_>]) -> Result<Vec<Option<Definition>>, LinkError> {
+        let answer = |import: &ImportedName<'_>| {
+            let library = import.library.map_or("?".into(), String::from_utf8_lossy);
+            let what = format!("{library} {import}");
+            self.asked.lock().unwrap().push(what.clone());
+            Some(Definition::Address(Addr(self.address(&what))))
+        };
+        Ok(imports.iter().map(answer).collect())
+    }
+}
+
+/// Links objects; what names of libraries mean is in the second.
+fn imported(inputs: &[(&str, Vec<u8>)]) -> (Image, Everything) {
+    let inputs: Vec<Input> = inputs.iter().map(|(name, bytes)| Input::from_bytes(*name, bytes.clone())).collect();
+    let outside = Everything::default();
+    let image = image_with(BASE, &inputs, &outside, &LinkOptions::default());
+    (image.unwrap_or_else(|errors| panic!("{errors}")), outside)
 }
 
 /// An object with pointers to names.
@@ -90,13 +132,119 @@ fn a_member_says_what_a_name_is_called_outside() {
         let uses = image.address("use");
         assert_eq!((image.long(image.long(uses)), image.long(uses + 8)), (0x4321, 0x4321), "{kind} {name}");
     }
-    // Of constant data the name means the slot.
-    let image = link(
-        &[("a.obj", refers(&["value"])), ("i.obj", import("value", "a.dll", 1 << 2 | 2, None))],
-        &[("value", 0x4321)],
+}
+
+#[test]
+fn a_member_says_which_library_has_it_and_as_what() {
+    for (kind, name, asked) in [
+        (0, "plain", "a.dll number 7"),
+        (1, "_plain@8", "a.dll _plain@8"),
+        (2, "_plain@8", "a.dll plain@8"),
+        (2, "?plain", "a.dll plain"),
+        (2, "@plain@8", "a.dll plain@8"),
+        (2, "__plain", "a.dll _plain"),
+        (2, "plain", "a.dll plain"),
+        (3, "_plain@8", "a.dll plain"),
+        (3, "?plain@@YAXXZ", "a.dll plain"),
+        (3, "plain", "a.dll plain"),
+        (4, "plain", "a.dll exported"),
+    ] {
+        let member = import(name, "a.dll", kind << 2, (kind == 4).then_some("exported"));
+        let user = refers(&[&format!("__imp_{name}"), name]);
+        for inputs in
+            [[("a.obj", user.clone()), ("i.obj", member.clone())], [("i.obj", member.clone()), ("a.obj", user.clone())]]
+        {
+            let (image, outside) = imported(&inputs);
+            let uses = image.address("use");
+            let address = outside.address(asked);
+            assert_eq!((image.long(image.long(uses)), image.long(uses + 8)), (address, address), "{kind} {name}");
+            assert_eq!(outside.asked.lock().unwrap().len(), 1);
+        }
+    }
+    // A member that nothing refers to asks for nothing.
+    let (_, outside) = imported(&[("a.obj", refers(&[])), ("i.obj", import("name", "a.dll", 4, None))]);
+    assert!(outside.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_name_of_constant_data_means_its_slot() {
+    let user = refers(&["value", "__imp_value"]);
+    let member = import("value", "a.dll", 1 << 2 | 2, None);
+    for inputs in
+        [[("a.obj", user.clone()), ("i.obj", member.clone())], [("i.obj", member.clone()), ("a.obj", user.clone())]]
+    {
+        let (image, outside) = imported(&inputs);
+        let uses = image.address("use");
+        assert_eq!(image.long(uses), image.long(uses + 8), "one slot");
+        assert_eq!(image.long(image.long(uses)), outside.address("a.dll value"));
+    }
+}
+
+#[test]
+fn two_libraries_have_the_same_name() {
+    let members = [
+        ("i.obj", import("first", "a.dll", 4 << 2, Some("open"))),
+        ("j.obj", import("second", "b.dll", 4 << 2, Some("open"))),
+    ];
+    let [first, second] = members;
+    let (image, outside) = imported(&[("a.obj", refers(&["first", "second"])), first, second]);
+    let uses = image.address("use");
+    let found = [uses, uses + 8].map(|place| image.long(place));
+    assert_eq!(found, [outside.address("a.dll open"), outside.address("b.dll open")]);
+}
+
+/// A member in Microsoft's long form, of which the library's name stands behind a descriptor; and that.
+const LONG: [&str; 2] = [
+    r#"
+.globl __IMPORT_DESCRIPTOR_a
+.globl plain
+.text
+plain: jmpq *__imp_plain(%rip)
+.section .idata$5,"dw"
+.globl __imp_plain
+__imp_plain: .long name@IMGREL, 0
+.section .idata$4,"dw"
+.long name@IMGREL, 0
+.section .idata$6,"dw"
+name: .byte 1, 0
+.asciz "exported"
+"#,
+    r#"
+.section .idata$2,"dw"
+.globl __IMPORT_DESCRIPTOR_a
+__IMPORT_DESCRIPTOR_a: .long 0, 0, 0
+.long library@IMGREL
+.long 0
+.section .idata$6,"dw"
+.asciz "another"
+library: .asciz "a.dll"
+"#,
+];
+
+#[test]
+fn a_long_member_finds_the_name_of_its_library() {
+    let [Some(member), Some(descriptor)] = LONG.map(assemble) else { return };
+    // A name of the slot itself, of constant data.
+    let constant =
+        LONG[0].replace(".text\nplain: jmpq *__imp_plain(%rip)\n", "").replace("__imp_plain: ", "__imp_plain: plain: ");
+    let Some(constant) = assemble(&constant) else { return };
+    let (image, outside) =
+        imported(&[("a.obj", refers(&["plain", "__imp_plain"])), ("i.obj", constant), ("d.obj", descriptor.clone())]);
+    let uses = image.address("use");
+    assert_eq!(
+        (image.long(uses), image.long(image.long(uses))),
+        (image.long(uses + 8), outside.address("a.dll exported"))
     );
-    let errors = image.err().map(|errors| errors.to_string());
-    assert_eq!(errors, None);
+    let user = refers(&["plain", "__imp_plain"]);
+    for (others, library) in [(vec![("d.obj", descriptor.clone())], "a.dll"), (vec![], "?")] {
+        let inputs = [vec![("a.obj", user.clone()), ("i.obj", member.clone())], others].concat();
+        let (image, outside) = imported(&inputs);
+        let (uses, address) = (image.address("use"), outside.address(&format!("{library} exported")));
+        assert_eq!((image.long(uses), image.long(image.long(uses + 8))), (address, address));
+        // What is for linkers is nobody else's.
+        let names: Vec<String> = image.linked.exports.iter().map(|(name, _)| name.to_string()).collect();
+        assert!(names.iter().all(|name| !name.contains("DESCRIPTOR")), "{names:?}");
+    }
 }
 
 #[test]
@@ -151,14 +299,14 @@ fn import_libraries_of_both_forms_are_archives_like_others() {
         [(&["llvm-dlltool-22", "llvm-dlltool"], &["-m", "i386:x86-64"]), (&["x86_64-w64-mingw32-dlltool"], &[])];
     for (names, arguments) in tools {
         let Some(tool) = super::kit::installed(names) else { continue };
-        let Some(library) = library(tool, arguments, "plain\nvalue DATA\nnumbered @7 NONAME\n") else { continue };
-        let user = refers(&["__imp_plain", "plain", "__imp_value", "__imp_numbered"]);
-        let outside = [("plain", 0x7000_0000_1111), ("value", 0x7000_0000_2222), ("numbered", 0x7000_0000_3333)];
-        let image = link(&[("a.obj", user), ("a.lib", library)], &outside);
-        let image = image.unwrap_or_else(|errors| panic!("{tool}: {errors}"));
+        let exports = "plain\nvalue DATA\nnumbered @9 NONAME\nrenamed == inside\n";
+        let Some(library) = library(tool, arguments, exports) else { continue };
+        let user = refers(&["__imp_plain", "plain", "__imp_value", "__imp_numbered", "numbered", "renamed"]);
+        let (image, outside) = imported(&[("a.obj", user), ("a.lib", library)]);
         let uses = image.address("use");
-        let found = [uses, uses + 16, uses + 24].map(|slot| image.long(image.long(slot)));
-        assert_eq!(found, [0x7000_0000_1111, 0x7000_0000_2222, 0x7000_0000_3333], "{tool}");
-        assert_eq!(image.long(uses + 8), 0x7000_0000_1111, "{tool}");
+        let slot = |index: u64| image.long(image.long(uses + 8 * index));
+        let found = [slot(0), image.long(uses + 8), slot(2), slot(3), image.long(uses + 32), image.long(uses + 40)];
+        let expected = ["plain", "plain", "value", "number 9", "number 9", "inside"];
+        assert_eq!(found, expected.map(|name| outside.address(&format!("a.dll {name}"))), "{tool}");
     }
 }

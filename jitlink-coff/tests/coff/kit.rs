@@ -5,7 +5,7 @@ use jitlink_arch_x86::{COFF_I386, COFF_X86_64, I386, X86_64};
 use jitlink_coff::CoffFormat;
 use jitlink_core::graph::{LinkGraph, ObjectBuilder};
 use jitlink_core::image::{ImageConfig, ImageExecutor};
-use jitlink_core::link::{LinkOptions, Linked, NoSymbols, link};
+use jitlink_core::link::{LinkOptions, Linked, NoSymbols, Resolver, link};
 use jitlink_core::registry::{Plugin, Registry};
 use jitlink_core::{Addr, Input, LinkError, LinkErrors, ObjectFormat};
 use std::path::Path;
@@ -80,9 +80,19 @@ pub(crate) fn image(inputs: &[Input], options: &LinkOptions) -> Result<Image, Li
 
 /// Links objects as an image at an address.
 pub(crate) fn image_at(base: u64, inputs: &[Input], options: &LinkOptions) -> Result<Image, LinkErrors> {
+    image_with(base, inputs, &NoSymbols, options)
+}
+
+/// The same with names from outside.
+pub(crate) fn image_with(
+    base: u64,
+    inputs: &[Input],
+    outside: &dyn Resolver,
+    options: &LinkOptions,
+) -> Result<Image, LinkErrors> {
     let config = ImageConfig { base: Addr(base), ..ImageConfig::default() };
     let executor = ImageExecutor::new(config).expect("a base that is aligned");
-    let linked = link(&registry(), &executor, inputs, &NoSymbols, options)?;
+    let linked = link(&registry(), &executor, inputs, outside, options)?;
     Ok(Image { linked, executor })
 }
 

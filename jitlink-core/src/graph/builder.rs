@@ -172,6 +172,11 @@ impl<'g, 'a> ObjectBuilder<'g, 'a> {
         self.graph.fallbacks.push(fallback);
     }
 
+    /// Says that a shared library defines a name.
+    pub fn add_import(&mut self, import: Import<'a>) {
+        self.graph.imports.push(import);
+    }
+
     /// Says something of the object that all objects of the batch that say it must agree on.
     pub fn agree(&mut self, key: &'a [u8], value: &'a [u8]) {
         self.graph.agreements.push(Agreement { object: self.object, key, value });

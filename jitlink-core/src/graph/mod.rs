@@ -13,6 +13,7 @@ pub mod block;
 pub mod builder;
 pub mod edge;
 pub mod ids;
+pub mod import;
 pub mod section;
 pub mod split;
 pub mod symbol;
@@ -22,6 +23,7 @@ pub use block::{Block, Content};
 pub use builder::ObjectBuilder;
 pub use edge::Edge;
 pub use ids::{BlockId, GroupId, ObjectId, SectionId, SymbolId};
+pub use import::{ExportName, Import, ImportLibrary};
 pub use section::{Group, InitStage, Initialisers, Merge, Protection, Residence, Role, Section, Selection};
 pub use split::{LocalReference, Split};
 pub use symbol::{Linkage, Name, Scope, Symbol, SymbolKind, Value};
@@ -98,6 +100,8 @@ pub struct LinkGraph<'a> {
     pub(crate) groups: Vec<Group<'a>>,
     /// What names mean that nothing defines, in input order.
     pub(crate) fallbacks: Vec<Fallback>,
+    /// What shared libraries define, in input order.
+    pub(crate) imports: Vec<Import<'a>>,
     /// What objects say of themselves that all of a batch must agree on.
     pub(crate) agreements: Vec<Agreement<'a>>,
     /// What was understood, has no effect here and should be known.
@@ -147,6 +151,7 @@ impl<'a> LinkGraph<'a> {
             edges: Vec::new(),
             groups: Vec::new(),
             fallbacks: Vec::new(),
+            imports: Vec::new(),
             agreements: Vec::new(),
             warnings: Vec::new(),
             dependencies: Vec::new(),
@@ -301,6 +306,11 @@ impl<'a> LinkGraph<'a> {
     /// What names mean that nothing defines, in input order.
     pub fn fallbacks(&self) -> &[Fallback] {
         &self.fallbacks
+    }
+
+    /// What objects import from shared libraries, in input order.
+    pub fn imports(&self) -> &[Import<'a>] {
+        &self.imports
     }
 
     /// What has no effect and should be known, in input order.
@@ -463,8 +473,16 @@ impl<'a> LinkGraph<'a> {
             fallback.target.0 += base.symbols;
             fallback.needs.iter_mut().for_each(|needs| needs.0 += base.symbols);
         }
+        for import in &mut part.imports {
+            import.name.0 += base.symbols;
+            import.slot.iter_mut().for_each(|slot| slot.0 += base.symbols);
+            if let Some(ImportLibrary::At(name)) = &mut import.library {
+                name.0 += base.symbols;
+            }
+        }
         part.agreements.iter_mut().for_each(|agreement| agreement.object.0 += base.objects);
         self.fallbacks.append(&mut part.fallbacks);
+        self.imports.append(&mut part.imports);
         self.agreements.append(&mut part.agreements);
         self.warnings.append(&mut part.warnings);
         self.objects.append(&mut part.objects);

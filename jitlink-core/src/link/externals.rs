@@ -4,13 +4,13 @@ use super::lazy::{self, Trampoline};
 use super::options::{LinkOptions, Roots, Unresolved};
 use super::read::{BatchTarget, LazyArchive, Reader};
 use super::resolve::Names;
-use super::resolver::{Definition, Resolver};
+use super::resolver::{Definition, ImportedName, Resolver};
 use super::synthetic::Synthetic;
 use super::thread_locals::Outside;
 use crate::addr::Addr;
 use crate::error::{LinkError, LinkErrors, Site};
 use crate::executor::Executor;
-use crate::graph::{LinkGraph, Linkage, Scope, Symbol, SymbolId, SymbolKind, Value};
+use crate::graph::{ImportLibrary, LinkGraph, Linkage, Scope, Symbol, SymbolId, SymbolKind, Value};
 use crate::input::Input;
 use hashbrown::{HashMap, hash_map};
 use indexmap::IndexMap;
@@ -45,11 +45,19 @@ impl<'l, 'a> LookUp<'l, 'a> {
     /// Asks for the needed names that are new. The objects among the answers, in the order of the names.
     pub(super) fn ask(&mut self, graph: &LinkGraph<'a>, needed: &[SymbolId]) -> Result<Vec<Joining<'a>>, LinkErrors> {
         let (mut names, mut thread_locals): (Vec<&'a [u8]>, Vec<&'a [u8]>) = (Vec::new(), Vec::new());
-        for symbol in needed.iter().map(|&symbol| graph.symbol(symbol)) {
-            let name = symbol.name.bytes();
+        let imports = imports(graph);
+        let (mut imported, mut imported_names): (Vec<ImportedName<'_>>, Vec<&'a [u8]>) = (Vec::new(), Vec::new());
+        for &id in needed {
+            let symbol = graph.symbol(id);
+            let (name, import) = (symbol.name.bytes(), imports.get(&id));
             let hash_map::Entry::Vacant(answer) = self.answers.entry(name) else { continue };
-            if let Some(&address) = self.defines.get(name) {
+            let outside = import.map(ImportedName::outside);
+            if let Some(&address) = self.defines.get(name).or_else(|| self.defines.get(outside?)) {
                 answer.insert(Some(Definition::Address(address)));
+            } else if let Some(import) = import {
+                answer.insert(None);
+                imported.push(*import);
+                imported_names.push(name);
             } else if symbol.scope >= Scope::Protected {
                 answer.insert(None);
                 let is_thread_local = symbol.kind == SymbolKind::ThreadLocal;
@@ -62,16 +70,32 @@ impl<'l, 'a> LookUp<'l, 'a> {
                 thread_locals.into_iter().zip(found.into_iter().map(|place| place.map(Definition::ThreadLocal))),
             );
         }
-        if names.is_empty() {
-            return Ok(Vec::new());
+        let mut joining = Vec::new();
+        if !names.is_empty() || !imported.is_empty() {
+            self.rounds += 1;
         }
-        self.rounds += 1;
-        let found = self.resolver.resolve(&names)?;
+        if !names.is_empty() {
+            let found = self.resolver.resolve(&names)?;
+            self.take(names, found, &mut joining)?;
+        }
+        if !imported.is_empty() {
+            let found = self.resolver.resolve_imports(&imported)?;
+            self.take(imported_names, found, &mut joining)?;
+        }
+        Ok(joining)
+    }
+
+    /// Remembers answers, and appends the objects among them.
+    fn take(
+        &mut self,
+        names: Vec<&'a [u8]>,
+        found: Vec<Option<Definition>>,
+        joining: &mut Vec<Joining<'a>>,
+    ) -> Result<(), LinkErrors> {
         if found.len() != names.len() {
             let what = format!("the resolver gave {} answers for {} names", found.len(), names.len());
             return Err(LinkError::Request(what).into());
         }
-        let mut joining = Vec::new();
         for (&name, answer) in names.iter().zip(&found) {
             let Some(Definition::Object { input, supplier }) = answer else { continue };
             joining.push(Joining { name, input: input.clone(), supplier: supplier.clone() });
@@ -87,7 +111,7 @@ impl<'l, 'a> LookUp<'l, 'a> {
             }
         }
         self.answers.extend(names.into_iter().zip(found));
-        Ok(joining)
+        Ok(())
     }
 
     /// Gives every needed name its value, or reports all that have none. Those that are linked on their first call get
@@ -193,6 +217,30 @@ pub(super) fn join<'a>(
     LinkErrors::check(errors)
 }
 
+/// The names that objects import from shared libraries, by the symbols that stand for them.
+fn imports<'g>(graph: &'g LinkGraph<'_>) -> HashMap<SymbolId, ImportedName<'g>> {
+    let mut names = HashMap::new();
+    for import in graph.imports() {
+        let library = match import.library {
+            Some(ImportLibrary::Named(library)) => Some(library),
+            Some(ImportLibrary::At(place)) => text_at(graph, graph.canonical(place)),
+            None => None,
+        };
+        let name = graph.symbol(import.name).name.bytes();
+        // The first that says it, as of definitions.
+        names.entry(graph.canonical(import.name)).or_insert(ImportedName { name, library, export: import.export });
+    }
+    names
+}
+
+/// The bytes from a symbol's place to the next zero.
+fn text_at<'g>(graph: &'g LinkGraph<'_>, symbol: SymbolId) -> Option<&'g [u8]> {
+    let Value::Block { block, offset } = graph.symbol(symbol).value else { return None };
+    let rest = graph.block(block).content.bytes().get(usize::try_from(offset).ok()?..)?;
+    let text = &rest[..rest.iter().position(|byte| *byte == 0)?];
+    (!text.is_empty()).then_some(text)
+}
+
 /// How many places an error about an undefined name shows.
 const SHOWN_REFERENCES: usize = 3;
 
@@ -216,24 +264,28 @@ fn undefined(graph: &LinkGraph<'_>, missing: &[SymbolId], options: &LinkOptions)
             }
         }
     }
-    let similar = Similar::new(graph);
+    let (similar, imports) = (Similar::new(graph), imports(graph));
     let forgiven = matches!(options.roots, Roots::IfDefined(_));
     let error = |(symbol, (references, total)): (SymbolId, (Vec<Site>, usize))| {
         if total == 0 && forgiven {
             return None;
         }
         let name = graph.symbol(symbol).name.to_string();
-        let advice = advice(graph, symbol, &name, &similar);
+        let advice = advice(graph, symbol, imports.get(&symbol), &similar);
         Some(LinkError::Undefined { advice, symbol: name, references, total })
     };
     references.into_iter().filter_map(error).collect()
 }
 
-fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, name: &str, similar: &Similar) -> String {
+fn advice(graph: &LinkGraph<'_>, symbol: SymbolId, import: Option<&ImportedName<'_>>, similar: &Similar) -> String {
+    let name = graph.symbol(symbol).name.to_string();
     let add = "add the object, archive or library (-l) that defines it, or give it an address (--define NAME=ADDR)";
-    if graph.symbol(symbol).scope < Scope::Protected {
+    if let Some((import, library)) = import.and_then(|import| Some((import, import.library?))) {
+        let library = String::from_utf8_lossy(library);
+        format!("an import library says that {library} has it as {import}: use both of one version")
+    } else if graph.symbol(symbol).scope < Scope::Protected {
         "the reference is hidden, so only an object of the same link may define it; add that object".into()
-    } else if let Some(close) = similar.find(graph, name) {
+    } else if let Some(close) = similar.find(graph, &name) {
         format!("did you mean {close}? Else {add}")
     } else {
         add.into()

@@ -39,7 +39,7 @@ pub use observe::{ArchiveMember, Cause, Change, Liveness, Observer, Placement, R
 pub use options::{LinkOptions, Roots, Unresolved};
 pub use pipeline::{Pass, PassContext, Pipeline, Stage};
 pub use relocatable::relocatable;
-pub use resolver::{Definition, Existing, NoSymbols, Resolver};
+pub use resolver::{Definition, Existing, ImportedName, NoSymbols, Resolver};
 pub(crate) use thread_locals::Outside;
 pub use thread_locals::{ThreadLocalPlace, ThreadLocals};
 pub use update::{Baseline, Changes, PointerChange, Update, update};

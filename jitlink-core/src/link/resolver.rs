@@ -5,7 +5,7 @@ use crate::addr::Addr;
 use crate::arch::Target;
 use crate::error::LinkError;
 use crate::executor::LazyFunction;
-use crate::graph::{Linkage, Name};
+use crate::graph::{ExportName, Linkage, Name};
 use crate::input::Input;
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +18,12 @@ pub trait Resolver: Sync {
     /// What defines each of these names; `None` where nothing does. Called with every name that live code needs and the batch
     /// does not define; again, with the names that are new, when objects that it gave have joined. No name is asked for twice.
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError>;
+
+    /// What defines names that objects import from shared libraries, under the same conditions. A resolver that does not know libraries
+    /// by their files looks for what they call the names.
+    fn resolve_imports(&self, imports: &[ImportedName<'_>]) -> Result<Vec<Option<Definition>>, LinkError> {
+        self.resolve(&imports.iter().map(ImportedName::outside).collect::<Vec<_>>())
+    }
 
     /// Where these thread-local variables are that earlier batches define. What is not known here is left to the executor.
     fn resolve_thread_locals(&self, names: &[&[u8]]) -> Result<Vec<Option<ThreadLocalPlace>>, LinkError> {
@@ -38,6 +44,36 @@ pub trait Resolver: Sync {
     /// The definition that the whole process uses of a name that may have only one (`STB_GNU_UNIQUE`).
     fn unique(&self, _names: &[&[u8]]) -> Result<Vec<Option<Addr>>, LinkError> {
         Ok(vec![None; _names.len()])
+    }
+}
+
+/// A name that objects of the batch import from a shared library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportedName<'a> {
+    /// The name in the batch.
+    pub name: &'a [u8],
+    /// The name of the library's file, if an object says it.
+    pub library: Option<&'a [u8]>,
+    /// What the library calls it.
+    pub export: ExportName<'a>,
+}
+
+impl<'a> ImportedName<'a> {
+    /// The name to look for where libraries are not known by their files: what is exported by a number alone is called as in the batch.
+    pub fn outside(&self) -> &'a [u8] {
+        match self.export {
+            ExportName::Name(name) => name,
+            ExportName::Ordinal(_) => self.name,
+        }
+    }
+}
+
+impl fmt::Display for ImportedName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.export {
+            ExportName::Name(name) => f.write_str(&String::from_utf8_lossy(name)),
+            ExportName::Ordinal(number) => write!(f, "number {number}"),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod archives;
 mod comdat;
 mod fallbacks;
 mod far;
+mod imports;
 mod indirect;
 mod kit;
 mod large;

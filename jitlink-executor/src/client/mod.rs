@@ -7,9 +7,11 @@
 //! | `memory` | a batch's memory, from its reservation to its end |
 //! | `shared` | memory of a process on the same machine |
 //! | `crash` | what is said of a crash |
+//! | `imports` | what is asked of shared libraries |
 
 mod connection;
 mod crash;
+mod imports;
 mod memory;
 #[allow(unsafe_code, reason = "reads and writes memory of a process that offers it")]
 mod shared;
@@ -22,7 +24,8 @@ use crate::wire::{Bytes, End, FRAME_LIMIT, QueryRecord, Reply, Request};
 use connection::{Connection, unexpected};
 use jitlink_core::arch::Target;
 use jitlink_core::executor::{
-    Executor, ExecutorError, MemoryRequest, PointerArray, Reservation, ThreadLocalBlock, ThreadLocalRequest,
+    Executor, ExecutorError, LibraryImport, MemoryRequest, PointerArray, Reservation, ThreadLocalBlock,
+    ThreadLocalRequest,
 };
 use jitlink_core::{Addr, Endian};
 use std::ffi::CString;
@@ -38,6 +41,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct RemoteExecutor {
     connection: Arc<Connection>,
+    /// Where libraries are searched that objects import from; `None` if those that are not loaded must not be.
+    imports: Option<Arc<[Bytes]>>,
 }
 
 impl RemoteExecutor {
@@ -75,8 +80,18 @@ impl RemoteExecutor {
     /// Runs the initialisers of the library, which must be sound to run.
     #[allow(unsafe_code, reason = "running a library's initialisers is for the caller to vouch for")]
     pub unsafe fn load_library(&self, name: &str, search: &[PathBuf]) -> Result<(), ExecutorError> {
-        let search = search.iter().map(|path| Bytes(path.as_os_str().as_bytes().to_vec())).collect();
-        self.done(Request::Load(name.into(), search))
+        self.done(Request::Load(name.into(), wire_paths(search)))
+    }
+
+    /// Loads shared libraries of the target when what is linked imports from them, as import libraries say; `search` are directories
+    /// there, in which they are looked for first. Without this, a library has to be loaded by then.
+    ///
+    /// # Safety
+    /// Links run the initialisers of such libraries, which must be sound to run.
+    #[must_use]
+    #[allow(unsafe_code, reason = "running a library's initialisers is for the caller to vouch for")]
+    pub unsafe fn loading_imports(self, search: &[PathBuf]) -> RemoteExecutor {
+        RemoteExecutor { imports: Some(wire_paths(search).into()), ..self }
     }
 
     /// Sets what initialisers and the next `main` get as their arguments, the program's name first.
@@ -123,6 +138,10 @@ impl RemoteExecutor {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+fn wire_paths(paths: &[PathBuf]) -> Vec<Bytes> {
+    paths.iter().map(|path| Bytes(path.as_os_str().as_bytes().to_vec())).collect()
 }
 
 /// Whether an architecture's name means the one that Rust calls by the other; some are spelled differently.
@@ -204,6 +223,12 @@ impl Executor for RemoteExecutor {
                 names.len()
             ))),
         }
+    }
+
+    fn import(&self, imports: &[LibraryImport<'_>]) -> Result<Option<Vec<Option<Addr>>>, ExecutorError> {
+        let search = self.imports.as_deref();
+        let requests = imports::requests(imports, search);
+        imports::addresses(&self.connection.ask_all(&requests)?, imports.len())
     }
 
     fn wants_description(&self) -> bool {

@@ -115,7 +115,7 @@ fn greet(mut parts: Parts, token: &[u8]) -> Result<RemoteExecutor, ExecutorError
         other => Err(format!("it speaks version {other} of the protocol, and not {VERSION}")),
     });
     match connected {
-        Ok(connection) => Ok(RemoteExecutor { connection }),
+        Ok(connection) => Ok(RemoteExecutor { connection, imports: None }),
         Err(reason) => {
             (parts.shut)();
             let ended = parts.child.as_mut().and_then(|child| {

@@ -5,7 +5,7 @@
 
 use super::output::Output;
 use super::sys;
-use crate::wire::Reply;
+use crate::wire::{Event, ImportsRecord, Reply};
 use jitlink_core::Addr;
 use jitlink_core::executor::{Executor, ExecutorError, PointerArray};
 use std::ffi::CString;
@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 #[derive(Debug)]
 pub(super) enum Call {
     Load(String, Vec<PathBuf>),
+    Import(ImportsRecord),
     Resolvers(Vec<Addr>),
     Arrays(Vec<PointerArray>),
     Main(Addr, Vec<CString>),
@@ -92,6 +93,13 @@ impl MainThread {
     pub(super) fn run(self) -> i32 {
         sys::catch_crashes();
         let shared = self.shared.clone();
+        let output = shared.output;
+        sys::when_this_thread_ends(move || {
+            // Nobody would answer the call that it was making.
+            let reason = "the program's main thread has ended, and the process has not";
+            output.event(&Event::Broken(reason.into()));
+            sys::end_now(1);
+        });
         self.serve(|number, reply| shared.answer(number, reply));
         shared.status.load(Ordering::Acquire)
     }
@@ -116,6 +124,10 @@ impl Shared {
         let result: Result<Reply, ExecutorError> = unsafe {
             match call {
                 Call::Load(name, search) => executor.load_library(&name, &search).map(|()| Reply::Done),
+                Call::Import(imports) => sys::import(&imports).map(|found| {
+                    let address = |address: Option<Addr>| address.map(|address| address.0);
+                    found.map_or(Reply::Done, |found| Reply::Addresses(found.into_iter().map(address).collect()))
+                }),
                 Call::Resolvers(slots) => executor.run_resolvers(&slots).map(|()| Reply::Done),
                 Call::Arrays(arrays) => executor.run_arrays(&arrays).map(|()| Reply::Done),
                 Call::ExitHandlers(handle) => executor.run_exit_handlers(handle).map(|()| Reply::Done),

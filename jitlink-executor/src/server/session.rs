@@ -161,6 +161,13 @@ impl Session {
             Request::Load(name, search) => {
                 Ok(Call::Load(name, search.into_iter().map(|path| sys::path(path.0)).collect()))
             }
+            Request::Import(imports) => {
+                let count = imports.libraries.len();
+                match imports.imports.iter().find(|(library, _)| *library as usize >= count) {
+                    Some((library, _)) => return Err(unknown("shared library", *library)),
+                    None => Ok(Call::Import(imports)),
+                }
+            }
             Request::RunResolvers(slots) => {
                 slots.iter().try_for_each(|slot| self.check(*slot, 1)).map(|()| Call::Resolvers(slots))
             }

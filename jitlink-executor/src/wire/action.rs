@@ -5,7 +5,7 @@ use jitlink_core::executor::{
     IndirectSlot, MemoryRequest, PointerArray, PointerPlace, SegmentRequest, ThreadLocalAccess, ThreadLocalQuery,
     ThreadLocalVariable,
 };
-use jitlink_core::graph::{InitStage, Initialisers, Protection, Residence};
+use jitlink_core::graph::{ExportName, InitStage, Initialisers, Protection, Residence};
 use jitlink_core::{Addr, AddrRange, Endian};
 
 /// An action of a batch. What only the linking side uses (names, lines) stays there.
@@ -61,6 +61,69 @@ impl QueryRecord {
             Err(name) => ThreadLocalVariable::Named(&name.0),
         };
         ThreadLocalQuery { variable, access: self.access }
+    }
+}
+
+/// How a shared library calls what it exports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExportRecord {
+    /// By a name.
+    Name(Bytes),
+    /// By a number.
+    Ordinal(u16),
+}
+
+impl ExportRecord {
+    /// What core asks for.
+    pub fn new(export: ExportName<'_>) -> ExportRecord {
+        match export {
+            ExportName::Name(name) => ExportRecord::Name(Bytes(name.to_vec())),
+            ExportName::Ordinal(number) => ExportRecord::Ordinal(number),
+        }
+    }
+}
+
+impl Wire for ExportRecord {
+    const WHAT: &'static str = "an export";
+    const LEAST: usize = 3;
+
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            ExportRecord::Name(name) => _ = to.put(&0u8).put(name),
+            ExportRecord::Ordinal(number) => _ = to.put(&1u8).put(number),
+        }
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<ExportRecord, WireError> {
+        Ok(match from.get::<u8>()? {
+            0 => ExportRecord::Name(from.get()?),
+            1 => ExportRecord::Ordinal(from.get()?),
+            value => return Err(WireError::Unknown { what: "export", value: value.into() }),
+        })
+    }
+}
+
+/// What is asked of shared libraries, by the names of their files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportsRecord {
+    /// The libraries.
+    pub libraries: Vec<Bytes>,
+    /// Each with the number of its library in that list.
+    pub imports: Vec<(u32, ExportRecord)>,
+    /// Where libraries are searched first that are not loaded; `None` if those must not be loaded.
+    pub search: Option<Vec<Bytes>>,
+}
+
+impl Wire for ImportsRecord {
+    const WHAT: &'static str = "imports";
+    const LEAST: usize = 9;
+
+    fn encode(&self, to: &mut Encoder) {
+        to.put(&self.libraries).put(&self.imports).put(&self.search);
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<ImportsRecord, WireError> {
+        Ok(ImportsRecord { libraries: from.get()?, imports: from.get()?, search: from.get()? })
     }
 }
 

@@ -23,7 +23,7 @@ mod greeting;
 mod reply;
 mod request;
 
-pub use action::{ArrayRecord, QueryRecord, ReservedRecord, WireAction};
+pub use action::{ArrayRecord, ExportRecord, ImportsRecord, QueryRecord, ReservedRecord, WireAction};
 pub use codec::{Bytes, Decoder, Encoder, Wire, WireError};
 pub use event::{CrashFacts, End, Event};
 pub use greeting::{Answer, Hello, Welcome};
@@ -33,7 +33,7 @@ pub use request::Request;
 use std::io::{self, ErrorKind, Read};
 
 /// The version of the protocol. The sides must agree on it.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The longest frame while the token was not checked, in bytes.
 pub const GREETING_LIMIT: u32 = 1 << 10;

@@ -1,6 +1,6 @@
 //! What the linking side asks for.
 
-use super::action::{QueryRecord, WireAction};
+use super::action::{ImportsRecord, QueryRecord, WireAction};
 use super::codec::{Bytes, Decoder, Encoder, Wire, WireError};
 use jitlink_core::Addr;
 use jitlink_core::executor::{MemoryRequest, PointerArray, PointerPlace};
@@ -69,6 +69,8 @@ pub enum Request {
     Detach,
     /// Bytes for the program's standard input; none end it. Not answered but by an event.
     Input(Bytes),
+    /// The addresses of what shared libraries export. Answered by none at all where libraries are not known by their files.
+    Import(ImportsRecord),
 }
 
 impl Request {
@@ -117,6 +119,7 @@ impl Wire for Request {
             Request::Exit(status) => _ = to.put(&22u8).put(status),
             Request::Detach => _ = to.put(&Self::DETACH),
             Request::Input(bytes) => _ = to.put(&Self::INPUT).put(bytes),
+            Request::Import(imports) => _ = to.put(&25u8).put(imports),
         }
     }
 
@@ -152,6 +155,7 @@ impl Wire for Request {
             22 => Request::Exit(from.get()?),
             Self::DETACH => Request::Detach,
             Self::INPUT => Request::Input(from.get()?),
+            25 => Request::Import(from.get()?),
             value => return Err(WireError::Unknown { what: "request", value: value.into() }),
         })
     }

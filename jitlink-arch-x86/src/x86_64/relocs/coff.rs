@@ -3,9 +3,9 @@
 //! Addends stand in the fields. `REL32` counts from the byte after the field, as the machine does where no immediate follows, and
 //! `REL32_1` to `REL32_5` from as many bytes on; this is part of the addend here, so that the rows are those of any pc-relative field.
 //!
-//! **Limits.** LLD checks `REL32` and `SECREL` alone, and cuts the others off. GNU ld takes `ADDR32` and `ADDR32NB` for bit fields.
+//! **Limits.** LLD cuts off what does not fit. GNU ld checks `REL32` and its kin, and takes `ADDR32` and `ADDR32NB` for bit fields.
 //! `ADDR32` is one here too. `ADDR32NB` is unsigned, because that is how unwinders and loaders read it: what would be below the base of
-//! the image is an error.
+//! the image is an error. Neither checks `SECREL`, which is unsigned here; `SECREL7` neither applies.
 //!
 //! **Calls** have the relocation of any pc-relative reference; that the instruction is a branch is seen when it does not reach.
 //!

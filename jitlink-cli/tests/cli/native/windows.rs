@@ -128,3 +128,77 @@ fn a_program_of_rust_with_its_standard_library() {
     assert!(complaints.contains("index out of bounds: the len is 0"), "{complaints}");
     assert_eq!(output.status.code(), Some(6));
 }
+
+#[test]
+#[ignore = "needs Wine and an executor for it: cargo xtask conformance --foreign --machines windows"]
+fn an_import_library_says_which_dll_is_loaded() {
+    let compilers = compilers();
+    let Some((gcc, _)) = compilers.iter().find(|(_, target)| target.is_empty()) else { return };
+    let tools = [("x86_64-w64-mingw32-dlltool", ""), ("llvm-dlltool-22", "-m i386:x86-64")];
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("dll")).unwrap();
+    let exports = "LIBRARY exports.dll\nEXPORTS\nnumber @7 NONAME\nexported = inside\nvariable DATA\n";
+    std::fs::write(folder.path("exports.def"), exports).unwrap();
+    folder.tool(gcc, &format!("-shared {} exports.def -o dll/exports.dll", super::source("windows/exports.c")));
+    let imports = "LIBRARY exports.dll\nEXPORTS\nnumbered @7 NONAME\nrenamed == exported\nvariable DATA\n";
+    std::fs::write(folder.path("imports.def"), imports).unwrap();
+    for (compiler, target) in &compilers {
+        object(&folder, (compiler, target), "-O2", "imports");
+        folder.tool(compiler, &format!("{target} -DUNUSED -c {} -o unused.o", super::source("windows/imports.c")));
+        for (tool, arguments) in tools {
+            let Some(tool) = find(&[tool]) else { continue };
+            folder.tool(&tool, &format!("{arguments} -d imports.def -l exports.lib"));
+            let ran = folder.jitlink("run imports.o exports.lib -L dll");
+            let said = ran.stdout.replace('\r', "");
+            assert_eq!((said.as_str(), ran.status), ("loaded\n42 101 42\n", 0), "{tool:?}: {}", ran.stderr);
+            // A DLL that nothing is used of is not loaded, and need not be there.
+            let ran = folder.jitlink("run unused.o exports.lib");
+            assert_eq!((ran.stdout.trim_end(), ran.status), ("nothing", 0), "{tool:?}: {}", ran.stderr);
+            let missing = folder.jitlink("run imports.o exports.lib");
+            assert!(missing.stderr.contains("the DLL exports.dll, from which "), "{}", missing.stderr);
+            assert!(missing.stderr.contains("(-L)"), "{}", missing.stderr);
+        }
+    }
+    let Some(tool) = find(&["llvm-dlltool-22"]) else { return };
+    std::fs::write(folder.path("imports.def"), imports.replace("@7", "@77")).unwrap();
+    folder.tool(&tool, "-m i386:x86-64 -d imports.def -l exports.lib");
+    let missing = folder.jitlink("run imports.o exports.lib -L dll");
+    assert!(missing.stderr.contains("numbered is not defined"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("exports.dll has it as number 77"), "{}", missing.stderr);
+}
+
+#[test]
+#[ignore = "needs Wine and an executor for it: cargo xtask conformance --foreign --machines windows"]
+fn a_stack_that_is_used_up_is_a_crash_that_is_told() {
+    for (compiler, target) in compilers() {
+        let folder = Folder::new();
+        object(&folder, (&compiler, target), "-O1 -fno-optimize-sibling-calls", "overflow");
+        for arguments in ["", " -- thread"] {
+            let ran = folder.jitlink(&format!("run overflow.o{arguments}"));
+            assert_eq!((ran.status, ran.stdout.trim_end()), (-11, "before"), "{target}{arguments}: {}", ran.stderr);
+            let says = |what: &str| assert!(ran.stderr.contains(what), "{what}: {}", ran.stderr);
+            says("SIGSEGV (stack overflow)");
+            says("in dive+0x");
+            says("of overflow.o");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Wine and an executor for it: cargo xtask conformance --foreign --machines windows"]
+fn what_nobody_catches_ends_the_program_by_terminate() {
+    for (names, target) in [
+        (&["x86_64-w64-mingw32-g++-posix", "x86_64-w64-mingw32-g++"][..], ""),
+        (&["clang++-22", "clang++"], "--target=x86_64-w64-mingw32"),
+    ] {
+        let Some(compiler) = find(names) else { continue };
+        for flags in ["-O0", "-O2"] {
+            let folder = Folder::new();
+            let source = super::source("windows/uncaught.cpp");
+            folder.tool(&compiler, &format!("{target} {flags} -c {source} -o uncaught.o"));
+            let ran = folder.jitlink("run uncaught.o");
+            let said = ran.stdout.replace('\r', "");
+            assert_eq!((said.as_str(), ran.status), ("caught 1\nterminate\n", 5), "{target} {flags}: {}", ran.stderr);
+        }
+    }
+}

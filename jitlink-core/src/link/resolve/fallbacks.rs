@@ -4,22 +4,27 @@ use super::super::resolver::Resolver;
 use super::{NO_ENTRY, Names};
 use crate::error::{LinkError, Said};
 use crate::graph::{Agreement, Fallback, LinkGraph, Linkage, Scope, SymbolId, Value};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;
 
 /// The first fallback of each name, by the name's entry.
 type First = HashMap<u32, Fallback, FxBuildHasher>;
+
+/// Names that shared libraries define, by their entries.
+type Imported = HashSet<u32, FxBuildHasher>;
 
 impl<'a> Names<'a> {
     /// Looks in archives for what names need that nothing defines by now. Whether there was anything new to look for.
     pub(super) fn want_fallbacks(&mut self, graph: &LinkGraph<'a>) -> bool {
         self.fallen.resize(graph.fallbacks.len(), false);
         let before = self.wanted.len();
+        let imported = self.imported(graph);
         for (fallback, fallen) in graph.fallbacks.iter().zip(&mut self.fallen) {
             let Some(needs) = fallback.needs.filter(|_| !*fallen) else { continue };
             let is_defined = |symbol: SymbolId| {
-                let entry = self.entries.get(self.entry_of[symbol.index()] as usize);
-                entry.is_none_or(|entry| entry.defined)
+                let number = self.entry_of[symbol.index()];
+                let entry = self.entries.get(number as usize);
+                entry.is_none_or(|entry| entry.defined || imported.contains(&number))
             };
             if !is_defined(fallback.name) && !is_defined(needs) {
                 *fallen = true;
@@ -29,9 +34,15 @@ impl<'a> Names<'a> {
         self.wanted.len() > before
     }
 
-    /// Gives names that nothing defines what they mean then. What stands already is a definition.
+    fn imported(&self, graph: &LinkGraph<'a>) -> Imported {
+        graph.imports.iter().map(|import| self.entry_of[import.name.index()]).collect()
+    }
+
+    /// Gives names that nothing defines what they mean then. What stands already, or is in a shared library, is a definition.
     pub(super) fn fall_back(&mut self, graph: &mut LinkGraph<'a>, resolver: &dyn Resolver) {
         let mut first = First::default();
+        let imported = self.imported(graph);
+        let slots: HashSet<SymbolId> = graph.imports.iter().filter_map(|import| import.slot).collect();
         for &fallback in &graph.fallbacks {
             first.entry(self.entry_of[fallback.name.index()]).or_insert(fallback);
         }
@@ -39,6 +50,9 @@ impl<'a> Names<'a> {
             let number = self.entry_of[graph.fallbacks[index].name.index()];
             let Some(entry) = self.entries.get(number as usize) else { continue };
             let (None, Some(reference)) = (entry.definition, entry.reference) else { continue };
+            if imported.contains(&number) {
+                continue;
+            }
             if entry.scope >= Scope::Protected
                 && let Some(existing) = resolver.existing(&entry.name, Linkage::Weak)
             {
@@ -50,14 +64,16 @@ impl<'a> Names<'a> {
             }
             let Some((target, needs)) = self.last(&first, number) else { continue };
             let is_local = self.entry_of[target.index()] == NO_ENTRY;
+            let needed = needs.and_then(|needs| self.entries.get_mut(self.entry_of[needs.index()] as usize));
+            let needed = needed.and_then(|needed| {
+                needed.needed = true;
+                needed.definition
+            });
             let entry = &mut self.entries[number as usize];
-            entry.definition = Some(target);
+            // What would point to a slot of an import is that slot.
+            entry.definition = Some(needed.filter(|needed| slots.contains(needed)).unwrap_or(target));
             if is_local {
                 entry.scope = Scope::Hidden;
-            }
-            let needed = needs.and_then(|needs| self.entries.get_mut(self.entry_of[needs.index()] as usize));
-            if let Some(needed) = needed {
-                needed.needed = true;
             }
         }
     }

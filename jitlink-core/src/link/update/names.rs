@@ -5,7 +5,7 @@ use crate::addr::Addr;
 use crate::arch::Target;
 use crate::error::LinkError;
 use crate::graph::{Linkage, Name};
-use crate::link::resolver::{Definition, Existing, Resolver};
+use crate::link::resolver::{Definition, Existing, ImportedName, Resolver};
 
 /// Hides the module's own names from what looks for published definitions: the tracker decides about those.
 pub(super) struct ModuleResolver<'r> {
@@ -20,6 +20,10 @@ impl Resolver for ModuleResolver<'_> {
 
     fn resolve(&self, names: &[&[u8]]) -> Result<Vec<Option<Definition>>, LinkError> {
         self.outside.resolve(names)
+    }
+
+    fn resolve_imports(&self, imports: &[ImportedName<'_>]) -> Result<Vec<Option<Definition>>, LinkError> {
+        self.outside.resolve_imports(imports)
     }
 
     fn supplies_objects(&self) -> bool {

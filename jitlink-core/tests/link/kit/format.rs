@@ -3,8 +3,8 @@
 use super::text::{Place, Text, parse};
 use jitlink_core::format::{Boundary, BoundaryEnd, ObjectHeader, Provided};
 use jitlink_core::graph::{
-    BlockId, Content, Edge, Fallback, Group, InitStage, Linkage, Name, ObjectBuilder, Role, Section, SectionId, Symbol,
-    SymbolId, SymbolKind, Value,
+    BlockId, Content, Edge, ExportName, Fallback, Group, Import, ImportLibrary, InitStage, Linkage, Name,
+    ObjectBuilder, Role, Section, SectionId, Symbol, SymbolId, SymbolKind, Value,
 };
 use jitlink_core::{Endian, LinkError, ObjectFormat};
 use std::collections::HashMap;
@@ -181,6 +181,20 @@ fn add_fallbacks<'a>(object: &mut ObjectBuilder<'_, 'a>, text: &Text<'a>, symbol
             object.add_symbol(symbol)
         })
     };
+    for (name, library, export) in &text.imports {
+        let (library, number) =
+            library.split_once('#').map_or((*library, None), |(library, number)| (library, Some(number)));
+        let export = match number {
+            Some(number) => ExportName::Ordinal(number.parse().expect("a number")),
+            None => ExportName::Name(export.as_bytes()),
+        };
+        let library = match library.strip_prefix('@') {
+            Some(place) => Some(ImportLibrary::At(id(place, object))),
+            None => Some(ImportLibrary::Named(library.as_bytes())).filter(|_| library != "?"),
+        };
+        let name = id(name, object);
+        object.add_import(Import { name, library, export, slot: None });
+    }
     for (name, target, needs) in &text.fallbacks {
         let (name, target) = (id(name, object), id(target, object));
         let needs = needs.map(|needs| id(needs, object));

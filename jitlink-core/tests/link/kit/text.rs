@@ -10,6 +10,8 @@
 //! rel ABS64 other +8
 //! ret
 //! fallback printf puts
+//! import printf c.dll#7
+//! import puts @place _puts
 //! ```
 
 use super::arch::{self, CALL, CALL_LOADED, CALL32, JMP32, LEA, LEA64, LOAD, RET, TAG};
@@ -30,6 +32,8 @@ pub struct Text<'a> {
     pub keeps: Vec<(&'a str, &'a str)>,
     /// What a name means if nothing defines it, and what is looked for in archives then.
     pub fallbacks: Vec<(&'a str, &'a str, Option<&'a str>)>,
+    /// A name, its library or the place of that one's name (`@place`) with the number there (`#7`), and what the library calls it.
+    pub imports: Vec<(&'a str, &'a str, &'a str)>,
     /// What all objects must say the same of.
     pub agreements: Vec<(&'a str, &'a str)>,
     pub warnings: Vec<&'a str>,
@@ -107,8 +111,9 @@ pub fn parse(text: &str) -> Result<Text<'_>, (usize, String)> {
         _ => return Err((0, format!("unknown header {header:?}"))),
     };
     let (groups, sections, symbols, keeps) = Default::default();
-    let (fallbacks, agreements, warnings) = Default::default();
-    let mut parsed = Text { endian, pointer_bytes, groups, sections, symbols, keeps, fallbacks, agreements, warnings };
+    let (fallbacks, imports, agreements, warnings) = Default::default();
+    let mut parsed =
+        Text { endian, pointer_bytes, groups, sections, symbols, keeps, fallbacks, imports, agreements, warnings };
     for (number, line) in lines {
         parsed.line(line.trim()).map_err(|what| (number, format!("{what} in {line:?}")))?;
     }
@@ -143,6 +148,11 @@ impl<'a> Text<'a> {
             "fallback" => {
                 let needs = rest.get(2).copied();
                 self.fallbacks.push((first()?, rest.get(1).ok_or("a word is missing")?, needs));
+            }
+            "import" => {
+                let name = first()?;
+                let export = rest.get(2).copied().unwrap_or(name);
+                self.imports.push((name, rest.get(1).ok_or("a word is missing")?, export));
             }
             "agree" => self.agreements.push((first()?, rest.get(1).ok_or("a word is missing")?)),
             "warn" => self.warnings.push(line.split_once(' ').map_or("", |(_, what)| what)),

@@ -17,6 +17,8 @@ pub(in crate::server) use crash::{catch_crashes, report_crashes};
 pub(in crate::server) use front::{Process, is_readable, split};
 pub use listen::{Listener, listen};
 
+use crate::wire::ImportsRecord;
+use jitlink_core::Addr;
 use jitlink_core::executor::ExecutorError;
 use jitlink_core::process::ProcessExecutor;
 use std::ffi::{CStr, c_int};
@@ -45,6 +47,18 @@ pub(in crate::server) fn host() -> Result<Host, ExecutorError> {
     // Without room the loader holds them.
     Ok(with_room.unwrap_or(executor))
 }
+
+/// Where imports are: here a name is looked for in all libraries, as the system does, so that none are known by their files.
+///
+/// # Safety
+/// None is needed here; on other systems libraries are loaded.
+#[allow(clippy::unnecessary_wraps, reason = "other systems may fail")]
+pub(in crate::server) unsafe fn import(_imports: &ImportsRecord) -> Result<Option<Vec<Option<Addr>>>, ExecutorError> {
+    Ok(None)
+}
+
+/// A thread that crashes takes the process with it here.
+pub(in crate::server) fn when_this_thread_ends(_then: impl FnOnce() + Send + 'static) {}
 
 /// Random bytes; zero where the system has none.
 pub(in crate::server) fn random() -> u64 {

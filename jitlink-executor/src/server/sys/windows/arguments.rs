@@ -1,5 +1,6 @@
 //! What a program is started with, and how it is called.
 
+use super::guard::{self, Function};
 use super::{names, threads};
 use jitlink_core::Addr;
 use jitlink_core::executor::PointerArray;
@@ -7,9 +8,6 @@ use jitlink_core::graph::InitStage;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::atomic::AtomicPtr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-type Main = unsafe extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) -> c_int;
-type Initialiser = Main;
 
 /// `argv`, as a program sees it. It may keep pointers into it for as long as the process lives, and may change it; so it is made once
 /// for each run and never freed.
@@ -91,8 +89,8 @@ pub(super) unsafe fn run_array(array: &PointerArray) {
         // SAFETY: the caller promises that the array holds functions that are sound to run; one that takes fewer arguments ignores
         // the others, which the caller clears away in this calling convention.
         unsafe {
-            let function = std::mem::transmute::<usize, Initialiser>(function);
-            function(arguments.count(), arguments.vector(), environment);
+            let function = std::mem::transmute::<usize, Function>(function);
+            guard::call(function, arguments.count(), arguments.vector(), environment);
         }
     }
 }
@@ -108,7 +106,7 @@ pub(super) unsafe fn run_main(entry: Addr, given: &[CString]) -> i32 {
     let arguments = arguments();
     // SAFETY: the caller promises it.
     unsafe {
-        let main = std::mem::transmute::<usize, Main>(entry.0 as usize);
-        main(arguments.count(), arguments.vector(), environment())
+        let main = std::mem::transmute::<usize, Function>(entry.0 as usize);
+        guard::call(main, arguments.count(), arguments.vector(), environment())
     }
 }

@@ -10,6 +10,8 @@
 //! | `allocation` | a batch's memory from its reservation to its end |
 //! | `functions` | tables by which the system unwinds |
 //! | `thread_locals` | variables of threads, in a reserve of this program's own |
+//! | `guard` | calls that stop the search for who catches an exception |
+//! | `overflow` | threads whose stack is used up |
 //! | `threads` | functions that are called when threads start and end |
 //! | `names` | look-up in DLLs, and DLLs by name |
 //! | `arguments`, `exit` | what a program is started with, and what runs at its end |
@@ -22,8 +24,10 @@ mod crash;
 mod exit;
 mod front;
 mod functions;
+mod guard;
 mod host;
 mod names;
+mod overflow;
 mod thread_locals;
 mod threads;
 
@@ -31,6 +35,8 @@ pub(in crate::server) use channel::{connect, disconnect, is_connected};
 pub(in crate::server) use crash::{catch_crashes, report_crashes};
 pub(in crate::server) use front::{Process, is_readable, split};
 pub(in crate::server) use host::Host;
+pub(in crate::server) use names::import;
+pub(in crate::server) use overflow::when_this_thread_ends;
 
 use jitlink_core::executor::ExecutorError;
 use std::collections::hash_map::RandomState;

@@ -1,9 +1,10 @@
 //! Names of DLLs, and DLLs by name.
 //!
-//! Import libraries say in which DLL a name is, and objects do not. So a name is looked for in all that are loaded: those that were
-//! asked for, the C library, and those of the system that compilers link against unasked.
+//! Import libraries say in which DLL a name is, and objects do not. So a name of no import library's is looked for in all that are
+//! loaded: those that were asked for, the C library, and those of the system that compilers link against unasked.
 
 use super::exit;
+use crate::wire::{ExportRecord, ImportsRecord};
 use jitlink_core::Addr;
 use jitlink_core::executor::ExecutorError;
 use std::ffi::{CStr, CString};
@@ -26,6 +27,9 @@ const USUAL: [&CStr; 8] = [
     c"bcrypt.dll",
     c"userenv.dll",
 ];
+
+/// What to do where a DLL is not found.
+const FOLDER: &str = "give the folder that it is in, as the target sees it (-L)";
 
 /// DLLs that were asked for, as numbers: modules of this process may be used by all of its threads.
 static ASKED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
@@ -56,6 +60,56 @@ pub(super) fn find(module: HMODULE, name: &CStr) -> Option<Addr> {
     found.map(|function| Addr(function as usize as u64))
 }
 
+/// Where what DLLs export is. Those that are not loaded yet are, if the request says where they may be.
+///
+/// # Safety
+/// The initialisers of DLLs that are to be loaded are sound to run.
+pub(in crate::server) unsafe fn import(imports: &ImportsRecord) -> Result<Option<Vec<Option<Addr>>>, ExecutorError> {
+    let search = imports.search.as_ref();
+    let search: Option<Vec<PathBuf>> =
+        search.map(|search| search.iter().map(|path| super::path(path.0.clone())).collect());
+    let mut modules = Vec::new();
+    for (number, library) in imports.libraries.iter().enumerate() {
+        let name = String::from_utf8_lossy(&library.0);
+        // SAFETY: the caller vouches for the initialisers.
+        let module = loaded(&name).or_else(|| unsafe { load_any(&[name.to_string()], search.as_ref()?) });
+        modules.push(module.ok_or_else(|| {
+            let error = std::io::Error::last_os_error();
+            let of_library = imports.imports.iter().find(|import| import.0 as usize == number);
+            let export = match of_library.map(|import| &import.1) {
+                Some(ExportRecord::Name(name)) => String::from_utf8_lossy(&name.0).into_owned(),
+                Some(ExportRecord::Ordinal(number)) => format!("number {number}"),
+                None => "nothing".into(),
+            };
+            let what = format!("the DLL {name}, from which {export} is imported, cannot be loaded: {error}");
+            ExecutorError::with_advice(what, FOLDER)
+        })?);
+    }
+    let address = |(library, export): &(u32, ExportRecord)| {
+        let module = *modules.get(*library as usize)? as HMODULE;
+        match export {
+            ExportRecord::Name(name) => exit::service(&name.0).or_else(|| find(module, &CString::new(&*name.0).ok()?)),
+            ExportRecord::Ordinal(number) => find_by_ordinal(module, *number),
+        }
+    };
+    Ok(Some(imports.imports.iter().map(address).collect()))
+}
+
+/// The module of a DLL that is loaded already.
+fn loaded(name: &str) -> Option<usize> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: asks for a module by name.
+    let module = unsafe { GetModuleHandleA(name.as_ptr().cast()) };
+    (!module.is_null()).then_some(module as usize)
+}
+
+/// Where a module has what it exports under a number.
+fn find_by_ordinal(module: HMODULE, number: u16) -> Option<Addr> {
+    // SAFETY: the module is loaded and stays so; a pointer below 64 KiB is such a number ("GetProcAddress").
+    let found = unsafe { GetProcAddress(module, std::ptr::without_provenance(number.into())) };
+    found.map(|function| Addr(function as usize as u64))
+}
+
 /// Where the C library has a name.
 pub(super) fn in_c_library(name: &CStr) -> Option<Addr> {
     // SAFETY: asks for a module by name.
@@ -79,19 +133,23 @@ pub(super) unsafe fn load(name: &str, search: &[PathBuf]) -> Result<(), Executor
         None if name.contains(['/', '\\']) || name.to_ascii_lowercase().ends_with(".dll") => vec![name.to_owned()],
         None => vec![format!("{name}.dll"), format!("lib{name}.dll")],
     };
+    // SAFETY: the caller vouches for the library.
+    let module = unsafe { load_any(&files, search) };
+    let what = || format!("the DLL {name} cannot be loaded: {}", std::io::Error::last_os_error());
+    let module = module.ok_or_else(|| ExecutorError::with_advice(what(), FOLDER))?;
+    ASKED.lock().unwrap_or_else(PoisonError::into_inner).push(module);
+    Ok(())
+}
+
+/// Loads the first of some files that is there, in the search folders and then in the system's.
+///
+/// # Safety
+/// As for [`load`].
+unsafe fn load_any(files: &[String], search: &[PathBuf]) -> Option<usize> {
     let found = search.iter().flat_map(|folder| files.iter().map(move |file| folder.join(file)));
-    let found = found.filter(|path| path.is_file()).chain(files.iter().map(PathBuf::from));
-    for path in found {
-        // SAFETY: the caller vouches for the library.
-        if let Some(module) = unsafe { load_file(&path) } {
-            ASKED.lock().unwrap_or_else(PoisonError::into_inner).push(module);
-            return Ok(());
-        }
-    }
-    Err(ExecutorError::with_advice(
-        format!("the DLL {name} cannot be loaded: {}", std::io::Error::last_os_error()),
-        "give the folder that it is in, as the target sees it (-L)",
-    ))
+    let mut found = found.filter(|path| path.is_file()).chain(files.iter().map(PathBuf::from));
+    // SAFETY: the caller vouches for the library.
+    found.find_map(|path| unsafe { load_file(&path) })
 }
 
 /// # Safety

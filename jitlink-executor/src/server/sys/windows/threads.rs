@@ -7,7 +7,9 @@ use jitlink_core::Addr;
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::System::LibraryLoader::GetModuleHandleA;
-use windows_sys::Win32::System::SystemServices::{DLL_PROCESS_ATTACH, DLL_PROCESS_DETACH};
+use windows_sys::Win32::System::SystemServices::{
+    DLL_PROCESS_ATTACH, DLL_PROCESS_DETACH, DLL_THREAD_ATTACH, DLL_THREAD_DETACH,
+};
 
 /// What is called: with the handle of a module, the reason, and null.
 type Callback = unsafe extern "system" fn(*mut c_void, u32, *mut c_void);
@@ -26,6 +28,12 @@ static OWN: Callback = all;
 
 /// Calls all for something that happens to the calling thread, or to the process.
 unsafe extern "system" fn all(_handle: *mut c_void, reason: u32, _reserved: *mut c_void) {
+    if reason == DLL_THREAD_ATTACH {
+        super::crash::catch_crashes();
+    }
+    if reason == DLL_THREAD_DETACH {
+        super::overflow::forget();
+    }
     if reason != DLL_PROCESS_ATTACH {
         let all = callbacks().clone();
         // SAFETY: who gave them promised that they are sound to run until their module goes, and with it they.
