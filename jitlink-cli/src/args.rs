@@ -405,11 +405,6 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
     pub(crate) arena_size: u64,
 
-    /// Link thread-local variables too, for a program whose start-up code gives each thread its copy. The image holds their initial
-    /// values; the map says where.
-    #[arg(long, requires = "no_exec", help_heading = "Memory")]
-    pub(crate) thread_locals: bool,
-
     /// Round segments up to pages of this size.
     #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]
     pub(crate) page_size: u64,
@@ -435,11 +430,6 @@ pub(crate) struct Check {
     /// Place everything within this much memory, from the base on.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
     pub(crate) arena_size: u64,
-
-    /// Link thread-local variables too, for a program whose start-up code gives each thread its copy. The image holds their initial
-    /// values; the map says where.
-    #[arg(long, requires = "no_exec", help_heading = "Memory")]
-    pub(crate) thread_locals: bool,
 
     /// Round segments up to pages of this size.
     #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]
