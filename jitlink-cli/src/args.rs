@@ -1,7 +1,11 @@
 //! The command line.
 
+mod choices;
+
+pub(crate) use choices::{Format, Panic, ProfileKind, Unresolved, View};
+
 use crate::bundle::args::{Bundle, Replay};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -180,35 +184,6 @@ pub(crate) fn command() -> clap::Command {
     })
 }
 
-/// How tables and errors are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For tools.
-    Json,
-}
-
-/// What is done with names that nothing defines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Unresolved {
-    /// All of them are reported, and nothing is linked.
-    #[default]
-    Error,
-    /// They become null.
-    Null,
-}
-
-/// What Rust programs do when they panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Panic {
-    /// The stack is unwound.
-    Unwind,
-    /// The process is aborted.
-    Abort,
-}
-
 /// Options that every link has.
 #[derive(Args, Debug)]
 pub(crate) struct LinkArgs {
@@ -379,29 +354,6 @@ pub(crate) struct Link {
     pub(crate) page_size: u64,
 }
 
-/// What a profiler is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProfileKind {
-    /// Addresses and names.
-    Map,
-    /// Code, lines and unwind records too.
-    Jitdump,
-}
-
-/// How an inspected link is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum View {
-    /// A table, for people.
-    #[default]
-    Text,
-    /// Everything, for tools.
-    Json,
-    /// The graph in the language of Graphviz.
-    Dot,
-    /// One page with the memory map and the graph, for a browser.
-    Html,
-}
-
 #[derive(Args, Debug)]
 // What is shown has more forms here.
 #[command(mut_arg("format", |format| format.long("error-format").hide(true)))]
@@ -458,11 +410,6 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
     pub(crate) arena_size: u64,
 
-    /// Link thread-local variables too, for a program whose start-up code gives each thread its copy. The image holds their initial
-    /// values; the map says where.
-    #[arg(long, requires = "no_exec", help_heading = "Memory")]
-    pub(crate) thread_locals: bool,
-
     /// Round segments up to pages of this size.
     #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]
     pub(crate) page_size: u64,
@@ -488,11 +435,6 @@ pub(crate) struct Check {
     /// Place everything within this much memory, from the base on.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", help_heading = "Memory")]
     pub(crate) arena_size: u64,
-
-    /// Link thread-local variables too, for a program whose start-up code gives each thread its copy. The image holds their initial
-    /// values; the map says where.
-    #[arg(long, requires = "no_exec", help_heading = "Memory")]
-    pub(crate) thread_locals: bool,
 
     /// Round segments up to pages of this size.
     #[arg(long, value_name = "SIZE", value_parser = parse_page_size, default_value = "4K", help_heading = "Memory")]

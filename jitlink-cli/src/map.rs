@@ -33,7 +33,7 @@ pub(crate) fn to_json(module: &Module, layout: Option<&Layout>) -> Value {
     let map = module.map();
     let objects = map.iter().flat_map(|map| &map.objects).map(object);
     let absolute = map.iter().flat_map(|map| &map.absolute);
-    json!({
+    let mut document = json!({
         "version": 1,
         "target": {
             "format": target.format,
@@ -42,10 +42,13 @@ pub(crate) fn to_json(module: &Module, layout: Option<&Layout>) -> Value {
             "pointer_bytes": target.pointer_bytes,
         },
         "segments": segments.collect::<Vec<_>>(),
-        "thread_locals": thread_locals,
         "objects": objects.collect::<Vec<_>>(),
         "absolute": absolute.map(|(name, at)| json!({ "name": name, "address": hex(*at) })).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(block) = thread_locals {
+        document["thread_locals"] = block;
+    }
+    document
 }
 
 fn object(object: &MapObject) -> Value {

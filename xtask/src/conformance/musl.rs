@@ -111,12 +111,12 @@ mod tests {
     fn what_zig_says_names_headers_and_archives() {
         let said = "clang version 22\n \"/zig\" -cc1 -D _LIBCPP_ABI_VERSION=1 -D OTHER=1 -x c\n#include <...> search starts here:\n \
                     /zig/lib/include\n zig/musl\nEnd of search list.\nld.lld -o program o/crt1.o cache/program.o o/libc.a /o/librt.a\n";
-        let library = Library::from(said, Path::new("/work")).expect("all is said");
+        let library = Library::from(said, Path::new("/folder")).expect("all is said");
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<PathBuf>>();
-        assert_eq!(library.headers, paths(&["/work/zig/musl"]));
+        assert_eq!(library.headers, paths(&["/folder/zig/musl"]));
         assert_eq!(library.definitions, ["_LIBCPP_ABI_VERSION=1"]);
-        assert_eq!(library.start, Path::new("/work/o/crt1.o"));
-        assert_eq!(library.archives, paths(&["/work/o/libc.a", "/o/librt.a"]));
-        assert!(Library::from("ld.lld -o program", Path::new("/work")).is_none());
+        assert_eq!(library.start, Path::new("/folder/o/crt1.o"));
+        assert_eq!(library.archives, paths(&["/folder/o/libc.a", "/o/librt.a"]));
+        assert!(Library::from("ld.lld -o program", Path::new("/folder")).is_none());
     }
 }
