@@ -102,7 +102,7 @@ fn queries() -> impl Strategy<Value = Vec<QueryRecord>> {
 
 fn imports() -> impl Strategy<Value = ImportsRecord> {
     let export = prop_oneof![bytes().prop_map(ExportRecord::Name), any::<u16>().prop_map(ExportRecord::Ordinal)];
-    let search = prop::option::of(vec(bytes(), 0..3));
+    let search = option::of(vec(bytes(), 0..3));
     (vec(bytes(), 0..4), vec((any::<u32>(), export), 0..4), search)
         .prop_map(|(libraries, imports, search)| ImportsRecord { libraries, imports, search })
 }
