@@ -1,7 +1,8 @@
 //! What a program is started with, and how it is called.
 
+use super::command_line;
 use super::guard::{self, Function};
-use super::{names, threads};
+use super::{names, overflow, threads};
 use jitlink_core::Addr;
 use jitlink_core::executor::PointerArray;
 use jitlink_core::graph::InitStage;
@@ -50,6 +51,7 @@ fn variable<T>(name: &CStr) -> Option<*mut T> {
 pub(super) fn set(given: &[CString]) {
     let made = Arguments::new(given);
     *current() = Some(made);
+    command_line::set(given);
     // SAFETY: the C library has these variables, of these types, and no linked code runs yet that reads them.
     unsafe {
         if let Some(count) = variable::<c_int>(c"__argc") {
@@ -105,8 +107,10 @@ pub(super) unsafe fn run_main(entry: Addr, given: &[CString]) -> i32 {
     }
     let arguments = arguments();
     // SAFETY: the caller promises it.
-    unsafe {
+    let status = unsafe {
         let main = std::mem::transmute::<usize, Function>(entry.0 as usize);
         guard::call(main, arguments.count(), arguments.vector(), environment())
-    }
+    };
+    overflow::check();
+    status
 }

@@ -3,7 +3,7 @@
 //! Here `atexit` is no function of the C library but of each program's start-up code, which linked code has none of. The one that
 //! it gets keeps a list, whose functions belong to the batch that they are in. The C library runs what is left at exit.
 
-use super::{arguments, threads};
+use super::{arguments, command_line, threads};
 use jitlink_core::executor::{ExecutorError, PointerArray};
 use jitlink_core::{Addr, AddrRange};
 use std::ffi::c_int;
@@ -54,7 +54,7 @@ pub(super) fn service(name: &[u8]) -> Option<Addr> {
         b"atexit" => Some(Addr(atexit as *const () as u64)),
         b"_fltused" => Some(Addr(std::ptr::from_ref(&USES_FLOATING_POINT) as u64)),
         b"__CTOR_LIST__" | b"__DTOR_LIST__" => Some(Addr(NO_CONSTRUCTORS.as_ptr() as u64)),
-        _ => None,
+        _ => command_line::service(name),
     }
 }
 

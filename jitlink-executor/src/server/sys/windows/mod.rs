@@ -14,12 +14,14 @@
 //! | `overflow` | threads whose stack is used up |
 //! | `threads` | functions that are called when threads start and end |
 //! | `names` | look-up in DLLs, and DLLs by name |
+//! | `command_line` | what the system is asked for a program's arguments |
 //! | `arguments`, `exit` | what a program is started with, and what runs at its end |
 
 mod allocation;
 mod arena;
 mod arguments;
 mod channel;
+mod command_line;
 mod crash;
 mod exit;
 mod front;

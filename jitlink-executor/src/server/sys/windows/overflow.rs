@@ -8,7 +8,7 @@ use super::{crash, end_now};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use windows_sys::Win32::Foundation::EXCEPTION_STACK_OVERFLOW;
+use windows_sys::Win32::Foundation::{EXCEPTION_STACK_OVERFLOW, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     AddVectoredExceptionHandler, EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS,
 };
@@ -69,14 +69,20 @@ pub(in crate::server) fn when_this_thread_ends(then: impl FnOnce() + Send + 'sta
 
 /// Waits for the end of a thread.
 fn wait(thread: u32) {
+    has_ended(thread, INFINITE);
+}
+
+/// Waits for the end of a thread for so many milliseconds; whether it has ended.
+fn has_ended(thread: u32, milliseconds: u32) -> bool {
     // SAFETY: asks for a handle to wait with; a thread that is gone has none.
     let handle: RawHandle = unsafe { OpenThread(THREAD_SYNCHRONIZE, 0, thread) };
-    if !handle.is_null() {
-        // SAFETY: the handle is open and nobody else's.
-        let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
-        // SAFETY: the handle is open.
-        unsafe { WaitForSingleObject(handle.as_raw_handle(), INFINITE) };
+    if handle.is_null() {
+        return true;
     }
+    // SAFETY: the handle is open and nobody else's.
+    let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
+    // SAFETY: the handle is open.
+    unsafe { WaitForSingleObject(handle.as_raw_handle(), milliseconds) == WAIT_OBJECT_0 }
 }
 
 /// A thread has ended: if there is a note of it, the crash is told, and the process ends.
@@ -91,6 +97,17 @@ fn ended(thread: u32) {
     let instruction = INSTRUCTION.load(Ordering::Relaxed);
     crash::tell(EXCEPTION_STACK_OVERFLOW, instruction, instruction, &registers);
     end_now(EXCEPTION_STACK_OVERFLOW);
+}
+
+/// The program has ended by itself: if a thread is gone for which there is a note, that crash comes first, and this does not return.
+pub(super) fn check() {
+    let thread = THREAD.load(Ordering::Acquire);
+    if thread != 0 && has_ended(thread, 0) {
+        ended(thread);
+    }
+    while IS_TOLD.load(Ordering::Acquire) {
+        std::thread::park();
+    }
 }
 
 /// The calling thread ends as threads do.
