@@ -139,6 +139,8 @@ fn boundaries_of_arrays_enclose_all_of_their_stage_in_the_order_in_which_they_ru
     let (start, stop) = (image.pointer(image.address("p")), image.pointer(image.address("p") + 8));
     let pointers: Vec<u64> = (start..stop).step_by(8).map(|at| image.pointer(at)).collect();
     assert_eq!(pointers, [1, 2, 3, 4]);
+    let image = link_ok(&[("p.o", ARRAYS)], &roots(&["p"]));
+    assert_eq!(image.bytes(image.address("p"), 16), [0; 16], "none, though the names are not weak");
 }
 
 #[test]

@@ -34,11 +34,13 @@ impl<'a> Names<'a> {
                 graph.runs.push(members);
                 graph.runs.len() as u32 - 1
             });
-            if graph.runs[run as usize].is_empty() {
-                continue;
-            }
             let stop = end == BoundaryEnd::Stop;
-            graph.symbols[reference.index()].value = Value::Boundary { run, stop };
+            graph.symbols[reference.index()].value = match (graph.runs[run as usize].is_empty(), stage) {
+                (false, _) => Value::Boundary { run, stop },
+                // Start-up code is for programs without such arrays too: it walks over none from anywhere to there.
+                (true, Some(_)) => Value::Absolute(0),
+                (true, None) => continue,
+            };
             entry.definition = Some(reference);
             entry.scope = Scope::Hidden;
         }
