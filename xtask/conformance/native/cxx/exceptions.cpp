@@ -65,8 +65,10 @@ int main(int argc, char **argv) {
     for (int at = 0; at < 40; at++) numbers.push_back(at * 7 % 40);
     try { std::qsort(numbers.data(), numbers.size(), sizeof(int), compare); } catch (const std::logic_error &error) { std::printf("through qsort: %s\n", error.what()); }
     std::printf("%d %d %d\n", kind<Base>(quiet), kind<Derived>(quiet), kind<int>(quiet));
+#if !defined(__GLIBCXX__) || defined(_GLIBCXX_HAS_GTHREADS) // not in MinGW's library without threads
     auto future = std::async(std::launch::async, [] { throw_one(0); return 1; });
     try { future.get(); } catch (const std::exception &error) { std::printf("of a thread: %s\n", error.what()); }
+#endif
     std::printf("%d %d\n", cleaned(argc + 4), std::uncaught_exceptions());
     try { std::vector<int>(3).at(static_cast<size_t>(argc) + 5); } catch (const std::out_of_range &) { std::printf("at\n"); }
     try { std::function<void()>()(); } catch (const std::bad_function_call &) { std::printf("empty function\n"); }

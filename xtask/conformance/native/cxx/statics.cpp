@@ -12,7 +12,12 @@ __attribute__((init_priority(400))) Object first("priority 400");
 Object third("plain");
 const Object &reference = Object("kept by a reference");
 static std::atomic<int> made;
-struct Slow { int value; Slow() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); value = ++made; } };
+#if !defined(__GLIBCXX__) || defined(_GLIBCXX_HAS_GTHREADS)
+static void wait() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
+#else // MinGW's library without threads
+static void wait() {}
+#endif
+struct Slow { int value; Slow() { wait(); value = ++made; } };
 static int slow() { static Slow once; return once.value; }
 static int fails(int round) {
     struct Thrower { Thrower(int round) { if (round < 2) throw round; } };
@@ -23,10 +28,12 @@ struct Local { ~Local() { std::printf("a local static is gone\n"); } };
 
 int main() {
     for (const std::string &line : log()) std::printf("%s\n", line.c_str());
-    std::vector<std::thread> threads;
     std::atomic<int> sum{0};
+#if !defined(__GLIBCXX__) || defined(_GLIBCXX_HAS_GTHREADS)
+    std::vector<std::thread> threads;
     for (int at = 0; at < 6; at++) threads.emplace_back([&] { sum += slow(); });
     for (std::thread &thread : threads) thread.join();
+#endif
     for (int round = 0; round < 4; round++)
         try { std::printf("built in round %d\n", fails(round)); } catch (int number) { std::printf("failed in round %d\n", number); }
     std::printf("%d %d %d\n", sum.load(), &inline_object == address_of_inline(), &Template<int>::value == address_of_template());
