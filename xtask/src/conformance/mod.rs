@@ -15,6 +15,7 @@ mod fetch;
 pub(crate) mod foreign;
 mod image;
 mod large;
+mod machines;
 mod musl;
 mod native;
 mod run;
