@@ -13,7 +13,7 @@
 use super::small_data::SMALL_DATA;
 use crate::THREAD_LOCALS;
 use crate::fields::{
-    BA14_NOT_TAKEN_Y, BA14_TAKEN_Y, BD14, BD14_NOT_TAKEN_Y, BD14_TAKEN_Y, DX_HA, HA, HI, LI24, WORD16, WORD32,
+    BA14_NOT_TAKEN_Y, BA14_TAKEN_Y, BD14, BD14_NOT_TAKEN_Y, BD14_TAKEN_Y, HA, HI, LI24, WORD16, WORD32,
 };
 use jitlink_core::Endian;
 use jitlink_core::reloc::{Base, Overflow, Reloc, RelocTable, Subject, reloc};
@@ -35,6 +35,8 @@ const SDA: Base = Base::Anchor(SMALL_DATA);
 
 const DYNAMIC: &str = "only a dynamic linker applies this relocation; link from the relocatable objects instead";
 const SECTION: &str = "it is an offset in a section of an executable, of which linked memory has none";
+const ADDPCIS: &str =
+    "GNU ld takes every place of it for one outside of its section, and no compiler for 32 bits uses it";
 const WORD30: &str = "GNU ld shifts its value once more than the ABI says, and no compiler uses it";
 const DTPREL_SLOT: &str = "it asks for a slot that holds an offset in the thread-local block, which no compiler uses";
 const EMBEDDED: &str =
@@ -141,7 +143,7 @@ static ROWS: [Reloc; 95] = [
     Reloc::refused(116, "R_PPC_EMB_RELSDA", EMBEDDED),
     Reloc::none(119, "R_PPC_PLTSEQ"),                                                        // marks an instruction
     Reloc::none(120, "R_PPC_PLTCALL"),                                                       // marks a call
-    reloc(246, "R_PPC_REL16DX_HA",          Symbol,     Place,  &DX_HA,           Signed),   // #ha(S + A - P)
+    Reloc::refused(246, "R_PPC_REL16DX_HA", ADDPCIS),
     Reloc::refused(248, "R_PPC_IRELATIVE", DYNAMIC),
     reloc(249, "R_PPC_REL16",               Symbol,     Place,  &WORD16,          Signed),   // S + A - P
     reloc(250, "R_PPC_REL16_LO",            Symbol,     Place,  &WORD16,          Ignore),   // #lo(S + A - P)

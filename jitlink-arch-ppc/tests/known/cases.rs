@@ -17,11 +17,8 @@ pub(crate) struct Machine {
     emulations: [&'static str; 2],
     /// The section that has the base of what counts from an anchor.
     pub(crate) anchored: &'static str,
-    /// Rows that no linker applies, each with one that it does by the same formula.
-    pub(crate) odd: &'static [(&'static str, &'static str)],
 }
 
-// GNU ld 2.40 does not know it.
 pub(crate) const MACHINE64: Machine = Machine {
     table: ELF_PPC64LE,
     tools: ("powerpc64le-linux-gnu-", "binutils-powerpc64le-linux-gnu"),
@@ -29,10 +26,8 @@ pub(crate) const MACHINE64: Machine = Machine {
     slots: &["--no-multi-toc"],
     emulations: ["elf64lppc", "elf64ppc"],
     anchored: ".toc",
-    odd: &[("R_PPC64_REL24_P9NOTOC", "R_PPC64_REL24_NOTOC")],
 };
 
-// GNU ld 2.40 takes its place for one behind the section's end, wherever it is.
 pub(crate) const MACHINE32: Machine = Machine {
     table: ELF_PPC32,
     tools: ("powerpc-linux-gnu-", "binutils-powerpc-linux-gnu"),
@@ -40,15 +35,9 @@ pub(crate) const MACHINE32: Machine = Machine {
     slots: &["--secure-plt"],
     emulations: ["elf32lppc", "elf32ppc"],
     anchored: ".sdata",
-    odd: &[("R_PPC_REL16DX_HA", "R_PPC64_REL16DX_HA")],
 };
 
 impl Machine {
-    /// Whether no linker applies a row.
-    fn is_odd(&self, row: &Reloc) -> bool {
-        self.odd.iter().any(|(name, _)| *name == row.name())
-    }
-
     /// What the assembler hears for a byte order, and what the linker calls the machine. One assembler, linker and copier serve both.
     pub(crate) fn order(&self, endian: Endian) -> (&'static str, &'static str) {
         let [little, big] = self.emulations;
@@ -109,7 +98,7 @@ impl Case {
 
 /// What GNU ld is asked, in the order of the table.
 pub(crate) fn all(machine: &'static Machine) -> impl Iterator<Item = Case> {
-    every(machine).filter(|case| !machine.is_odd(case.row) && !case.is_let_pass())
+    every(machine).filter(|case| !case.is_let_pass())
 }
 
 /// What LLD is asked: what assemblers know. It has no base for what counts from an anchor, and version 22 crashes over some offsets of variables of threads.
@@ -117,7 +106,7 @@ pub(crate) fn of_lld(machine: &'static Machine) -> impl Iterator<Item = Case> {
     let asked = |row: &Reloc| {
         matches!(row.base(), Base::Zero | Base::Place) && matches!(row.subject(), Subject::Symbol | Subject::Callee)
     };
-    every(machine).filter(move |case| asked(case.row) && !machine.is_odd(case.row))
+    every(machine).filter(move |case| asked(case.row))
 }
 
 /// Whether GNU ld's limits are twice as far as what the field can say: so they are downwards for its bit fields, and both ways for
