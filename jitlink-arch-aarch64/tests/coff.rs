@@ -4,10 +4,10 @@
 mod coff_linkers;
 
 use coff_linkers::Target::{At, Inside};
-use coff_linkers::{Image, Place, Target, installed, link, object};
+use coff_linkers::{Place, Target, installed, link, object};
 use jitlink_arch_aarch64::{AARCH64, COFF_AARCH64};
 use jitlink_core::registry::{Plugin, Registry};
-use jitlink_core::reloc::{FieldError, Inputs, Reloc, RowTable, Subject, apply, evaluate};
+use jitlink_core::reloc::{FieldError, Inputs, Reloc, RowTable, apply, evaluate};
 use jitlink_core::testing::check_row;
 use jitlink_core::{Endian, TargetArch};
 
@@ -154,28 +154,11 @@ fn what_is_not_at_a_multiple_of_its_size_is_refused() {
     }
 }
 
-/// What this crate writes at a place of an image that another linker made.
-fn ours(image: &Image, index: usize, place: &Place, name: &str) -> Result<Vec<u8>, FieldError> {
-    let (number, section, _) = image.section(".target");
-    let subject = match place.target {
-        At(address) => u64::from(address),
-        Inside(_) if row(name).subject() == Subject::SectionIndex => number,
-        Inside(offset) => section + u64::from(offset),
-    };
-    let at = image.place(index, place.bytes.len()).0;
-    let inputs = Inputs { subject, place: at, image: image.base, section, ..Inputs::default() };
-    written(name, inputs, &place.bytes)
-}
-
 /// A relocation, the word that it is applied to, and what it refers to.
 type Case = (&'static str, u32, Target);
 
 fn place(&(name, word, target): &Case) -> Place {
-    let bytes = match row(name).field().bytes() {
-        8 => u64::from(word).to_le_bytes().to_vec(),
-        size => word.to_le_bytes()[..size].to_vec(),
-    };
-    Place { raw: row(name).raw(), target, bytes }
+    Place::new(row(name), target, word.into())
 }
 
 /// What LLD makes of the cases is what we make of them.
@@ -184,7 +167,7 @@ fn compare(lld: &str, base: u64, cases: &[Case]) {
     let image = link(lld, &object(MACHINE, &places), base).unwrap_or_else(|error| panic!("{error}"));
     for (index, (place, case)) in places.iter().zip(cases).enumerate() {
         let (at, theirs) = image.place(index, place.bytes.len());
-        assert_eq!(ours(&image, index, place, case.0).as_deref(), Ok(theirs), "{case:x?} at {at:#x}");
+        assert_eq!(image.ours(index, place).as_deref(), Ok(theirs), "{case:x?} at {at:#x}");
     }
 }
 
@@ -267,7 +250,7 @@ fn lld_has_the_same_limits_or_none() {
         compare(lld, base, &[inside]);
         let image = link(lld, &object(MACHINE, &[place(&inside)]), base).expect("the same once more");
         let beyond = (name, word, beyond);
-        assert!(ours(&image, 0, &place(&beyond), name).is_err(), "{beyond:x?}");
+        assert!(image.ours(0, &place(&beyond)).is_err(), "{beyond:x?}");
         if let Some(said) = said {
             let error = link(lld, &object(MACHINE, &[place(&beyond)]), base).err().unwrap_or_default();
             assert!(error.contains(said), "{beyond:x?}: {error}");

@@ -4,10 +4,10 @@
 mod coff_linkers;
 
 use coff_linkers::Target::{At, Inside};
-use coff_linkers::{Image, Place, Target, installed, link, object};
+use coff_linkers::{Place, Target, installed, link, object};
 use jitlink_arch_x86::{COFF_I386, I386};
 use jitlink_core::arch::StubKind;
-use jitlink_core::reloc::{FieldError, Inputs, Reloc, RowTable, Subject, apply, evaluate};
+use jitlink_core::reloc::{FieldError, Inputs, Reloc, RowTable, apply, evaluate};
 use jitlink_core::testing::{check_row, check_table};
 use jitlink_core::{Endian, TargetArch};
 
@@ -115,30 +115,12 @@ fn a_stub_jumps_through_its_slot() {
     assert!([StubKind::Thunk, StubKind::Lazy, StubKind::Binder].iter().all(|kind| I386.stub(*kind).is_none()));
 }
 
-/// What this crate writes at a place of an image that another linker made.
-fn ours(image: &Image, index: usize, place: &Place, name: &str) -> Result<Vec<u8>, FieldError> {
-    let row = row(name);
-    let (number, section, _) = image.section(".target");
-    let subject = match place.target {
-        At(address) => u64::from(address),
-        Inside(_) if row.subject() == Subject::SectionIndex => number,
-        Inside(offset) => section + u64::from(offset),
-    };
-    let addend = row.implicit_addend(&place.bytes, Endian::Little);
-    let at = image.place(index, place.bytes.len()).0;
-    let inputs = Inputs { subject, addend, place: at, image: image.base, section, ..Inputs::default() };
-    let mut bytes = place.bytes.clone();
-    apply(row, &mut bytes, evaluate(row, &inputs), Endian::Little)?;
-    Ok(bytes)
-}
-
 /// Relocations with what they refer to and what stands in their fields, at an address of the image: those that fit by our limits, up to
 /// both ends of them, and those beyond.
 type Case = (&'static str, Target, i32);
 
 fn place(&(name, target, stored): &Case) -> Place {
-    let size = row(name).field().bytes();
-    Place { raw: row(name).raw(), target, bytes: stored.to_le_bytes()[..size].to_vec() }
+    Place::new(row(name), target, stored.into())
 }
 
 /// Compares what `linker` makes of the cases with what we make of them. Of those that we refuse, it refuses the ones and cuts the others
@@ -148,7 +130,7 @@ fn compare(linker: &str, base: u64, cases: &[Case], (refused, cut_off): (&[Case]
     let image = link(linker, &object(MACHINE, &places), base).unwrap_or_else(|error| panic!("{linker}: {error}"));
     for (index, (place, case)) in places.iter().zip(cases).enumerate() {
         let (at, theirs) = image.place(index, place.bytes.len());
-        let bytes = ours(&image, index, place, case.0);
+        let bytes = image.ours(index, place);
         assert_eq!(bytes.as_deref(), Ok(theirs), "{linker}: {case:x?} at {at:#x}");
     }
     let limits = refused.iter().map(|case| (case, true)).chain(cut_off.iter().map(|case| (case, false)));
@@ -156,7 +138,7 @@ fn compare(linker: &str, base: u64, cases: &[Case], (refused, cut_off): (&[Case]
         let place = place(case);
         match link(linker, &object(MACHINE, std::slice::from_ref(&place)), base) {
             Err(said) if is_refused => assert!(said.contains("truncated to fit"), "{linker}: {case:x?}: {said}"),
-            Ok(image) if !is_refused => assert!(ours(&image, 0, &place, case.0).is_err(), "{case:x?}"),
+            Ok(image) if !is_refused => assert!(image.ours(0, &place).is_err(), "{case:x?}"),
             made => panic!("{linker}: {case:x?}: {:?}", made.err()),
         }
     }
@@ -230,5 +212,5 @@ fn gnu_ld_still_gives_the_known_bytes() {
     let seven = place(&("SECREL7", Inside(0x7f), 0));
     let image =
         link(ld, &object(MACHINE, std::slice::from_ref(&seven)), 0x40_0000).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((image.place(0, 1).1, ours(&image, 0, &seven, "SECREL7")), (&[0][..], Ok(vec![0x7f])));
+    assert_eq!((image.place(0, 1).1, image.ours(0, &seven)), (&[0][..], Ok(vec![0x7f])));
 }

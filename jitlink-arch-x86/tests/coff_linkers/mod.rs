@@ -1,5 +1,7 @@
 //! Objects with one relocation after another, each over bytes of its own, and what other linkers make of them.
 
+use jitlink_core::Endian;
+use jitlink_core::reloc::{FieldError, Inputs, Reloc, Subject, apply, evaluate};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,9 +17,16 @@ pub(crate) enum Target {
 /// Bytes that a relocation is applied to, at their start.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    pub(crate) raw: u32,
+    pub(crate) row: &'static Reloc,
     pub(crate) target: Target,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Place {
+    /// The bytes of a relocation's field, in which something stands.
+    pub(crate) fn new(row: &'static Reloc, target: Target, stored: i64) -> Place {
+        Place { row, target, bytes: stored.to_le_bytes()[..row.field().bytes()].to_vec() }
+    }
 }
 
 /// How far apart places are, and where in each stretch its bytes start; the rest of it is ones.
@@ -35,7 +44,7 @@ pub(crate) fn object(machine: u16, places: &[Place]) -> Vec<u8> {
         content[at..at + place.bytes.len()].copy_from_slice(&place.bytes);
         relocations.extend((at as u32).to_le_bytes());
         relocations.extend((index as u32).to_le_bytes());
-        relocations.extend((place.raw as u16).to_le_bytes());
+        relocations.extend((place.row.raw() as u16).to_le_bytes());
         let (value, section) = match place.target {
             Target::At(address) => (address, -1),
             Target::Inside(offset) => (offset, 2),
@@ -117,6 +126,22 @@ impl Image {
         let around = stretch[..START].iter().chain(&stretch[START + size..]);
         assert!(around.copied().all(|byte| byte == 0xff), "place {index}: bytes around it");
         (address + at as u64, &self.file[start + at..][..size])
+    }
+
+    /// What we write at a place of this image.
+    pub(crate) fn ours(&self, index: usize, place: &Place) -> Result<Vec<u8>, FieldError> {
+        let (number, section, _) = self.section(".target");
+        let subject = match place.target {
+            Target::At(address) => u64::from(address),
+            Target::Inside(_) if place.row.subject() == Subject::SectionIndex => number,
+            Target::Inside(offset) => section + u64::from(offset),
+        };
+        let addend = place.row.implicit_addend(&place.bytes, Endian::Little);
+        let at = self.place(index, place.bytes.len()).0;
+        let inputs = Inputs { subject, addend, place: at, image: self.base, section, ..Inputs::default() };
+        let mut bytes = place.bytes.clone();
+        apply(place.row, &mut bytes, evaluate(place.row, &inputs), Endian::Little)?;
+        Ok(bytes)
     }
 }
 

@@ -44,6 +44,23 @@ fn a_program_has_arguments_input_output_and_an_end() {
 
 #[test]
 #[ignore = "needs Wine and an executor for it: cargo xtask conformance --foreign --machines windows"]
+fn the_command_line_is_the_programs_own() {
+    let words = ["one", "two words", "", r#"a "quoted" word"#, r"C:\folder name\", r#"\"#, r#"\\" end"#, "\ttab"];
+    for (compiler, target) in compilers() {
+        let folder = Folder::new();
+        object(&folder, (&compiler, target), "-O2", "command_line");
+        let output =
+            jitlink(["run", "command_line.o", "--"]).args(words).current_dir(folder.path("")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+        let expected: String = words.iter().map(|word| format!("[{word}] same\n")).collect();
+        let expected = format!("9 9\n[command_line.o] same\n{expected}");
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((said, output.status.code()), (expected, Some(0)), "{target}: {complaints}");
+    }
+}
+
+#[test]
+#[ignore = "needs Wine and an executor for it: cargo xtask conformance --foreign --machines windows"]
 fn exceptions_of_the_system_and_the_compilers_pass_linked_frames() {
     let Some(clang) = find(&["clang-22", "clang"]) else { return };
     for flags in ["-O0", "-O2"] {

@@ -37,7 +37,7 @@ impl<'a> Names<'a> {
             let stop = end == BoundaryEnd::Stop;
             graph.symbols[reference.index()].value = match (graph.runs[run as usize].is_empty(), stage) {
                 (false, _) => Value::Boundary { run, stop },
-                // Start-up code is for programs without such arrays too: it walks over none from anywhere to there.
+                // Start-up code is for programs without such arrays too: both ends are the same, so that it calls nothing.
                 (true, Some(_)) => Value::Absolute(0),
                 (true, None) => continue,
             };
